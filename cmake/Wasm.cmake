@@ -1,0 +1,43 @@
+# The WebAssembly module QUERN_MODULE: one ES module and one .wasm, copied to runtime/wasm/.
+# Its exports are the functions marked QUERN_EXPORT in src/api (used, default visibility).
+
+if(NOT QUERN_MODULE)
+  message(FATAL_ERROR "QUERN_MODULE names no module: configure with one of the wasm presets")
+endif()
+
+file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/gen/module.cc"
+     CONTENT "// Keeps the module linking while src/api is empty.\n" @ONLY)
+add_executable(${QUERN_MODULE} "${CMAKE_BINARY_DIR}/gen/module.cc")
+quern_link(${QUERN_MODULE})
+
+target_link_options(${QUERN_MODULE} PRIVATE
+  --no-entry
+  -fwasm-exceptions
+  -sMODULARIZE=1 -sEXPORT_ES6=1 -sENVIRONMENT=web,worker,node
+  -sFILESYSTEM=0 -sWASM_BIGINT=1 -sSUPPORT_LONGJMP=0 -sASSERTIONS=0
+  # Pages keep script-src 'self' 'wasm-unsafe-eval'.
+  -sDYNAMIC_EXECUTION=0
+  -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB -sSTACK_SIZE=1MB
+  -sEXPORTED_RUNTIME_METHODS=HEAPU8,wasmMemory
+  -sINCOMING_MODULE_JS_API=locateFile,wasmBinary,instantiateWasm,print,printErr,onAbort
+  # The oldest browsers with WebAssembly exceptions and SIMD.
+  -sMIN_CHROME_VERSION=95 -sMIN_FIREFOX_VERSION=100 -sMIN_SAFARI_VERSION=160400
+  -sMIN_NODE_VERSION=200000 -sTEXTDECODER=2)
+if(QUERN_CPU)
+  target_link_options(${QUERN_MODULE} PRIVATE -sMALLOC=dlmalloc -sINITIAL_MEMORY=16MB)
+else()
+  target_link_options(${QUERN_MODULE} PRIVATE -sMALLOC=emmalloc -sINITIAL_MEMORY=4MB)
+endif()
+if(QUERN_THREADS)
+  # The runtime passes { threads: N } to the factory function.
+  target_link_options(${QUERN_MODULE} PRIVATE
+    "-sPTHREAD_POOL_SIZE=Module['threads']" -sPTHREAD_POOL_SIZE_STRICT=2 -Wno-pthreads-mem-growth)
+endif()
+
+set(_files "$<TARGET_FILE_DIR:${QUERN_MODULE}>/${QUERN_MODULE}")
+add_custom_command(TARGET ${QUERN_MODULE} POST_BUILD
+  COMMAND ${CMAKE_COMMAND} -E make_directory "${CMAKE_SOURCE_DIR}/runtime/wasm"
+  COMMAND ${CMAKE_COMMAND} -E copy_if_different
+          "${_files}.js" "${_files}.wasm" "${CMAKE_SOURCE_DIR}/runtime/wasm"
+  VERBATIM)
+unset(_files)

@@ -1,0 +1,133 @@
+// What a model asks of its device, WebGPU and WebAssembly alike.
+
+import type { DType } from './dtype.js';
+import type { Tensor } from './tensor.js';
+
+/** A graph's input or output. */
+export interface ValueInfo {
+  name: string;
+  dtype: DType;
+  /** Text names a symbolic dim; undefined dims are an unknown rank. */
+  dims: (number | string)[] | undefined;
+  /** An input that may be left out. */
+  optional?: boolean;
+}
+
+export interface WeightInfo {
+  name: string;
+  dtype: DType;
+  dims: number[];
+  bytes: number;
+  /** Empty: the model file. */
+  file: string;
+  /** In that file. */
+  offset: number;
+  /** Does anything read it after the passes? */
+  used: boolean;
+}
+
+export type NodePlace = 'device' | 'view' | 'host' | 'load' | 'control';
+
+export interface NodeInfo {
+  id: number;
+  name: string;
+  op: string;
+  domain: string;
+  place: NodePlace;
+  /** Operators of a fused node. */
+  body?: string[];
+}
+
+/** A session's description: quern_session_describe in src/api/abi.h. */
+export interface Description {
+  format: string;
+  producer: string;
+  opsets?: Record<string, number>;
+  inputs: ValueInfo[];
+  outputs: ValueInfo[];
+  /** Inputs whose contents the host reads, by number. */
+  hostInputs: number[];
+  weights: WeightInfo[];
+  nodes: NodeInfo[];
+  /** How often each pass found something. */
+  hits: Record<string, number>;
+}
+
+/** The core's JSON, null dims made undefined. */
+export function parseDescription(json: string): Description {
+  const description = JSON.parse(json) as Description;
+  for (const value of [...description.inputs, ...description.outputs]) {
+    value.dims ??= undefined;
+  }
+  return description;
+}
+
+export type OutputPlace = 'cpu' | 'gpu';
+
+/** A run with names resolved to numbers. */
+export interface RunRequest {
+  /** By input; undefined where nothing was given. */
+  feeds: (Tensor | undefined)[];
+  /** Outputs wanted, by number, and where. */
+  wanted: Map<number, OutputPlace>;
+  /** Outputs to keep and the inputs that get them in the next run. */
+  state: Map<number, number>;
+  signal: AbortSignal | undefined;
+}
+
+/** Kernels of a node in the last run. */
+export interface NodeKernel {
+  program: number;
+  label: string;
+  dispatches: number;
+}
+
+export interface MemoryReport {
+  /** Bytes of the weights in use. */
+  weights: number;
+  /** Constants and tables. */
+  constants: number;
+  /** Results computed at load. */
+  persistent: number;
+  /** The arena of the last run. */
+  arenaPeak: number;
+  /** The largest set of live bytes in the last run: the arena's lower bound. */
+  arenaLive: number;
+  /** All buffers of this model together; for WebAssembly its memory. */
+  total: number;
+  /** The core's WebAssembly memory. */
+  core: number;
+}
+
+/** GPU objects made so far. */
+export interface ObjectCounts {
+  buffers: number;
+  bindGroups: number;
+  pipelines: number;
+  shaderModules: number;
+}
+
+export interface BackendReport {
+  memory: MemoryReport;
+  /** Errors of the device that no run or load asked for. */
+  uncaptured: readonly string[];
+  programs: number;
+  plansCached: number;
+  /** By node id. */
+  kernels: Map<number, NodeKernel[]>;
+  /** Elements that nodes computed on the host in the last run that was planned, by node id. */
+  hostElements: Map<number, number>;
+}
+
+export interface Backend {
+  readonly kind: 'webgpu' | 'wasm';
+  readonly corePlace: 'inline' | 'worker';
+  readonly threads: number;
+  readonly counters: Readonly<ObjectCounts>;
+  /** Wanted outputs by number. */
+  run(request: RunRequest): Promise<Map<number, Tensor>>;
+  /** Forgets the kept outputs, before runs that are made later. */
+  resetState(): void;
+  report(): BackendReport;
+  dispose(): void;
+}

@@ -1,0 +1,42 @@
+// How the command line tool writes numbers and tables.
+
+import type { ValueInfo } from '../backend.js';
+import { nameOf } from '../device.js';
+import type { ModelReport } from '../report.js';
+
+export function bytes(count: number): string {
+  const units = ['B', 'kB', 'MB', 'GB'];
+  let unit = 0;
+  for (; count >= 1000 && unit < 3; unit++) count /= 1000;
+  return `${unit === 0 ? count : count.toPrecision(3)} ${units[unit]}`;
+}
+
+export function milliseconds(time: number): string {
+  return `${time >= 100 ? time.toFixed(0) : time.toPrecision(3)} ms`;
+}
+
+export function valueType({ dtype, dims }: Pick<ValueInfo, 'dtype' | 'dims'>): string {
+  return `${dtype}[${dims?.join(', ') ?? '...'}]`;
+}
+
+/** Rows with their columns aligned; numbers to the right. */
+export function table(rows: readonly (readonly (string | number)[])[], indent = '  '): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, String(cell).length)));
+  }
+  return rows
+    .map((row) => {
+      const cells = row.map((cell, i) =>
+        typeof cell === 'number' ? String(cell).padStart(widths[i]!) : cell.padEnd(widths[i]!),
+      );
+      return indent + cells.join('  ').trimEnd() + '\n';
+    })
+    .join('');
+}
+
+/** One line: the device, and why. */
+export function deviceLine({ device, reason, adapter, threads, notes }: ModelReport): string {
+  const what = adapter ? nameOf(adapter) : `${threads} thread${threads === 1 ? '' : 's'}`;
+  return [`${device} (${reason}): ${what}`, ...notes].join('; ');
+}

@@ -1,0 +1,230 @@
+// A C++ core: one WebAssembly instance with one loader, then one session. Calls are synchronous;
+// bytes come out as copies. Other files talk to it through `Core`, here or in a worker.
+
+import { coreError, InternalError } from './errors.js';
+import { startWasm, type WasmExports, type WasmOptions } from './wasm.js';
+
+const abiVersion = 1;
+
+/** Words of one event: a part of a chunk that belongs to a weight. */
+const eventWords = 7;
+
+/** Bytes of a chunk that belong to a weight. */
+export interface WeightRange {
+  weight: number;
+  /** The whole weight's. */
+  bytes: number;
+  /** Inside the weight. */
+  offset: number;
+  /** Inside the chunk. */
+  chunkOffset: number;
+  length: number;
+}
+
+export interface Fed {
+  ranges: WeightRange[];
+  /** So many of the coming bytes belong to the last weight of `ranges`: skip() may pass them. */
+  ahead: number;
+}
+
+/** A started run and its first plan message. */
+export interface Started {
+  run: number;
+  message: Uint8Array<ArrayBuffer>;
+}
+
+const decoder = new TextDecoder();
+
+/** The calls of src/api/abi.h. Errors of the core are thrown as QuernErrors. */
+export class WasmCore {
+  readonly #wasm: WasmExports;
+  #loader = 0;
+  #session = 0;
+
+  private constructor(wasm: WasmExports) {
+    this.#wasm = wasm;
+    const version = wasm._quern_abi_version();
+    if (version !== abiVersion) {
+      throw new InternalError(`core: interface version ${version}, expected ${abiVersion}`);
+    }
+  }
+
+  static async start(options: WasmOptions): Promise<WasmCore> {
+    return new WasmCore(await startWasm(options));
+  }
+
+  /** Begins a file. `keepWeights`: its large payloads stay here, for the CPU device. */
+  begin(keepWeights: boolean, structureLimit: number): void {
+    if (this.#loader) this.#wasm._quern_loader_free(this.#loader);
+    this.#loader = this.#wasm._quern_loader_new(keepWeights ? 1 : 0, structureLimit) >>> 0;
+    if (!this.#loader) throw new InternalError('core: out of memory');
+  }
+
+  feed(chunk: Uint8Array): Fed {
+    this.#withBytes(chunk, (at, size) => this.#wasm._quern_loader_feed(this.#loader, at, size));
+    const result = this.#result();
+    const view = new DataView(result.buffer);
+    const ranges: WeightRange[] = [];
+    for (let at = 0; at + eventWords * 4 <= result.length; at += eventWords * 4) {
+      const word = (index: number): number => view.getUint32(at + index * 4, true);
+      const wide = (index: number): number => word(index) + word(index + 1) * 2 ** 32;
+      ranges.push({
+        weight: word(0),
+        bytes: wide(1),
+        offset: wide(3),
+        chunkOffset: word(5),
+        length: word(6),
+      });
+    }
+    return { ranges, ahead: this.#wasm._quern_loader_payload_ahead(this.#loader) };
+  }
+
+  /** Passes over bytes of the present weight. */
+  skip(size: number): void {
+    this.#check(this.#wasm._quern_loader_skip(this.#loader, size));
+  }
+
+  /** Ends the file and makes the session; gives its description, JSON. */
+  finish(options: Uint32Array): string {
+    const bytes = new Uint8Array(options.buffer, options.byteOffset, options.byteLength);
+    this.#withBytes(bytes, (at) =>
+      this.#wasm._quern_loader_finish(this.#loader, at, options.length),
+    );
+    this.#session = this.#wasm._quern_loader_session(this.#loader) >>> 0;
+    this.#wasm._quern_loader_free(this.#loader);
+    this.#loader = 0;
+    this.#check(this.#wasm._quern_session_describe(this.#session));
+    return this.#resultText();
+  }
+
+  /** CPU device: fills a part of a weight that lies in an external file. */
+  fillWeight(weight: number, offset: number, bytes: Uint8Array): void {
+    const memory = this.#wasm._quern_session_weight(this.#session, weight) >>> 0;
+    if (!memory) throw new InternalError(`core: weight ${weight} has no memory`);
+    this.#heap().set(bytes, memory + offset);
+  }
+
+  /** WebGPU device: a plan with assumed dims, for its programs. */
+  warm(dim: number): Uint8Array<ArrayBuffer> {
+    this.#check(this.#wasm._quern_session_warm(this.#session, dim));
+    return this.#result();
+  }
+
+  /** WebGPU device: begins a run. */
+  start(inputs: Uint8Array): Started {
+    this.#withBytes(inputs, (at, size) => this.#wasm._quern_run_start(this.#session, at, size));
+    const run = this.#wasm._quern_run_take(this.#session) >>> 0;
+    try {
+      return { run, message: this.advance(run, new Uint8Array(4)) };
+    } catch (error) {
+      this.endRun(run);
+      throw error;
+    }
+  }
+
+  /** Goes on with the values that the last segment asked for: a count, then blobs. */
+  advance(run: number, values: Uint8Array): Uint8Array<ArrayBuffer> {
+    this.#withBytes(values, (at, size) => this.#wasm._quern_run_advance(run, at, size));
+    return this.#result();
+  }
+
+  /** JSON: what ran on the host. */
+  runReport(run: number): string {
+    this.#check(this.#wasm._quern_run_report(run));
+    return this.#resultText();
+  }
+
+  endRun(run: number): void {
+    this.#wasm._quern_run_free(run);
+  }
+
+  /** CPU device: a whole run. */
+  runCpu(inputs: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { _quern_cpu_run: run } = this.#wasm;
+    if (!run) throw new InternalError('core: this module has no CPU kernels');
+    this.#withBytes(inputs, (at, size) => run(this.#session, at, size));
+    return this.#result();
+  }
+
+  /** Bytes of the module's memory. */
+  memory(): number {
+    return this.#wasm.wasmMemory.buffer.byteLength;
+  }
+
+  /** Memory may grow, and its views with it, at any call. */
+  #heap(): Uint8Array {
+    return new Uint8Array(this.#wasm.wasmMemory.buffer);
+  }
+
+  #withBytes(bytes: Uint8Array, call: (at: number, size: number) => number): void {
+    const at = this.#wasm._quern_alloc(Math.max(1, bytes.length)) >>> 0;
+    if (!at) throw coreError(4, `core: out of memory, ${bytes.length} bytes were asked for`);
+    try {
+      this.#heap().set(bytes, at);
+      this.#check(call(at, bytes.length));
+    } finally {
+      this.#wasm._quern_free(at);
+    }
+  }
+
+  #check(status: number): void {
+    if (status !== 0) throw coreError(status, this.#resultText());
+  }
+
+  #result(): Uint8Array<ArrayBuffer> {
+    const at = this.#wasm._quern_result_data() >>> 0;
+    // slice() of shared memory gives plain memory.
+    return this.#heap().slice(at, at + (this.#wasm._quern_result_size() >>> 0));
+  }
+
+  #resultText(): string {
+    return decoder.decode(this.#result());
+  }
+}
+
+/** The calls that can be made of a core, wherever it is. */
+export type CoreCall = keyof WasmCore;
+
+/** A core here or in a worker. Calls are carried out in the order they are made. */
+export interface Core {
+  readonly place: 'inline' | 'worker';
+  /** Typed arrays among the arguments are given away. */
+  call<K extends CoreCall>(
+    name: K,
+    ...args: Parameters<WasmCore[K]>
+  ): Promise<ReturnType<WasmCore[K]>>;
+  /** Ends the core; calls still open fail. */
+  close(): void;
+}
+
+/** A core on this thread. */
+export async function inlineCore(options: WasmOptions): Promise<Core> {
+  let core: WasmCore | undefined = await WasmCore.start(options);
+  return {
+    place: 'inline',
+    async call(name, ...args) {
+      return invoke(core, name, args);
+    },
+    close() {
+      core = undefined;
+    },
+  };
+}
+
+/** Makes a call by name. */
+export function invoke<K extends CoreCall>(
+  core: WasmCore | undefined,
+  name: K,
+  args: Parameters<WasmCore[K]>,
+): ReturnType<WasmCore[K]> {
+  if (!core) throw new InternalError('core: it is closed');
+  const method = core[name] as (...args: Parameters<WasmCore[K]>) => ReturnType<WasmCore[K]>;
+  try {
+    return method.apply(core, args);
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) {
+      throw new InternalError(`core: it crashed in ${name}: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+}

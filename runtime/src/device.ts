@@ -1,0 +1,193 @@
+// Which device a model runs on, and why.
+
+import { InvalidArgumentError, UnsupportedError } from './errors.js';
+import { platform } from './platform.js';
+
+export type DeviceChoice = 'auto' | 'webgpu' | 'wasm' | GPUDevice;
+
+/** The names by which a GPU can be told from another. */
+export interface AdapterInfo {
+  vendor: string;
+  architecture: string;
+  device: string;
+  description: string;
+  /** Runs on the CPU. */
+  software: boolean;
+}
+
+/** A GPUDevice with what it is. */
+export interface OpenDevice {
+  device: GPUDevice;
+  info: AdapterInfo;
+  /** Subgroup sizes, 0 where unknown. */
+  subgroupMin: number;
+  subgroupMax: number;
+  /** The caller's device: never destroyed here. */
+  borrowed: boolean;
+  /** Gives the device back; it is destroyed when nobody uses it, unless it is borrowed. */
+  release(): void;
+}
+
+export type Chosen = { reason: string } & ({ kind: 'webgpu'; open: OpenDevice } | { kind: 'wasm' });
+
+/** Limits that are asked for as high as the adapter has them. */
+const wantedLimits = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ',
+  'maxComputeWorkgroupsPerDimension',
+] as const;
+
+const wantedFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+
+const softwareNames = /swiftshader|llvmpipe|lavapipe|microsoft basic render|\bwarp\b|software/i;
+
+/** Decides for a device. 'auto' takes no GPU that is emulated by the CPU. */
+export async function chooseDevice(
+  choice: DeviceChoice,
+  powerPreference?: GPUPowerPreference,
+): Promise<Chosen> {
+  if (choice === 'wasm') return { kind: 'wasm', reason: 'asked for' };
+  if (choice !== 'auto' && choice !== 'webgpu') {
+    if (typeof choice !== 'object' || typeof choice.createBuffer !== 'function') {
+      throw new InvalidArgumentError('device: it is none of auto, webgpu, wasm, a GPUDevice');
+    }
+    return { kind: 'webgpu', reason: 'the caller’s device', open: borrow(choice) };
+  }
+
+  let reason = 'a GPU is there';
+  try {
+    const adapter = await requestAdapter(powerPreference);
+    const info = describeAdapter(adapter.info, isFallback(adapter));
+    if (choice === 'webgpu') reason = 'asked for';
+    else if (info.software) {
+      return { kind: 'wasm', reason: `the only GPU adapter is software: ${nameOf(info)}` };
+    }
+    const open = await openShared(adapter, info, powerPreference);
+    return { kind: 'webgpu', reason, open };
+  } catch (error) {
+    if (choice === 'webgpu' || !(error instanceof UnsupportedError)) throw error;
+    return { kind: 'wasm', reason: error.message };
+  }
+}
+
+async function requestAdapter(powerPreference?: GPUPowerPreference): Promise<GPUAdapter> {
+  const gpu = await platform.gpu();
+  let adapter: GPUAdapter | null;
+  try {
+    adapter = await gpu.requestAdapter(powerPreference ? { powerPreference } : undefined);
+  } catch (error) {
+    throw new UnsupportedError(`webgpu: no adapter: ${String(error)}`, { cause: error });
+  }
+  if (!adapter) throw new UnsupportedError('webgpu: the browser or system offers no GPU adapter');
+  return adapter;
+}
+
+/** Where browsers had the property before it moved into `info`. */
+function isFallback(adapter: GPUAdapter): boolean {
+  return (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter === true;
+}
+
+function describeAdapter(info: GPUAdapterInfo | undefined, fallback: boolean): AdapterInfo {
+  const { vendor = '', architecture = '', device = '', description = '' } = info ?? {};
+  const software =
+    fallback ||
+    info?.isFallbackAdapter === true ||
+    softwareNames.test(`${vendor} ${architecture} ${device} ${description}`);
+  return { vendor, architecture, device, description, software };
+}
+
+/** A GPU's name for people. */
+export function nameOf({ vendor, architecture, device, description }: AdapterInfo): string {
+  return description || [vendor, architecture, device].filter(Boolean).join(' ') || 'unnamed';
+}
+
+function opened(device: GPUDevice, info: AdapterInfo, raw?: GPUAdapterInfo) {
+  const { subgroupMinSize = 0, subgroupMaxSize = 0 } = raw ?? {};
+  return { device, info, subgroupMin: subgroupMinSize, subgroupMax: subgroupMaxSize };
+}
+
+function borrow(device: GPUDevice): OpenDevice {
+  // Browsers of 2024 have no adapterInfo on devices.
+  const raw = device.adapterInfo as GPUAdapterInfo | undefined;
+  return {
+    ...opened(device, describeAdapter(raw, false), raw),
+    borrowed: true,
+    release() {},
+  };
+}
+
+/** Devices of our own by power preference: models share one, so tensors go from model to model. */
+const shared = new Map<string, { device: Promise<GPUDevice>; users: number }>();
+
+async function openShared(
+  adapter: GPUAdapter,
+  info: AdapterInfo,
+  powerPreference = '',
+): Promise<OpenDevice> {
+  let entry = shared.get(powerPreference);
+  if (!entry) {
+    const created = { device: requestDevice(adapter), users: 0 };
+    entry = created;
+    shared.set(powerPreference, created);
+    const forget = (): void => {
+      if (shared.get(powerPreference) === created) shared.delete(powerPreference);
+    };
+    created.device.then((device) => device.lost.then(forget), forget);
+  }
+  const own = entry;
+  own.users++;
+  const device = await own.device;
+  let released = false;
+  return {
+    ...opened(device, info, adapter.info),
+    borrowed: false,
+    release() {
+      if (released) return;
+      released = true;
+      if (--own.users > 0) return;
+      if (shared.get(powerPreference) === own) shared.delete(powerPreference);
+      device.destroy();
+    },
+  };
+}
+
+async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+  const requiredLimits = Object.fromEntries(
+    wantedLimits.map((name) => [name, adapter.limits[name]]),
+  );
+  const requiredFeatures = wantedFeatures.filter((name) => adapter.features.has(name));
+  try {
+    return await adapter.requestDevice({ label: 'quern', requiredFeatures, requiredLimits });
+  } catch (error) {
+    throw new UnsupportedError(`webgpu: the adapter gives no device: ${String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The words by which quern_loader_finish learns of a device (src/api/abi.h). */
+export function targetWords(open: OpenDevice, passes: boolean): Uint32Array<ArrayBuffer> {
+  const { limits, features } = open.device;
+  const wide = (value: number): [number, number] => [value % 2 ** 32, Math.floor(value / 2 ** 32)];
+  return Uint32Array.of(
+    0,
+    Number(passes),
+    0,
+    Number(features.has('shader-f16')),
+    Number(features.has('subgroups')),
+    open.subgroupMin,
+    open.subgroupMax,
+    limits.maxStorageBuffersPerShaderStage,
+    limits.maxComputeInvocationsPerWorkgroup,
+    limits.maxComputeWorkgroupStorageSize,
+    limits.maxComputeWorkgroupsPerDimension,
+    ...wide(limits.maxStorageBufferBindingSize),
+    ...wide(limits.maxBufferSize),
+  );
+}

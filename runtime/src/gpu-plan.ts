@@ -1,0 +1,119 @@
+// A segment on the device: its memory and bind groups, made once, and its submission.
+
+import { InternalError } from './errors.js';
+import { byteSize, elementCount } from './dtype.js';
+import { align, Usage } from './gpu.js';
+import type { GpuMemory } from './gpu-memory.js';
+import type { Pipelines } from './pipelines.js';
+import type { BufferRequest, Port, Segment, Slice } from './plan.js';
+import { copy, Recording, type Place } from './replay.js';
+import { tensorBytes, type Tensor } from './tensor.js';
+
+/** Arenas of a run, by segment. */
+export type Arenas = readonly (GPUBuffer | undefined)[];
+
+/** Where an output, or a value for the host, is to be copied. */
+export interface Target {
+  port: Port;
+  to: Place;
+}
+
+export class GpuPlan {
+  readonly segment: Segment;
+  readonly #memory: GpuMemory;
+  readonly #arenas: Arenas;
+  readonly #recording: Recording;
+  readonly #params: GPUBuffer | undefined;
+  readonly #owned: readonly BufferRequest[];
+
+  private constructor(
+    segment: Segment,
+    memory: GpuMemory,
+    arenas: Arenas,
+    recording: Recording,
+    params: GPUBuffer | undefined,
+    owned: readonly BufferRequest[],
+  ) {
+    this.segment = segment;
+    this.#memory = memory;
+    this.#arenas = arenas;
+    this.#recording = recording;
+    this.#params = params;
+    this.#owned = owned;
+  }
+
+  /** `owned`: buffers of the message that go with the plan. */
+  static async make(
+    segment: Segment,
+    memory: GpuMemory,
+    pipelines: Pipelines,
+    params: GPUBuffer | undefined,
+    owned: readonly BufferRequest[],
+    arenas: Arenas,
+  ): Promise<GpuPlan> {
+    const recording = await Recording.make(memory.gpu, pipelines, segment.steps, params, {
+      resolve: (slice) => memory.resolve(slice, arenas),
+      scratch: (bytes) => memory.scratch(bytes),
+    });
+    return new GpuPlan(segment, memory, arenas, recording, params, owned);
+  }
+
+  /**
+   * Puts the inputs in place, encodes the steps and the copies out of them, and submits: at once,
+   * so that commands of several runs can't mix. The promise fails with what the device objects to.
+   */
+  submit(feeds: readonly (Tensor | undefined)[], targets: readonly Target[]): Promise<void> {
+    const { gpu } = this.#memory;
+    return gpu.scoped('run', () => {
+      const encoder = gpu.device.createCommandEncoder();
+      for (const port of this.segment.uploads) this.#upload(encoder, port, feeds[port.index]);
+      this.#recording.encode(encoder);
+      for (const { port, to } of targets) {
+        copy(encoder, this.#resolve(port.slice!), to, port.slice!.bytes);
+      }
+      gpu.queue.submit([encoder.finish()]);
+    }).checked;
+  }
+
+  #upload(encoder: GPUCommandEncoder, port: Port, feed: Tensor | undefined): void {
+    if (!port.slice || !feed) {
+      throw new InternalError(`core message: input ${port.index} is uploaded but not given`);
+    }
+    if (feed.byteLength !== portBytes(port)) {
+      throw new InternalError(
+        `core message: input ${port.index} has ${feed.byteLength} bytes, the plan expects ` +
+          `${portBytes(port)}`,
+      );
+    }
+    if (feed.byteLength === 0) return;
+    const to = this.#resolve(port.slice);
+    if (feed.location === 'gpu')
+      copy(encoder, { buffer: feed.buffer, offset: 0 }, to, feed.byteLength);
+    else this.#memory.write(to.buffer, to.offset, tensorBytes(feed));
+  }
+
+  #resolve(slice: Slice): Place {
+    return this.#memory.resolve(slice, this.#arenas);
+  }
+
+  /** Frees what is the plan's own; commands submitted before still run. */
+  destroy(): void {
+    if (this.#params) this.#memory.gpu.destroyBuffer(this.#params);
+    for (const request of this.#owned) this.#memory.destroy(request);
+  }
+}
+
+/** The exact size of a port's tensor. */
+export function portBytes({ dtype, dims }: Port): number {
+  return byteSize(dtype, elementCount(dims));
+}
+
+/** The uniforms of a segment; to be called under error scopes. */
+export function paramsBuffer(memory: GpuMemory, params: Uint8Array): GPUBuffer | undefined {
+  if (params.length === 0) return undefined;
+  const usage = Usage.uniform | Usage.copyTarget;
+  // Uniforms are bound in whole 16 bytes.
+  const buffer = memory.gpu.createBuffer('params', align(params.length, 256), usage);
+  memory.write(buffer, 0, params);
+  return buffer;
+}

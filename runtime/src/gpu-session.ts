@@ -1,0 +1,431 @@
+// A model on WebGPU: plans by input dims, runs in order, outputs read back or kept.
+
+import { abortable, Lock, Semaphore } from './async.js';
+import type {
+  Backend,
+  BackendReport,
+  Description,
+  NodeKernel,
+  RunRequest,
+  ObjectCounts,
+} from './backend.js';
+import type { Core } from './core.js';
+import { UnsupportedError } from './errors.js';
+import type { OpenDevice } from './device.js';
+import type { Gpu } from './gpu.js';
+import { GpuMemory } from './gpu-memory.js';
+import { GpuPlan, paramsBuffer } from './gpu-plan.js';
+import { OutputSink, StateStore, type Wanted } from './gpu-outputs.js';
+import { encodeInputs, encodeValues, type Shaped } from './messages.js';
+import { Pipelines, type CompiledProgram } from './pipelines.js';
+import { BufferKind, decodePlan, type BufferRequest, type Segment, type Step } from './plan.js';
+import { Recording } from './replay.js';
+import { tensorBytes, type Tensor } from './tensor.js';
+import type { WeightStore } from './weights.js';
+
+/** Plans kept for input dims used before. */
+const cachedPlans = 16;
+/** The value of all symbolic dims while programs are made ahead. */
+const assumedDim = 32;
+
+/** A run that has one segment, to be replayed. */
+interface CachedPlan {
+  plan: GpuPlan;
+  arena: GPUBuffer | undefined;
+}
+
+/** What a message left behind once it is applied. */
+interface Applied {
+  segment: Segment;
+  programs: CompiledProgram[];
+  params: GPUBuffer | undefined;
+  owned: BufferRequest[];
+}
+
+export interface GpuSessionOptions {
+  open: OpenDevice;
+  gpu: Gpu;
+  weights: WeightStore;
+  core: Core;
+  description: Description;
+  /** Runs under way at once; more wait. */
+  maxConcurrent: number;
+}
+
+export class GpuSession implements Backend {
+  readonly kind = 'webgpu';
+  readonly threads = 1;
+  readonly #open: OpenDevice;
+  readonly #gpu: Gpu;
+  readonly #core: Core;
+  readonly #description: Description;
+  readonly #memory: GpuMemory;
+  readonly #pipelines: Pipelines;
+  readonly #state: StateStore;
+  /** Messages of the core, submissions and kept state go in the order of runs. */
+  readonly #lock = new Lock();
+  readonly #slots: Semaphore;
+  readonly #plans = new Map<string, CachedPlan>();
+  #hostElements = new Map<number, number>();
+  #last: Segment[] = [];
+  #coreBytes = 0;
+
+  constructor({ open, gpu, weights, core, description, maxConcurrent }: GpuSessionOptions) {
+    this.#open = open;
+    this.#gpu = gpu;
+    this.#core = core;
+    this.#description = description;
+    this.#memory = new GpuMemory(gpu, weights);
+    this.#pipelines = new Pipelines(gpu);
+    this.#state = new StateStore(this.#memory);
+    this.#slots = new Semaphore(maxConcurrent);
+  }
+
+  get counters(): ObjectCounts {
+    return this.#gpu.counters;
+  }
+
+  get corePlace(): 'inline' | 'worker' {
+    return this.#core.place;
+  }
+
+  /**
+   * Makes programs ahead of the first run, and where all dims are known the plan too. Models that
+   * need input values for it are left as they are.
+   */
+  async warm(onProgress: (loaded: number, total: number) => void): Promise<void> {
+    const { inputs, hostInputs } = this.#description;
+    const fixed = inputs.every(({ dims }) => dims?.every((dim) => typeof dim === 'number'));
+    await this.#lock.run(async () => {
+      if (fixed && hostInputs.length === 0) {
+        const shapes = inputs.map(({ dtype, dims }) => ({ dtype, dims: dims as number[] }));
+        const begun = await this.#begin(shapes, [], onProgress);
+        if ('run' in begun) {
+          // It needs values read back, which would be those of no input.
+          this.#discard(begun.applied);
+          await this.#core.call('endRun', begun.run);
+        }
+        return;
+      }
+      let message: Uint8Array<ArrayBuffer>;
+      try {
+        message = await this.#core.call('warm', assumedDim);
+      } catch (error) {
+        if (error instanceof UnsupportedError) return;
+        throw error;
+      }
+      const applied = await this.#apply(message);
+      await awaitPrograms(applied.programs, onProgress);
+      this.#discard(applied);
+    });
+    this.#coreBytes = await this.#core.call('memory');
+  }
+
+  async run(request: RunRequest): Promise<Map<number, Tensor>> {
+    return this.#slots.run(async () => {
+      request.signal?.throwIfAborted();
+      const turn = new Turn(this.#lock);
+      await turn.take();
+      try {
+        const sink = await this.#submit(request, turn);
+        turn.give();
+        return await abortable(sink.tensors(), request.signal);
+      } finally {
+        turn.give();
+      }
+    });
+  }
+
+  /** Everything up to the last submission; `turn` is held, but for waits in between. */
+  async #submit(request: RunRequest, turn: Turn): Promise<OutputSink> {
+    const { signal } = request;
+    const feeds = await this.#feeds(request);
+    signal?.throwIfAborted();
+    const sink = new OutputSink(this.#memory, this.#state);
+    const wanted = this.#wanted(request);
+    const key = this.#keyOf(feeds, feeds);
+    let cached = this.#plans.get(key);
+    if (!cached) {
+      const begun = await this.#begin(feeds, feeds);
+      if ('run' in begun) {
+        await this.#goOn(begun.run, begun.applied, { feeds, wanted, sink, turn, request });
+        return sink;
+      }
+      cached = begun;
+    } else {
+      this.#plans.delete(key);
+      this.#plans.set(key, cached); // the latest used is last
+    }
+    signal?.throwIfAborted();
+    this.#last = [cached.plan.segment];
+    void sink.submit(cached.plan, feeds, wanted);
+    return sink;
+  }
+
+  /** Feeds of the run, with kept state; those that the host reads are in host memory. */
+  async #feeds({ feeds, state }: RunRequest): Promise<(Tensor | undefined)[]> {
+    const { inputs, hostInputs } = this.#description;
+    const complete = [...feeds];
+    for (const input of state.values()) complete[input] ??= await this.#state.get(input, inputs);
+    for (const input of hostInputs) complete[input] = await complete[input]?.read();
+    return complete;
+  }
+
+  #wanted({ wanted, state }: RunRequest): Wanted[] {
+    const { hostInputs } = this.#description;
+    const list: Wanted[] = [...wanted].map(([output, place]) => ({ output, place }));
+    for (const [output, input] of state) {
+      list.push({ output, state: input, onHost: hostInputs.includes(input) });
+    }
+    return list;
+  }
+
+  /** Dims of all inputs, contents of those that the host reads. */
+  #keyOf(shapes: readonly (Shaped | undefined)[], feeds: readonly (Tensor | undefined)[]): string {
+    let key = shapes.map((shape) => shape?.dims.join(',') ?? '-').join(';');
+    for (const input of this.#description.hostInputs) {
+      const feed = feeds[input];
+      if (!feed) continue;
+      // One character a byte: the key is exact.
+      key += '|';
+      key +=
+        feed.dtype === 'string'
+          ? JSON.stringify(feed.data)
+          : new TextDecoder('latin1').decode(tensorBytes(feed));
+    }
+    return key;
+  }
+
+  /** Asks the core for a plan. One that can be replayed is cached. */
+  async #begin(
+    shapes: readonly (Shaped | undefined)[],
+    feeds: readonly (Tensor | undefined)[],
+    onProgress?: (loaded: number, total: number) => void,
+  ): Promise<CachedPlan | { run: number; applied: Applied }> {
+    const { hostInputs } = this.#description;
+    const inputs = encodeInputs(shapes, (input) =>
+      hostInputs.includes(input) ? feeds[input] : undefined,
+    );
+    const { run, message } = await this.#core.call('start', inputs);
+    let applied: Applied;
+    try {
+      applied = await this.#apply(message);
+      if (!applied.segment.done) return { run, applied };
+      await this.#hostReport(run);
+    } catch (error) {
+      void this.#core.call('endRun', run).catch(() => {});
+      throw error;
+    }
+    await this.#core.call('endRun', run);
+    if (onProgress) await awaitPrograms(applied.programs, onProgress);
+
+    const { segment, params, owned } = applied;
+    const arena = await this.#gpu.checked('arena', () =>
+      this.#memory.shareArena(segment.arenaBytes),
+    );
+    try {
+      const plan = await GpuPlan.make(segment, this.#memory, this.#pipelines, params, owned, [
+        arena,
+      ]);
+      const cached = { plan, arena };
+      this.#remember(this.#keyOf(shapes, feeds), cached);
+      return cached;
+    } catch (error) {
+      this.#memory.unshareArena(arena);
+      this.#discard(applied);
+      throw error;
+    }
+  }
+
+  #remember(key: string, cached: CachedPlan): void {
+    this.#plans.set(key, cached);
+    if (this.#plans.size <= cachedPlans) return;
+    const [oldest, { plan, arena }] = this.#plans.entries().next().value!;
+    this.#plans.delete(oldest);
+    plan.destroy();
+    this.#memory.unshareArena(arena);
+  }
+
+  /** A run in several segments, from its first message to its last submission. */
+  async #goOn(
+    run: number,
+    applied: Applied,
+    {
+      feeds,
+      wanted,
+      sink,
+      turn,
+      request: { signal, state },
+    }: {
+      feeds: readonly (Tensor | undefined)[];
+      wanted: Wanted[];
+      sink: OutputSink;
+      turn: Turn;
+      request: RunRequest;
+    },
+  ): Promise<void> {
+    const arenas: (GPUBuffer | undefined)[] = [];
+    const plans: GpuPlan[] = [];
+    const segments: Segment[] = [];
+    try {
+      for (;;) {
+        const { segment, params, owned } = applied;
+        segments.push(segment);
+        arenas.push(
+          segment.arenaBytes > 0 ? this.#memory.tensors.take(segment.arenaBytes) : undefined,
+        );
+        const plan = await GpuPlan.make(
+          segment,
+          this.#memory,
+          this.#pipelines,
+          params,
+          owned,
+          arenas,
+        );
+        plans.push(plan);
+        signal?.throwIfAborted();
+        const values = sink.submit(plan, feeds, wanted);
+        if (segment.done) break;
+        // Others may go on meanwhile, but for runs whose state has to come after this one's.
+        if (state.size === 0) turn.give();
+        const read = await abortable(values, signal);
+        await turn.take();
+        signal?.throwIfAborted();
+        applied = await this.#apply(await this.#core.call('advance', run, encodeValues(read)));
+      }
+      await this.#hostReport(run);
+      this.#last = segments;
+    } finally {
+      await turn.take();
+      await this.#core.call('endRun', run).catch(() => {});
+      // The queue carries out what was submitted before others may use this memory.
+      for (const arena of arenas) if (arena) this.#memory.tensors.give(arena);
+      for (const plan of plans) plan.destroy();
+    }
+  }
+
+  /** Takes what is new in a message: programs, buffers, and steps that run this once. */
+  async #apply(bytes: Uint8Array): Promise<Applied> {
+    const { programs, buffers, segment } = decodePlan(bytes);
+    const compiled = await this.#pipelines.add(programs);
+    const params = await this.#gpu.checked('memory', () => {
+      for (const request of buffers) this.#memory.create(request);
+      return paramsBuffer(this.#memory, segment.params);
+    });
+    if (segment.once.length > 0) await this.#runOnce(segment.once, params);
+    for (const request of buffers) {
+      if (request.kind === BufferKind.once) this.#memory.destroy(request);
+    }
+    const owned = buffers.filter(({ planOwned }) => planOwned);
+    // On the device now: the message need not be kept for them.
+    for (const request of owned) request.contents = new Uint8Array();
+    segment.params = new Uint8Array();
+    return { segment, programs: compiled, params, owned };
+  }
+
+  async #runOnce(steps: readonly Step[], params: GPUBuffer | undefined): Promise<void> {
+    const recording = await Recording.make(this.#gpu, this.#pipelines, steps, params, {
+      resolve: (slice) => this.#memory.resolve(slice, []),
+      scratch: (bytes) => this.#memory.scratch(bytes),
+    });
+    await this.#gpu.checked('load program', () => {
+      const encoder = this.#gpu.device.createCommandEncoder();
+      recording.encode(encoder);
+      this.#gpu.queue.submit([encoder.finish()]);
+    });
+  }
+
+  /** Frees what only the message's own plan would have used. */
+  #discard({ params, owned }: Applied): void {
+    if (params) this.#gpu.destroyBuffer(params);
+    for (const request of owned) this.#memory.destroy(request);
+  }
+
+  async #hostReport(run: number): Promise<void> {
+    const [json, bytes] = await Promise.all([
+      this.#core.call('runReport', run),
+      this.#core.call('memory'),
+    ]);
+    const nodes = JSON.parse(json) as { id: number; elements: number }[];
+    this.#hostElements = new Map(nodes.map(({ id, elements }) => [id, elements]));
+    this.#coreBytes = bytes;
+  }
+
+  resetState(): void {
+    void this.#lock.run(async () => this.#state.clear());
+  }
+
+  report(): BackendReport {
+    const kernels = new Map<number, NodeKernel[]>();
+    for (const step of this.#last.flatMap(({ steps }) => steps)) {
+      if (step.kind !== 'dispatch') continue;
+      const ofNode = kernels.get(step.node) ?? [];
+      kernels.set(step.node, ofNode);
+      const known = ofNode.find(({ program }) => program === step.program);
+      if (known) known.dispatches++;
+      else {
+        const { label } = this.#pipelines.get(step.program);
+        ofNode.push({ program: step.program, label, dispatches: 1 });
+      }
+    }
+    const sum = (get: (segment: Segment) => number): number =>
+      this.#last.reduce((total, segment) => total + get(segment), 0);
+    return {
+      memory: {
+        weights: this.#memory.weights.bytes,
+        constants: this.#memory.bytesOf(BufferKind.constants),
+        persistent: this.#memory.bytesOf(BufferKind.persistent),
+        arenaPeak: sum(({ arenaBytes }) => arenaBytes),
+        arenaLive: sum(({ liveBytes }) => liveBytes),
+        total: this.#gpu.liveBytes,
+        core: this.#coreBytes,
+      },
+      uncaptured: this.#gpu.uncaptured,
+      programs: this.#pipelines.count,
+      plansCached: this.#plans.size,
+      kernels,
+      hostElements: this.#hostElements,
+    };
+  }
+
+  dispose(): void {
+    for (const { plan } of this.#plans.values()) plan.destroy();
+    this.#plans.clear();
+    this.#state.clear();
+    this.#memory.close();
+    this.#core.close();
+    this.#open.release();
+  }
+}
+
+/** A place in the session's lock that can be left and taken up again. */
+class Turn {
+  readonly #lock: Lock;
+  #release: (() => void) | undefined;
+
+  constructor(lock: Lock) {
+    this.#lock = lock;
+  }
+
+  async take(): Promise<void> {
+    this.#release ??= await this.#lock.acquire();
+  }
+
+  give(): void {
+    this.#release?.();
+    this.#release = undefined;
+  }
+}
+
+async function awaitPrograms(
+  programs: readonly CompiledProgram[],
+  onProgress: (loaded: number, total: number) => void,
+): Promise<void> {
+  let ready = 0;
+  await Promise.all(
+    programs.map(async (program) => {
+      await program.ready;
+      onProgress(++ready, programs.length);
+    }),
+  );
+}

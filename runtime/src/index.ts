@@ -1,0 +1,143 @@
+/// <reference types="@webgpu/types" />
+/// <reference lib="esnext.disposable" />
+// Quern: loads a model and runs it on WebGPU or WebAssembly.
+
+import { chooseDevice, type DeviceChoice } from './device.js';
+import { InvalidArgumentError, LimitError, UnsupportedError } from './errors.js';
+import { loadWasm, loadWebGpu, type LoadContext, type Progress } from './load.js';
+import { Model, type ModelOrigin } from './model.js';
+import { platform } from './platform.js';
+import { openModel, rereadable, type ModelSource } from './sources.js';
+
+export type {
+  MemoryReport,
+  NodeInfo,
+  NodeKernel,
+  NodePlace,
+  ObjectCounts,
+  ValueInfo,
+  WeightInfo,
+} from './backend.js';
+export type { AdapterInfo, DeviceChoice } from './device.js';
+export type { DataByType, DType, NumericDType, TensorData } from './dtype.js';
+export {
+  DeviceLostError,
+  InternalError,
+  InvalidArgumentError,
+  InvalidModelError,
+  LimitError,
+  QuernError,
+  UnsupportedError,
+  type QuernErrorCode,
+} from './errors.js';
+export type { Feed } from './feeds.js';
+export type { Progress } from './load.js';
+export { Model, type RunOptions } from './model.js';
+export type { ModelReport, NodeReport } from './report.js';
+export type { ModelFiles, ModelSource, SourceInput } from './sources.js';
+export { Tensor } from './tensor.js';
+
+export interface LoadOptions {
+  /**
+   * 'auto' (the default): WebGPU where there is a GPU, else WebAssembly; report() says why.
+   * 'webgpu' takes a GPU emulated by the CPU too. A GPUDevice is used as it is, and stays the
+   * caller's.
+   */
+  device?: DeviceChoice;
+  /** Which GPU, where there are several. */
+  powerPreference?: GPUPowerPreference;
+  /** 'wasm': where WebGPU lacks something that the model needs, run on WebAssembly instead. */
+  fallback?: 'wasm';
+  /** Threads on WebAssembly: needs shared memory; by default the cores, up to 8. */
+  threads?: number;
+  /** Runs the core in a worker. By default so in pages, not in workers and Node. */
+  worker?: boolean;
+  /** A folder with the .wasm files and their scripts; by default they are found by themselves. */
+  wasmBase?: string | URL;
+  /** false: compiles no GPU programs before the first run. */
+  warm?: boolean;
+  /** false: no optimisation, to find a fault in one. */
+  passes?: boolean;
+  /** Runs under way at once on the GPU, 2 by default; more wait. */
+  maxConcurrent?: number;
+  signal?: AbortSignal;
+  onProgress?(progress: Progress): void;
+}
+
+/**
+ * Loads a model: a URL or, in Node, a path; bytes, a Blob or File, a stream, a Response or Request;
+ * or { model, externalData } with the files that the weights lie in.
+ */
+export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  const start = performance.now();
+  const { signal, device = 'auto', fallback, maxConcurrent = 2 } = options;
+  signal?.throwIfAborted();
+  if (!Number.isInteger(maxConcurrent) || maxConcurrent < 1) {
+    throw new InvalidArgumentError(`maxConcurrent: ${maxConcurrent} is no positive number`);
+  }
+  const opened = await openModel(source);
+  if (fallback) opened.main = await rereadable(opened.main, signal);
+  const context = (): LoadContext => ({
+    source: opened,
+    signal,
+    onProgress: options.onProgress?.bind(options) ?? (() => {}),
+    worker: options.worker,
+    threads: options.threads,
+    passes: options.passes ?? true,
+    wasmBase: baseOf(options.wasmBase),
+    warm: options.warm ?? true,
+    maxConcurrent,
+    timings: {},
+    notes: [],
+  });
+
+  const onWasm = async (reason: string, after?: AbortSignal) => {
+    const begun = performance.now();
+    const own = { ...context(), signal: after ?? signal };
+    const loaded = await loadWasm(own);
+    const origin: ModelOrigin = {
+      reason,
+      adapter: undefined,
+      notes: own.notes,
+      loadTime: performance.now() - begun,
+      phases: own.timings,
+      fallBack: undefined,
+    };
+    return { ...loaded, ...origin };
+  };
+
+  const chosen = await chooseDevice(device, options.powerPreference);
+  if (chosen.kind === 'wasm') {
+    const made = await onWasm(chosen.reason);
+    return new Model(made, { ...made, loadTime: performance.now() - start });
+  }
+  const fallBack = fallback
+    ? (why: string) => onWasm(`fell back from WebGPU: ${why}`, new AbortController().signal)
+    : undefined;
+  const own = context();
+  try {
+    const loaded = await loadWebGpu(own, chosen.open);
+    return new Model(loaded, {
+      reason: chosen.reason,
+      adapter: chosen.open.info,
+      notes: own.notes,
+      loadTime: performance.now() - start,
+      phases: own.timings,
+      fallBack,
+    });
+  } catch (error) {
+    const lacking = error instanceof UnsupportedError || error instanceof LimitError;
+    if (!fallBack || !lacking) throw error;
+    const made = await onWasm(`fell back from WebGPU: ${error.message}`);
+    return new Model(made, { ...made, loadTime: performance.now() - start });
+  }
+}
+
+function baseOf(base: string | URL | undefined): string | undefined {
+  if (base === undefined) return undefined;
+  try {
+    return new URL(String(base).replace(/\/?$/, '/'), platform.baseUrl()).href;
+  } catch {
+    throw new InvalidArgumentError(`wasmBase: '${String(base)}' is no URL`);
+  }
+}

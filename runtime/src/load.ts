@@ -1,0 +1,272 @@
+// Loading: the file streams through the core, which keeps its structure, and to the device, which
+// gets the weights.
+
+import { abortable, breathe } from './async.js';
+import { parseDescription, type Backend, type Description, type WeightInfo } from './backend.js';
+import { inlineCore, type Core, type WeightRange } from './core.js';
+import { CpuSession } from './cpu-session.js';
+import { targetWords, type OpenDevice } from './device.js';
+import { InvalidArgumentError, InvalidModelError } from './errors.js';
+import { Gpu } from './gpu.js';
+import { GpuSession } from './gpu-session.js';
+import { platform } from './platform.js';
+import { rereadable, type Chunk, type OpenedModel, type Source } from './sources.js';
+import type { WasmOptions } from './wasm.js';
+import { WeightStore } from './weights.js';
+
+/** What a load is doing. download: bytes; compile: GPU programs. */
+export interface Progress {
+  phase: 'download' | 'compile';
+  loaded: number;
+  /** Where it is known. */
+  total: number | undefined;
+}
+
+export interface LoadContext {
+  source: OpenedModel;
+  signal: AbortSignal | undefined;
+  onProgress(progress: Progress): void;
+  /** In a worker, or on this thread; undefined: where the platform likes it. */
+  worker: boolean | undefined;
+  threads: number | undefined;
+  passes: boolean;
+  wasmBase: string | undefined;
+  warm: boolean;
+  maxConcurrent: number;
+  /** Milliseconds of the phases are put here. */
+  timings: Record<string, number>;
+  /** Things a report should tell. */
+  notes: string[];
+}
+
+export interface Loaded {
+  backend: Backend;
+  description: Description;
+}
+
+/** The structure of a model, apart from its weights, may take so many bytes. */
+const structureLimit = 256 << 20;
+/** More threads than this help few models. */
+const mostThreads = 8;
+
+export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promise<Loaded> {
+  const { signal } = context;
+  const gpu = new Gpu(open);
+  const weights = new WeightStore(gpu);
+  let core: Core | undefined;
+  let session: GpuSession | undefined;
+  try {
+    core = await openCore(context, { name: 'quern-core', threads: 1, base: context.wasmBase });
+    const timer = stopwatch(context.timings);
+    await core.call('begin', false, structureLimit);
+    await gpu.checked('weights', () => {}); // a lost device shows before the download
+    await feedToGpu(context, core, weights);
+    timer('download');
+
+    const description = parseDescription(
+      await core.call('finish', targetWords(open, context.passes)),
+    );
+    timer('import');
+    await externalToGpu(context, description, weights);
+    description.weights.forEach(({ used }, weight) => {
+      if (!used) weights.free(weight);
+    });
+    timer('externalData');
+
+    session = new GpuSession({
+      open,
+      gpu,
+      weights,
+      core,
+      description,
+      maxConcurrent: context.maxConcurrent,
+    });
+    if (context.warm) {
+      const onProgress = (loaded: number, total: number): void =>
+        context.onProgress({ phase: 'compile', loaded, total });
+      await abortable(session.warm(onProgress), signal);
+      timer('compile');
+    }
+    return { backend: session, description };
+  } catch (error) {
+    if (session) session.dispose();
+    else {
+      core?.close();
+      weights.close();
+      open.release();
+    }
+    throw error;
+  }
+}
+
+/** Fast where it is safe: bytes that are known to be payload never cross to the core. */
+async function feedToGpu(context: LoadContext, core: Core, weights: WeightStore): Promise<void> {
+  const { source, signal } = context;
+  let loaded = 0;
+  // The weight that the coming bytes belong to, and how many of them do.
+  let present: { weight: number; bytes: number; offset: number } | undefined;
+  let ahead = 0;
+  let skipped = 0;
+
+  const feed = async (chunk: Chunk, coming: number | undefined): Promise<void> => {
+    if (skipped > 0) await core.call('skip', skipped);
+    skipped = 0;
+    // A copy is given away, the chunk stays for the weights.
+    const fed = await core.call('feed', new Uint8Array(chunk));
+    for (const range of fed.ranges) {
+      const end = range.chunkOffset + range.length;
+      await weights.write(range, chunk.subarray(range.chunkOffset, end), coming);
+    }
+    ({ present, ahead } = following(fed.ranges.at(-1), fed.ahead));
+  };
+
+  for await (const chunk of source.main.read(signal)) {
+    const total = source.main.size();
+    const coming = total === undefined ? undefined : Math.max(0, total - loaded);
+    let rest = chunk;
+    if (present && ahead > 0) {
+      const payload = rest.subarray(0, ahead);
+      await weights.write(present, payload, coming);
+      present.offset += payload.length;
+      ahead -= payload.length;
+      skipped += payload.length;
+      rest = rest.subarray(payload.length);
+    }
+    if (rest.length > 0) await feed(rest, coming);
+    loaded += chunk.length;
+    context.onProgress({ phase: 'download', loaded, total });
+    await breathe();
+    signal?.throwIfAborted();
+  }
+  if (skipped > 0) await core.call('skip', skipped);
+}
+
+/** Where the bytes after a fed chunk go, if they are known to be payload. */
+function following(last: WeightRange | undefined, ahead: number) {
+  const offset = last ? last.offset + last.length : 0;
+  // Before its first byte a weight has no event, and is not known yet.
+  if (!last || ahead === 0 || offset + ahead !== last.bytes)
+    return { present: undefined, ahead: 0 };
+  return { present: { weight: last.weight, bytes: last.bytes, offset }, ahead };
+}
+
+async function externalToGpu(
+  context: LoadContext,
+  { weights: infos }: Description,
+  weights: WeightStore,
+): Promise<void> {
+  await readExternal(context, infos, async (weight, offset, bytes) => {
+    const whole = infos[weight]!.bytes;
+    await weights.write({ weight, bytes: whole, offset }, bytes);
+  });
+}
+
+/** Hands on the bytes of all used weights that lie in other files, those of a weight in order. */
+async function readExternal(
+  context: LoadContext,
+  infos: readonly WeightInfo[],
+  take: (weight: number, offset: number, bytes: Chunk) => Promise<void>,
+): Promise<void> {
+  const { signal } = context;
+  const wanted = infos
+    .map((info, weight) => ({ ...info, weight }))
+    .filter(({ file, used }) => file !== '' && used);
+  const total = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
+  const files = new Map<string, Source>();
+  let loaded = 0;
+  for (const { name, file, offset, bytes, weight } of wanted) {
+    let source = files.get(file);
+    if (!source) {
+      source = await rereadable(await context.source.external(file), signal);
+      files.set(file, source);
+    }
+    let at = 0;
+    for await (const chunk of source.range!(offset, bytes, signal)) {
+      await take(weight, at, chunk);
+      at += chunk.length;
+      loaded += chunk.length;
+      context.onProgress({ phase: 'download', loaded, total });
+      await breathe();
+    }
+    if (at !== bytes) {
+      throw new InvalidModelError(
+        `weight '${name}': ${file} ends early, ${bytes} bytes at ${offset} were expected`,
+      );
+    }
+  }
+}
+
+export async function loadWasm(context: LoadContext): Promise<Loaded> {
+  const { source, signal } = context;
+  const inWorker = context.worker ?? platform.workerByDefault;
+  const wanted = context.threads ?? Math.min(platform.cores(), mostThreads);
+  if (!Number.isInteger(wanted) || wanted < 1) {
+    throw new InvalidArgumentError(`threads: ${wanted} is no positive number`);
+  }
+  const threads = platform.sharedMemory() && (inWorker || platform.mayBlock) ? wanted : 1;
+  if (threads < wanted) {
+    context.notes.push(
+      platform.sharedMemory()
+        ? 'one thread, since a page’s own thread may not wait for others'
+        : 'one thread, since the page is not cross-origin isolated (COOP and COEP headers)',
+    );
+  }
+  const name = threads > 1 ? 'quern-cpu-threads' : 'quern-cpu';
+  const core = await openCore(context, { name, threads, base: context.wasmBase });
+  try {
+    const timer = stopwatch(context.timings);
+    await core.call('begin', true, structureLimit);
+    let loaded = 0;
+    for await (const chunk of source.main.read(signal)) {
+      await core.call('feed', core.place === 'worker' ? new Uint8Array(chunk) : chunk);
+      loaded += chunk.length;
+      context.onProgress({ phase: 'download', loaded, total: source.main.size() });
+      await breathe();
+      signal?.throwIfAborted();
+    }
+    timer('download');
+    const options = Uint32Array.of(1, Number(context.passes), threads);
+    const description = parseDescription(await core.call('finish', options));
+    timer('import');
+    await readExternal(context, description.weights, async (weight, offset, bytes) => {
+      await core.call('fillWeight', weight, offset, new Uint8Array(bytes));
+    });
+    timer('externalData');
+    const memory = await core.call('memory');
+    return { backend: new CpuSession(core, description, threads, memory), description };
+  } catch (error) {
+    core.close();
+    throw error;
+  }
+}
+
+async function openCore(context: LoadContext, options: WasmOptions): Promise<Core> {
+  const timer = stopwatch(context.timings);
+  let core: Core | undefined;
+  if (context.worker ?? platform.workerByDefault) {
+    const starting = platform.workerCore(options);
+    try {
+      core = await abortable(starting, context.signal);
+    } catch (error) {
+      // A page may load this package from another origin, but not start workers from there.
+      if (!(error instanceof DOMException) || error.name !== 'SecurityError') {
+        starting.then((late) => late.close()).catch(() => {});
+        throw error;
+      }
+      context.notes.push(`the core runs on this thread: ${error.message}`);
+    }
+  }
+  core ??= await inlineCore(options);
+  timer('core');
+  return core;
+}
+
+/** Notes the milliseconds since its last call. */
+function stopwatch(timings: Record<string, number>): (phase: string) => void {
+  let last = performance.now();
+  return (phase) => {
+    const now = performance.now();
+    timings[phase] = (timings[phase] ?? 0) + now - last;
+    last = now;
+  };
+}

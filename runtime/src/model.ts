@@ -1,0 +1,234 @@
+// A loaded model, as a caller sees it.
+
+import type { ObjectCounts, OutputPlace, RunRequest, ValueInfo } from './backend.js';
+import type { AdapterInfo } from './device.js';
+import { InvalidArgumentError, LimitError, UnsupportedError } from './errors.js';
+import { toTensor, type Feed } from './feeds.js';
+import type { Loaded } from './load.js';
+import { difference, type ModelReport } from './report.js';
+import type { Tensor } from './tensor.js';
+
+export interface RunOptions {
+  /**
+   * Where outputs go: all to host memory ('cpu', the default), all to GPUBuffers of their own
+   * ('gpu'), or only those named, to host memory or as said.
+   */
+  outputs?: OutputPlace | readonly string[] | Record<string, OutputPlace>;
+  /**
+   * Outputs to keep on the device and the inputs that get them in the next run with this option:
+   * { present: 'past' }. In the first run such an input is zeros, or what is fed; a value fed in
+   * a later run goes before the kept one. Kept outputs are returned only where `outputs` names
+   * them.
+   */
+  state?: Record<string, string>;
+  /** Ends the wait; what the GPU has begun, it finishes. */
+  signal?: AbortSignal;
+}
+
+/** How a model came to be, and how to get one without a GPU. */
+export interface ModelOrigin {
+  reason: string;
+  adapter: AdapterInfo | undefined;
+  notes: string[];
+  loadTime: number;
+  phases: Record<string, number>;
+  /** Where the caller wants it: loads the model again, for WebAssembly. */
+  fallBack: ((why: string) => Promise<Loaded & ModelOrigin>) | undefined;
+}
+
+const noObjects: ObjectCounts = { buffers: 0, bindGroups: 0, pipelines: 0, shaderModules: 0 };
+
+export class Model {
+  /** Survives minification: consoles show it. */
+  static readonly name = 'Model';
+
+  #loaded: Loaded;
+  #origin: ModelOrigin;
+  #switching: Promise<void> | undefined;
+  #disposed = false;
+  #runs = 0;
+  #firstRun: number | undefined;
+  #lastRun: number | undefined;
+  #lastObjects = noObjects;
+
+  /** @internal */
+  constructor(loaded: Loaded, origin: ModelOrigin) {
+    this.#loaded = loaded;
+    this.#origin = origin;
+  }
+
+  get inputs(): readonly ValueInfo[] {
+    return this.#loaded.description.inputs;
+  }
+
+  get outputs(): readonly ValueInfo[] {
+    return this.#loaded.description.outputs;
+  }
+
+  /** What it runs on. */
+  get device(): 'webgpu' | 'wasm' {
+    return this.#loaded.backend.kind;
+  }
+
+  /**
+   * Runs the model. Feeds must not change before the promise is settled. Runs take effect in the
+   * order they are made; a few may be under way at once.
+   */
+  async run(
+    feeds: Record<string, Feed>,
+    options: RunOptions = {},
+  ): Promise<Record<string, Tensor>> {
+    if (this.#disposed) throw disposed();
+    options.signal?.throwIfAborted();
+    const request = this.#request(feeds, options);
+    const start = performance.now();
+    const { backend } = this.#loaded;
+    const before = { ...backend.counters };
+    let outputs: Map<number, Tensor>;
+    try {
+      outputs = await backend.run(request);
+    } catch (error) {
+      if (this.#disposed) throw disposed();
+      if (!(error instanceof UnsupportedError || error instanceof LimitError)) throw error;
+      if (!(await this.#fallBack(error.message))) throw error;
+      outputs = await this.#loaded.backend.run(request);
+    }
+    this.#lastRun = performance.now() - start;
+    this.#firstRun ??= this.#lastRun;
+    this.#lastObjects = difference(this.#loaded.backend.counters, before);
+    this.#runs++;
+    return Object.fromEntries(
+      [...outputs].map(([output, tensor]) => [this.outputs[output]!.name, tensor]),
+    );
+  }
+
+  /** Once for all runs that fail; false where there is nothing to fall back to. */
+  async #fallBack(why: string): Promise<boolean> {
+    const { fallBack } = this.#origin;
+    if (fallBack) {
+      this.#switching ??= fallBack(why).then((fresh) => {
+        this.#loaded.backend.dispose();
+        this.#loaded = fresh;
+        this.#origin = fresh;
+      });
+    }
+    await this.#switching;
+    return this.#switching !== undefined;
+  }
+
+  #request(feeds: Record<string, Feed>, { outputs = 'cpu', state = {}, signal }: RunOptions) {
+    const request: RunRequest = {
+      feeds: this.inputs.map(() => undefined),
+      wanted: new Map(),
+      state: new Map(),
+      signal,
+    };
+    for (const [name, feed] of Object.entries(feeds)) {
+      const input = indexOf(this.inputs, name, 'input');
+      request.feeds[input] = toTensor(this.inputs[input]!, feed);
+    }
+    for (const [from, to] of Object.entries(state)) {
+      const output = indexOf(this.outputs, from, 'output');
+      const input = indexOf(this.inputs, to, 'input');
+      if (this.outputs[output]!.dtype !== this.inputs[input]!.dtype) {
+        throw new InvalidArgumentError(
+          `state: output '${from}' is ${this.outputs[output]!.dtype}, input '${to}' ` +
+            this.inputs[input]!.dtype,
+        );
+      }
+      request.state.set(output, input);
+    }
+    this.inputs.forEach(({ name, optional }, input) => {
+      const kept = [...request.state.values()].includes(input);
+      if (!request.feeds[input] && !kept && !optional) {
+        throw new InvalidArgumentError(`input '${name}': it is missing`);
+      }
+    });
+
+    if (typeof outputs === 'string') {
+      if (outputs !== 'cpu' && outputs !== 'gpu') throw noPlace(outputs);
+      this.outputs.forEach((_, output) => {
+        if (!request.state.has(output)) request.wanted.set(output, outputs);
+      });
+    } else {
+      const named: [string, OutputPlace][] = Array.isArray(outputs)
+        ? (outputs as string[]).map((name) => [name, 'cpu'])
+        : Object.entries(outputs as Record<string, OutputPlace>);
+      for (const [name, place] of named) {
+        if (place !== 'cpu' && place !== 'gpu') throw noPlace(place);
+        request.wanted.set(indexOf(this.outputs, name, 'output'), place);
+      }
+    }
+    return request;
+  }
+
+  /** Forgets kept outputs: the next run with `state` begins anew. */
+  resetState(): void {
+    this.#loaded.backend.resetState();
+  }
+
+  report(): ModelReport {
+    const { backend, description } = this.#loaded;
+    const { memory, uncaptured, programs, plansCached, kernels, hostElements } = backend.report();
+    const { reason, adapter, notes, loadTime, phases } = this.#origin;
+    return {
+      device: backend.kind,
+      reason,
+      adapter,
+      threads: backend.threads,
+      core: backend.corePlace,
+      notes: [...notes, ...uncaptured],
+      format: description.format,
+      producer: description.producer,
+      opsets: { ...description.opsets },
+      nodes: description.nodes.map((node) => ({
+        ...node,
+        kernels: kernels.get(node.id) ?? [],
+        hostElements: hostElements.get(node.id) ?? 0,
+      })),
+      weights: description.weights.map((weight) => ({ ...weight })),
+      passes: { ...description.hits },
+      programs,
+      plansCached,
+      objects: { total: { ...backend.counters }, lastRun: this.#lastObjects },
+      memory,
+      timings: {
+        load: loadTime,
+        phases: { ...phases },
+        firstRun: this.#firstRun,
+        lastRun: this.#lastRun,
+      },
+      runs: this.#runs,
+    };
+  }
+
+  /** Frees memory, worker and device; tensors on a device of the model's own end with it. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#loaded.backend.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+}
+
+function indexOf(values: readonly ValueInfo[], name: string, what: string): number {
+  const index = values.findIndex((value) => value.name === name);
+  if (index >= 0) return index;
+  const known = values.map((value) => `'${value.name}'`).join(', ');
+  throw new InvalidArgumentError(`${what} '${name}': the model has none, only ${known || 'none'}`);
+}
+
+function disposed(): InvalidArgumentError {
+  return new InvalidArgumentError('model: it is disposed');
+}
+
+function noPlace(place: string): InvalidArgumentError {
+  return new InvalidArgumentError(`outputs: '${place}' is neither cpu nor gpu`);
+}

@@ -1,0 +1,138 @@
+// Programs of a session: all pipelines compile at once, each is waited for where it is used.
+
+import { breathe } from './async.js';
+import { InternalError, textOf } from './errors.js';
+import type { Gpu } from './gpu.js';
+import { Access, type Program } from './plan.js';
+
+const computeStage = 4; // GPUShaderStage.COMPUTE
+
+const bufferTypes: Record<Access, GPUBufferBindingType> = {
+  [Access.read]: 'read-only-storage',
+  [Access.readWrite]: 'storage',
+  [Access.uniform]: 'uniform',
+};
+
+export interface CompiledProgram {
+  number: number;
+  label: string;
+  layout: GPUBindGroupLayout;
+  /** Set when `ready` is. */
+  pipeline: GPUComputePipeline | undefined;
+  ready: Promise<void>;
+}
+
+export class Pipelines {
+  readonly #gpu: Gpu;
+  readonly #programs = new Map<number, CompiledProgram>();
+  readonly #modules = new Map<string, GPUShaderModule>();
+  readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  get count(): number {
+    return this.#programs.size;
+  }
+
+  /** Begins to compile; failures show where a program is used. */
+  async add(programs: readonly Program[]): Promise<CompiledProgram[]> {
+    const compiled: CompiledProgram[] = [];
+    const batch = 8;
+    for (let first = 0; first < programs.length; first += batch) {
+      const some = programs.slice(first, first + batch);
+      const { value, checked } = this.#gpu.scoped('programs', () =>
+        some.map((program) => this.#add(program)),
+      );
+      compiled.push(...value);
+      checked.catch(() => {}); // the pipelines tell it better
+      await breathe();
+    }
+    return compiled;
+  }
+
+  #add(program: Program): CompiledProgram {
+    const { group, pipeline: layout } = this.#layoutOf(program.access);
+    const module = this.#moduleOf(program);
+    this.#gpu.counters.pipelines++;
+    const compiled: CompiledProgram = {
+      number: program.number,
+      label: program.label,
+      layout: group,
+      pipeline: undefined,
+      ready: Promise.resolve(),
+    };
+    compiled.ready = this.#gpu.guard(
+      this.#gpu.device
+        .createComputePipelineAsync({
+          label: program.label,
+          layout,
+          compute: { module, constants: program.overrides },
+        })
+        .then(
+          (pipeline) => void (compiled.pipeline = pipeline),
+          async (error: unknown) => {
+            throw await compileError(program, module, error);
+          },
+        ),
+    );
+    compiled.ready.catch(() => {});
+    this.#programs.set(program.number, compiled);
+    return compiled;
+  }
+
+  get(number: number): CompiledProgram {
+    const program = this.#programs.get(number);
+    if (!program) throw new InternalError(`core message: program ${number} was never sent`);
+    return program;
+  }
+
+  #moduleOf({ label, wgsl }: Program): GPUShaderModule {
+    let module = this.#modules.get(wgsl);
+    if (!module) {
+      module = this.#gpu.device.createShaderModule({ label, code: wgsl });
+      this.#gpu.counters.shaderModules++;
+      this.#modules.set(wgsl, module);
+    }
+    return module;
+  }
+
+  #layoutOf(access: readonly Access[]) {
+    const key = access.join('');
+    let layouts = this.#layouts.get(key);
+    if (!layouts) {
+      const group = this.#gpu.device.createBindGroupLayout({
+        entries: access.map((kind, binding) => ({
+          binding,
+          visibility: computeStage,
+          buffer: { type: bufferTypes[kind] },
+        })),
+      });
+      const pipeline = this.#gpu.device.createPipelineLayout({ bindGroupLayouts: [group] });
+      layouts = { group, pipeline };
+      this.#layouts.set(key, layouts);
+    }
+    return layouts;
+  }
+}
+
+/** What the compiler says, with the lines it means. */
+async function compileError(
+  { number, label, wgsl }: Program,
+  module: GPUShaderModule,
+  error: unknown,
+): Promise<InternalError> {
+  let text = `webgpu: program ${number} (${label}) does not compile: ${textOf(error)}`;
+  try {
+    const { messages } = await module.getCompilationInfo();
+    const lines = wgsl.split('\n');
+    for (const { type, message, lineNum } of messages) {
+      if (type !== 'error') continue;
+      text += `\n  line ${lineNum}: ${message}\n    ${lines[lineNum - 1]?.trim() ?? ''}`;
+    }
+  } catch {
+    // The device is gone, or the browser has no such information.
+  }
+  return new InternalError(text, { cause: error });
+}

@@ -1,0 +1,153 @@
+// A list of steps made ready to be encoded again and again.
+
+import { breathe } from './async.js';
+import { InternalError } from './errors.js';
+import { align, type Gpu } from './gpu.js';
+import type { CompiledProgram, Pipelines } from './pipelines.js';
+import type { Slice, Step } from './plan.js';
+
+/** A slice's buffer, and where the slice begins in it. */
+export interface Place {
+  buffer: GPUBuffer;
+  offset: number;
+}
+
+/** Finds the memory that steps name. */
+export interface StepMemory {
+  resolve(slice: Slice): Place;
+  /** Memory for copies inside one buffer, which WebGPU has not; it may be shared. */
+  scratch(bytes: number): GPUBuffer;
+}
+
+/** Copies inside one buffer go in pieces of at most so many bytes. */
+const scratchLimit = 16 << 20;
+
+interface ReadyDispatch {
+  program: CompiledProgram;
+  bindGroup: GPUBindGroup;
+  workgroups: readonly [number, number, number];
+}
+
+interface ReadyCopy {
+  from: Place;
+  to: Place;
+  bytes: number;
+  /** Where both places are in one buffer. */
+  scratch: GPUBuffer | undefined;
+}
+
+/** Bind groups made once: encoding makes no object but the encoder. */
+export class Recording {
+  readonly #commands: (ReadyDispatch | ReadyCopy)[];
+
+  private constructor(commands: (ReadyDispatch | ReadyCopy)[]) {
+    this.#commands = commands;
+  }
+
+  /**
+   * Makes the bind groups and waits for the pipelines. `params`: the buffer of the segment's
+   * uniforms. Errors of the device come out of the promise.
+   */
+  static async make(
+    gpu: Gpu,
+    pipelines: Pipelines,
+    steps: readonly Step[],
+    params: GPUBuffer | undefined,
+    memory: StepMemory,
+  ): Promise<Recording> {
+    const commands: (ReadyDispatch | ReadyCopy)[] = [];
+    const programs = new Set<CompiledProgram>();
+    const checks: Promise<void>[] = [];
+
+    const addDispatch = (step: Step & { kind: 'dispatch' }): void => {
+      const program = pipelines.get(step.program);
+      programs.add(program);
+      const entries: GPUBindGroupEntry[] = step.slices.map((slice, binding) => ({
+        binding,
+        resource: { ...memory.resolve(slice), size: slice.bytes },
+      }));
+      if (step.paramsBytes > 0) {
+        if (!params) throw new InternalError('core message: a step has parameters, its plan none');
+        const size = align(step.paramsBytes, 16);
+        entries.push({
+          binding: entries.length,
+          resource: { buffer: params, offset: step.paramsOffset, size },
+        });
+      }
+      const bindGroup = gpu.createBindGroup(program.layout, entries);
+      commands.push({ program, bindGroup, workgroups: step.workgroups });
+    };
+    const add = (step: Step): void => {
+      if (step.kind === 'dispatch') {
+        if (!step.workgroups.includes(0)) addDispatch(step);
+      } else if (step.from.bytes > 0) {
+        const from = memory.resolve(step.from);
+        const to = memory.resolve(step.to);
+        const bytes = align(step.from.bytes, 4);
+        const inside = from.buffer === to.buffer;
+        const scratch = inside ? memory.scratch(Math.min(bytes, scratchLimit)) : undefined;
+        commands.push({ from, to, bytes, scratch });
+      }
+    };
+
+    // In batches, so that a long list keeps no page from answering.
+    const batch = 64;
+    for (let first = 0; first < steps.length; first += batch) {
+      const { checked } = gpu.scoped('bind groups', () =>
+        steps.slice(first, first + batch).forEach(add),
+      );
+      checked.catch(() => {});
+      checks.push(checked);
+      await breathe();
+    }
+    await Promise.all(checks);
+    await Promise.all([...programs].map(({ ready }) => ready));
+    return new Recording(commands);
+  }
+
+  get dispatches(): number {
+    return this.#commands.filter((command) => 'program' in command).length;
+  }
+
+  encode(encoder: GPUCommandEncoder): void {
+    let pass: GPUComputePassEncoder | undefined;
+    let program: CompiledProgram | undefined;
+    for (const command of this.#commands) {
+      if ('program' in command) {
+        if (!pass) {
+          pass = encoder.beginComputePass();
+          program = undefined;
+        }
+        if (program !== command.program) {
+          program = command.program;
+          pass.setPipeline(program.pipeline!);
+        }
+        pass.setBindGroup(0, command.bindGroup);
+        pass.dispatchWorkgroups(...command.workgroups);
+      } else {
+        pass?.end();
+        pass = undefined;
+        encodeCopy(encoder, command);
+      }
+    }
+    pass?.end();
+  }
+}
+
+function encodeCopy(encoder: GPUCommandEncoder, { from, to, bytes, scratch }: ReadyCopy): void {
+  if (!scratch) {
+    copy(encoder, from, to, bytes);
+    return;
+  }
+  const between = { buffer: scratch, offset: 0 };
+  for (let at = 0; at < bytes; at += scratch.size) {
+    const part = Math.min(scratch.size, bytes - at);
+    copy(encoder, { buffer: from.buffer, offset: from.offset + at }, between, part);
+    copy(encoder, between, { buffer: to.buffer, offset: to.offset + at }, part);
+  }
+}
+
+/** Copies whole words. */
+export function copy(encoder: GPUCommandEncoder, from: Place, to: Place, bytes: number): void {
+  encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, align(bytes, 4));
+}

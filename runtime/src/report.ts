@@ -1,0 +1,55 @@
+// What a model tells about itself: which device and why, what every node did, memory, times.
+
+import type { MemoryReport, NodeInfo, NodeKernel, ObjectCounts, WeightInfo } from './backend.js';
+import type { AdapterInfo } from './device.js';
+
+export interface NodeReport extends NodeInfo {
+  /** GPU programs of the last run. */
+  kernels: NodeKernel[];
+  /** Elements computed on the host. */
+  hostElements: number;
+}
+
+export interface ModelReport {
+  device: 'webgpu' | 'wasm';
+  /** Why that one. */
+  reason: string;
+  /** The GPU, where the device is one. */
+  adapter: AdapterInfo | undefined;
+  threads: number;
+  /** Where the C++ core runs. */
+  core: 'inline' | 'worker';
+  /** Circumstances that a user may want to change. */
+  notes: string[];
+  format: string;
+  producer: string;
+  opsets: Record<string, number>;
+  /** Nodes after the passes. */
+  nodes: NodeReport[];
+  weights: WeightInfo[];
+  /** How often each pass found something. */
+  passes: Record<string, number>;
+  /** GPU programs made so far. */
+  programs: number;
+  plansCached: number;
+  objects: { total: ObjectCounts; lastRun: ObjectCounts };
+  memory: MemoryReport;
+  /** Milliseconds. */
+  timings: {
+    load: number;
+    phases: Record<string, number>;
+    firstRun: number | undefined;
+    lastRun: number | undefined;
+  };
+  runs: number;
+}
+
+/** What was made between two counts. */
+export function difference(later: ObjectCounts, earlier: ObjectCounts): ObjectCounts {
+  return {
+    buffers: later.buffers - earlier.buffers,
+    bindGroups: later.bindGroups - earlier.bindGroups,
+    pipelines: later.pipelines - earlier.pipelines,
+    shaderModules: later.shaderModules - earlier.shaderModules,
+  };
+}

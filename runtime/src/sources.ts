@@ -1,0 +1,230 @@
+// Where models come from: every kind of source as chunks in order, and as ranges to read again.
+
+import { abortable } from './async.js';
+import { InvalidArgumentError, textOf } from './errors.js';
+import { platform } from './platform.js';
+
+/** The largest chunk, in bytes. */
+export const chunkLimit = 1 << 20;
+
+export type Chunk = Uint8Array<ArrayBufferLike>;
+
+/** A file that can be read from its start, and anywhere if it is re-readable. */
+export interface Source {
+  /** For messages. */
+  name: string;
+  /** Chunks of at most 1 MiB, valid until the next one is asked for. */
+  read(signal?: AbortSignal): AsyncIterable<Chunk>;
+  /** The length in bytes, where it is known; ask after read() began. */
+  size(): number | undefined;
+  /** Bytes [offset, offset + length); undefined where a source can be read only once. */
+  range?(offset: number, length: number, signal?: AbortSignal): AsyncIterable<Chunk>;
+  /** The source of a file beside this one. */
+  sibling?: (path: string) => Promise<Source>;
+}
+
+export type SourceInput =
+  | string
+  | URL
+  | Request
+  | Response
+  | ArrayBuffer
+  | ArrayBufferView
+  | Blob
+  | ReadableStream<Uint8Array>;
+
+/** A model whose weights lie in other files, by the name that the model has for them. */
+export interface ModelFiles {
+  model: SourceInput;
+  externalData?: Record<string, SourceInput>;
+}
+
+export type ModelSource = SourceInput | ModelFiles;
+
+/** The model's own source and those of its other files. */
+export interface OpenedModel {
+  main: Source;
+  external(name: string): Promise<Source>;
+}
+
+export async function openModel(source: ModelSource): Promise<OpenedModel> {
+  const files: ModelFiles =
+    typeof source === 'object' && source !== null && 'model' in source ? source : { model: source };
+  const main = await openSource(files.model);
+  return {
+    main,
+    async external(name) {
+      const given = files.externalData?.[name];
+      if (given !== undefined) return openSource(given);
+      // The name comes out of the model: it must not lead anywhere else.
+      const inside = !/^[/\\]|^[a-z][\w+.-]*:|(^|[/\\])\.\.([/\\]|$)/i.test(name);
+      if (main.sibling && inside) return main.sibling(name);
+      throw new InvalidArgumentError(
+        `model: its weights are in '${name}' too; give it as externalData: {'${name}': ...}`,
+      );
+    },
+  };
+}
+
+export async function openSource(input: SourceInput): Promise<Source> {
+  if (typeof input === 'string') {
+    const isUrl = /^[a-z][a-z\d+.-]+:/i.test(input) && !input.startsWith('file:');
+    return platform.fileSource && !isUrl ? platform.fileSource(input) : urlSource(resolve(input));
+  }
+  if (input instanceof URL) {
+    const isFile = input.protocol === 'file:' && platform.fileSource;
+    return isFile ? platform.fileSource!(input.href) : urlSource(input.href);
+  }
+  if (typeof Blob !== 'undefined' && input instanceof Blob) return blobSource(input);
+  if (input instanceof ArrayBuffer) return bytesSource(new Uint8Array(input));
+  if (ArrayBuffer.isView(input)) {
+    return bytesSource(new Uint8Array(input.buffer, input.byteOffset, input.byteLength));
+  }
+  if (typeof ReadableStream !== 'undefined' && input instanceof ReadableStream) {
+    return streamSource('stream', () => input);
+  }
+  if (typeof Response !== 'undefined' && input instanceof Response) {
+    return streamSource(input.url || 'response', () => bodyOf(input, input.url));
+  }
+  if (typeof Request !== 'undefined' && input instanceof Request) {
+    return urlSource(input.url, input);
+  }
+  throw new InvalidArgumentError('model: the source is no URL, bytes, Blob, stream or path');
+}
+
+function resolve(url: string): string {
+  try {
+    return new URL(url, platform.baseUrl()).href;
+  } catch {
+    throw new InvalidArgumentError(`model: '${url}' is no URL`);
+  }
+}
+
+/** What it takes to go on with a chunk: parts of at most chunkLimit. */
+function* parts(bytes: Chunk): Generator<Chunk> {
+  for (let at = 0; at < bytes.length; at += chunkLimit) {
+    yield bytes.subarray(at, at + chunkLimit);
+  }
+}
+
+function bytesSource(bytes: Chunk): Source {
+  return {
+    name: 'bytes',
+    async *read() {
+      yield* parts(bytes);
+    },
+    size: () => bytes.length,
+    async *range(offset, length) {
+      yield* parts(bytes.subarray(offset, offset + length));
+    },
+  };
+}
+
+function blobSource(blob: Blob): Source {
+  // Slices, since a Blob's stream may read ahead without bounds.
+  async function* range(offset: number, length: number): AsyncGenerator<Chunk> {
+    const end = Math.min(offset + length, blob.size);
+    for (let at = offset; at < end; at += chunkLimit) {
+      yield new Uint8Array(await blob.slice(at, Math.min(at + chunkLimit, end)).arrayBuffer());
+    }
+  }
+  return {
+    name: 'name' in blob ? String(blob.name) : 'blob',
+    read: () => range(0, blob.size),
+    size: () => blob.size,
+    range,
+  };
+}
+
+/** A source that can be read once. */
+function streamSource(name: string, open: () => ReadableStream<Uint8Array>): Source {
+  return { name, read: (signal) => streamChunks(open(), signal), size: () => undefined };
+}
+
+function urlSource(url: string, request?: Request): Source {
+  let size: number | undefined;
+  const get = async (init: RequestInit): Promise<Response> => {
+    let response: Response;
+    try {
+      response = await fetch(request ? request.clone() : url, init);
+    } catch (error) {
+      if (init.signal?.aborted) throw error;
+      throw new InvalidArgumentError(`model: ${url} can't be fetched: ${textOf(error)}`, {
+        cause: error,
+      });
+    }
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw new InvalidArgumentError(`model: ${url} gives status ${response.status}`);
+    }
+    return response;
+  };
+  return {
+    name: url,
+    async *read(signal) {
+      const response = await get(signalOf(signal));
+      const length = Number(response.headers.get('content-length') ?? NaN);
+      // The length of compressed bodies is not that of what comes out.
+      if (length > 0 && !response.headers.get('content-encoding')) size = length;
+      yield* streamChunks(bodyOf(response, url), signal);
+    },
+    size: () => size,
+    async *range(offset, length, signal) {
+      const headers = new Headers(request?.headers);
+      headers.set('range', `bytes=${offset}-${offset + length - 1}`);
+      const response = await get({ ...signalOf(signal), headers });
+      // A server that knows no ranges sends it all.
+      let skip = response.status === 206 ? 0 : offset;
+      let left = length;
+      for await (const chunk of streamChunks(bodyOf(response, url), signal)) {
+        const part = chunk.subarray(skip, skip + left);
+        skip = Math.max(0, skip - chunk.length);
+        left -= part.length;
+        if (part.length > 0) yield part;
+        if (left === 0) return;
+      }
+    },
+    sibling: async (path) =>
+      urlSource(new URL(path.split('/').map(encodeURIComponent).join('/'), url).href),
+  };
+}
+
+function signalOf(signal?: AbortSignal): RequestInit {
+  return signal ? { signal } : {};
+}
+
+function bodyOf(response: Response, url: string): ReadableStream<Uint8Array> {
+  if (response.body) return response.body;
+  throw new InvalidArgumentError(`model: ${url} has no body`);
+}
+
+/** Reads a stream to its end; cancels it where the reader stops early. */
+async function* streamChunks(
+  stream: ReadableStream<Uint8Array>,
+  signal?: AbortSignal,
+): AsyncGenerator<Chunk> {
+  const reader = stream.getReader();
+  let ended = false;
+  try {
+    for (;;) {
+      const { value, done } = await abortable(reader.read(), signal);
+      if (done) break;
+      if (!(value instanceof Uint8Array)) {
+        throw new InvalidArgumentError('model: the stream gives no bytes');
+      }
+      yield* parts(value);
+    }
+    ended = true;
+  } finally {
+    if (!ended) await reader.cancel().catch(() => {});
+    reader.releaseLock();
+  }
+}
+
+/** The same source, to be read again: streams are first read to their end. */
+export async function rereadable(source: Source, signal?: AbortSignal): Promise<Source> {
+  if (source.range) return source;
+  const chunks: BlobPart[] = [];
+  for await (const chunk of source.read(signal)) chunks.push(chunk.slice());
+  return { ...blobSource(new Blob(chunks)), name: source.name };
+}

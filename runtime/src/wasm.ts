@@ -1,0 +1,81 @@
+// eslint-disable-next-line @typescript-eslint/triple-slash-reference -- there is nothing to import
+/// <reference path="./wasm-modules.d.ts" />
+// The WebAssembly modules that the build leaves in runtime/wasm.
+
+import { InternalError, textOf } from './errors.js';
+
+/** quern-core has no CPU kernels and is small; the others run models without a GPU. */
+export type WasmName = 'quern-core' | 'quern-cpu' | 'quern-cpu-threads';
+
+/** What the Emscripten modules export: src/api/abi.h. */
+export interface WasmExports {
+  wasmMemory: WebAssembly.Memory;
+  _quern_abi_version(): number;
+  _quern_has_cpu(): number;
+  _quern_alloc(size: number): number;
+  _quern_free(memory: number): void;
+  _quern_result_data(): number;
+  _quern_result_size(): number;
+  _quern_loader_new(keepWeights: number, structureLimit: number): number;
+  _quern_loader_free(loader: number): void;
+  _quern_loader_feed(loader: number, chunk: number, size: number): number;
+  _quern_loader_payload_ahead(loader: number): number;
+  _quern_loader_skip(loader: number, size: number): number;
+  _quern_loader_finish(loader: number, options: number, count: number): number;
+  _quern_loader_session(loader: number): number;
+  _quern_session_free(session: number): void;
+  _quern_session_describe(session: number): number;
+  _quern_session_weight(session: number, weight: number): number;
+  _quern_session_warm(session: number, dim: number): number;
+  _quern_run_start(session: number, inputs: number, size: number): number;
+  _quern_run_take(session: number): number;
+  _quern_run_advance(run: number, values: number, size: number): number;
+  _quern_run_report(run: number): number;
+  _quern_run_free(run: number): void;
+  _quern_cpu_run?: (session: number, inputs: number, size: number) => number;
+}
+
+/** What the factory takes of Emscripten's many options. */
+interface ModuleOptions {
+  threads: number;
+  onAbort(what: unknown): void;
+}
+
+export type WasmFactory = (options: ModuleOptions) => Promise<WasmExports>;
+
+export interface WasmOptions {
+  name: WasmName;
+  /** Size of the thread pool, where the module has one. */
+  threads: number;
+  /** A folder with the modules; by default they lie beside this package's dist. */
+  base?: string | undefined;
+}
+
+/** Compiles and starts a module. */
+export async function startWasm({ name, threads, base }: WasmOptions): Promise<WasmExports> {
+  try {
+    const { default: create } = await (base ? importFrom(base, name) : importOwn(name));
+    return await create({ threads, onAbort() {} });
+  } catch (error) {
+    throw new InternalError(`core: ${name} does not start: ${textOf(error)}`, { cause: error });
+  }
+}
+
+type WasmModule = Promise<{ default: WasmFactory }>;
+
+function importFrom(base: string, name: WasmName): WasmModule {
+  const url = new URL(`${name}.js`, base).href;
+  return import(/* webpackIgnore: true */ /* @vite-ignore */ url) as WasmModule;
+}
+
+/** Literal names, so that bundlers find the modules, and with them the .wasm files. */
+function importOwn(name: WasmName): WasmModule {
+  switch (name) {
+    case 'quern-core':
+      return import('../wasm/quern-core.js');
+    case 'quern-cpu':
+      return import('../wasm/quern-cpu.js');
+    case 'quern-cpu-threads':
+      return import('../wasm/quern-cpu-threads.js');
+  }
+}

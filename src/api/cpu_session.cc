@@ -1,0 +1,175 @@
+#include "api/cpu_session.h"
+
+#ifdef QUERN_CPU
+
+#include <algorithm>
+#include <cstring>
+#include <list>
+
+#include "cpu/cpu_backend.h"
+
+namespace quern {
+namespace {
+
+/// Plans kept: one a binding of dims and of the contents that the host reads.
+constexpr size_t kMaxPlans = 16;
+
+}  // namespace
+
+struct CpuSession::State {
+  struct Plan {
+    std::string key;
+    Segment segment;
+    std::vector<std::vector<uint8_t>> arenas;
+    std::vector<BufferRequest> buffers;   ///< without contents: what to free with the plan
+  };
+
+  Session& session;
+  CpuBackend& backend;
+  CpuMemory memory;
+  std::unique_ptr<Parallel> parallel;
+  std::list<Plan> plans;   ///< most recent first
+  uint64_t arena_bytes = 0;
+
+  std::string key_of(const std::vector<RunInput>& inputs) const {
+    std::string key;
+    for (const RunInput& input : inputs) append(key, input.dims);
+    for (uint32_t i : session.placement().host_inputs) {
+      const auto& bytes = inputs[i].host->bytes;
+      key += '|';
+      key.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      for (const std::string& s : inputs[i].host->strings) key += cat(s.size(), ":", s);
+    }
+    return key;
+  }
+
+  void release(const Plan& plan) {
+    backend.release(plan.segment.steps);
+    memory.release(plan.buffers);
+  }
+
+  /// The requests without the bytes.
+  static std::vector<BufferRequest> names_of(std::vector<BufferRequest> requests) {
+    for (BufferRequest& r : requests) r.contents = {};
+    return requests;
+  }
+
+  Result<void> run_segment(const Segment& segment, std::vector<std::vector<uint8_t>>& arenas,
+                           const std::vector<RunInput>& inputs) {
+    for (const Port& port : segment.uploads) {
+      QUERN_ASSIGN(uint8_t * to, memory.at(port.slice, arenas));
+      const auto& bytes = inputs[port.index].host->bytes;
+      if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
+    }
+    return memory.run(segment, backend, arenas, *parallel);
+  }
+
+  Result<HostTensor> take(const Port& port, std::vector<std::vector<uint8_t>>& arenas) {
+    if (port.on_host) return port.host;
+    HostTensor tensor;
+    tensor.dtype = port.dtype;
+    tensor.dims = port.dims;
+    QUERN_ASSIGN(const uint8_t* bytes, memory.at(port.slice, arenas));
+    tensor.bytes.assign(bytes, bytes + port.slice.bytes);
+    return tensor;
+  }
+
+  Result<std::vector<HostTensor>> take_all(const std::vector<Port>& ports,
+                                           std::vector<std::vector<uint8_t>>& arenas) {
+    std::vector<HostTensor> out;
+    for (const Port& port : ports) {
+      QUERN_ASSIGN(HostTensor tensor, take(port, arenas));
+      out.push_back(std::move(tensor));
+    }
+    return out;
+  }
+};
+
+std::unique_ptr<Backend> CpuSession::make_backend() { return std::make_unique<CpuBackend>(); }
+bool CpuSession::is_linked() { return true; }
+
+CpuSession::CpuSession(Session& session, Backend& backend,
+                       std::vector<std::vector<uint8_t>>& weights, int threads) {
+  std::vector<std::span<uint8_t>> spans(weights.begin(), weights.end());
+  state_.reset(new State{session, static_cast<CpuBackend&>(backend), CpuMemory(std::move(spans)),
+                         make_parallel(threads), {}, 0});
+}
+
+CpuSession::~CpuSession() = default;
+
+uint64_t CpuSession::arena_bytes() const { return state_->arena_bytes; }
+
+Result<std::vector<HostTensor>> CpuSession::run(std::vector<RunInput> inputs) {
+  State& s = *state_;
+  QUERN_TRY(s.session.check_inputs(inputs));
+  for (const RunInput& input : inputs) {
+    if (!input.host) return invalid_argument("an input has no contents");
+  }
+  const std::string key = s.key_of(inputs);
+  for (auto it = s.plans.begin(); it != s.plans.end(); ++it) {
+    if (it->key != key) continue;
+    s.plans.splice(s.plans.begin(), s.plans, it);
+    QUERN_TRY(s.run_segment(it->segment, it->arenas, inputs));
+    return s.take_all(it->segment.outputs, it->arenas);
+  }
+  QUERN_ASSIGN(std::unique_ptr<Walk> walk, s.session.start(inputs));
+  std::vector<std::shared_ptr<const HostTensor>> values;
+  // Plans of a run that waits for the host depend on what it read: they are used once.
+  std::list<State::Plan> passing;
+  std::vector<std::vector<uint8_t>> arenas;
+  s.arena_bytes = 0;
+  const auto finish = [&](auto result) {
+    for (const State::Plan& plan : passing) s.release(plan);
+    return result;
+  };
+  while (true) {
+    auto message = walk->advance(std::move(values));
+    if (!message) return finish(Result<std::vector<HostTensor>>(std::unexpected(std::move(message).error())));
+    auto prepared = s.memory.prepare(*message, s.backend, *s.parallel);
+    s.backend.release(message->segment.once);
+    passing.push_back({key, std::move(message->segment), {}, State::names_of(std::move(message->buffers))});
+    const Segment& segment = passing.back().segment;
+    arenas.emplace_back(segment.arena_bytes);
+    s.arena_bytes += segment.arena_bytes;
+    if (prepared) prepared = s.run_segment(segment, arenas, inputs);
+    if (!prepared) return finish(Result<std::vector<HostTensor>>(std::unexpected(std::move(prepared).error())));
+    if (segment.done) {
+      auto outputs = s.take_all(segment.outputs, arenas);
+      if (passing.size() > 1) return finish(std::move(outputs));
+      passing.back().arenas = std::move(arenas);
+      s.plans.splice(s.plans.begin(), passing);
+      if (s.plans.size() > kMaxPlans) {
+        s.release(s.plans.back());
+        s.plans.pop_back();
+      }
+      return outputs;
+    }
+    auto read = s.take_all(segment.reads, arenas);
+    if (!read) return finish(std::move(read));
+    values.clear();
+    for (HostTensor& tensor : *read) {
+      values.push_back(std::make_shared<const HostTensor>(std::move(tensor)));
+    }
+  }
+}
+
+}  // namespace quern
+
+#else
+
+namespace quern {
+
+struct CpuSession::State {};
+
+std::unique_ptr<Backend> CpuSession::make_backend() { return nullptr; }
+bool CpuSession::is_linked() { return false; }
+CpuSession::CpuSession(Session&, Backend&, std::vector<std::vector<uint8_t>>&, int) {}
+CpuSession::~CpuSession() = default;
+uint64_t CpuSession::arena_bytes() const { return 0; }
+Result<std::vector<HostTensor>> CpuSession::run(std::vector<RunInput>) {
+  return unsupported("this build has no CPU kernels");
+}
+
+}  // namespace quern
+
+#endif

@@ -1,0 +1,242 @@
+// quern_native: the core on this machine's CPU, for tests and for looking at graphs.
+//   quern_native print MODEL [--no-passes]        the graph after the passes
+//   quern_native plan MODEL [--dim N] [--wgsl]    the WebGPU plan with assumed dims
+//   quern_native check FOLDER... [--rtol R] [--atol A] [--l2 E] [--no-passes] [--threads N]
+//                                                 test folders, as in the ONNX suite
+//   quern_native supported FOLDER...              cases whose operators are known
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "api/cpu_session.h"
+#include "api/session.h"
+#include "import/onnx/file.h"
+#include "import/onnx/import.h"
+#include "import/onnx/tensor_proto.h"
+#include "ir/print.h"
+#include "ops/op_def.h"
+#include "plan/gpu_backend.h"
+
+namespace quern {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::vector<std::string> paths;
+  double rtol = 1e-3;
+  double atol = 1e-7;
+  double l2 = 0;       // 0: not checked
+  int64_t dim = 16;
+  int threads = 1;
+  bool passes = true;
+  bool wgsl = false;
+  bool quiet = false;
+};
+
+Options parse(int count, char** words) {
+  Options options;
+  for (int i = 0; i < count; ++i) {
+    const std::string_view word = words[i];
+    const auto next = [&] { return i + 1 < count ? words[++i] : words[i]; };
+    if (word == "--rtol") options.rtol = std::atof(next());
+    else if (word == "--atol") options.atol = std::atof(next());
+    else if (word == "--l2") options.l2 = std::atof(next());
+    else if (word == "--dim") options.dim = std::atoll(next());
+    else if (word == "--threads") options.threads = std::atoi(next());
+    else if (word == "--no-passes") options.passes = false;
+    else if (word == "--wgsl") options.wgsl = true;
+    else if (word == "--quiet") options.quiet = true;
+    else options.paths.emplace_back(word);
+  }
+  return options;
+}
+
+struct Loaded {
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Session> session;
+  std::vector<std::vector<uint8_t>> weights;
+};
+
+Result<Loaded> load(const std::string& path, const Options& options, std::unique_ptr<Backend> backend) {
+  QUERN_ASSIGN(LoadedModel file, load_onnx_file(path));
+  QUERN_TRY(check_supported(file.model, find_op));
+  QUERN_TRY(check_nodes(file.model, find_op));
+  Loaded loaded;
+  loaded.backend = std::move(backend);
+  loaded.weights = std::move(file.weights);
+  for (auto& bytes : loaded.weights) bytes.resize((bytes.size() + 15) / 16 * 16);
+  SessionOptions session;
+  session.pass_options.optimise = options.passes;
+  session.pass_options.verify_each = true;
+  QUERN_ASSIGN(loaded.session, Session::create(std::move(file.model), *loaded.backend, session));
+  return loaded;
+}
+
+std::vector<uint8_t> read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+/// Compares as numpy.testing.assert_allclose does; empty when all is well.
+std::string compare(const HostTensor& want, const HostTensor& got, const Options& options,
+                    double& max_error) {
+  if (want.dtype != got.dtype) {
+    return cat("is ", name_of(got.dtype), ", expected ", name_of(want.dtype));
+  }
+  if (want.dims != got.dims) {
+    std::string out = "has dims ";
+    append(out, got.dims);
+    out += ", expected ";
+    append(out, want.dims);
+    return out;
+  }
+  double square = 0;
+  double norm = 0;
+  for (int64_t i = 0; i < want.count(); ++i) {
+    if (want.dtype == DType::kString) {
+      if (want.strings[static_cast<size_t>(i)] != got.strings[static_cast<size_t>(i)]) {
+        return cat("element ", i, " is '", got.strings[static_cast<size_t>(i)], "', expected '",
+                   want.strings[static_cast<size_t>(i)], "'");
+      }
+      continue;
+    }
+    if (!is_float(want.dtype)) {
+      if (want.int_at(i) != got.int_at(i)) {
+        return cat("element ", i, " is ", got.int_at(i), ", expected ", want.int_at(i));
+      }
+      continue;
+    }
+    const double a = want.float_at(i);
+    const double b = got.float_at(i);
+    if (std::isnan(a) && std::isnan(b)) continue;
+    if (a == b) {
+      norm += std::isfinite(a) ? a * a : 0;
+      continue;
+    }
+    const double error = std::fabs(a - b);
+    if (!(error <= options.atol + options.rtol * std::fabs(a))) {
+      return cat("element ", i, " is ", b, ", expected ", a);
+    }
+    max_error = std::max(max_error, error);
+    square += error * error;
+    norm += a * a;
+  }
+  if (options.l2 > 0 && norm > 0 && std::sqrt(square / norm) > options.l2) {
+    return cat("relative L2 error ", std::sqrt(square / norm), ", at most ", options.l2);
+  }
+  return "";
+}
+
+Result<double> check_case(const fs::path& folder, const Options& options) {
+  QUERN_ASSIGN(Loaded loaded, load((folder / "model.onnx").string(), options, CpuSession::make_backend()));
+  Session& session = *loaded.session;
+  CpuSession cpu(session, *loaded.backend, loaded.weights, options.threads);
+  const Graph& graph = *session.model().graph;
+  double max_error = 0;
+  for (int set = 0;; ++set) {
+    fs::path data = folder / cat("test_data_set_", set);
+    if (!fs::exists(data)) data = folder / cat("data_set_", set);
+    if (!fs::exists(data)) {
+      if (set == 0) return invalid_argument("has no data set");
+      return max_error;
+    }
+    std::vector<RunInput> inputs;
+    for (size_t i = 0; i < graph.inputs.size(); ++i) {
+      const auto bytes = read_file(data / cat("input_", i, ".pb"));
+      QUERN_ASSIGN(HostTensor tensor, parse_tensor_proto(bytes));
+      RunInput input;
+      input.dtype = tensor.dtype;
+      input.dims = tensor.dims;
+      input.host = std::make_shared<const HostTensor>(std::move(tensor));
+      inputs.push_back(std::move(input));
+    }
+    QUERN_ASSIGN(std::vector<HostTensor> outputs, cpu.run(std::move(inputs)));
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const fs::path file = data / cat("output_", i, ".pb");
+      if (!fs::exists(file)) continue;
+      QUERN_ASSIGN(HostTensor want, parse_tensor_proto(read_file(file)));
+      const std::string wrong = compare(want, outputs[i], options, max_error);
+      if (!wrong.empty()) {
+        return invalid_argument(cat("set ", set, " output ", i, " '", graph.outputs[i]->name, "' ", wrong));
+      }
+    }
+  }
+}
+
+int check(const Options& options) {
+  int passed = 0;
+  int failed = 0;
+  int missing = 0;
+  for (const std::string& path : options.paths) {
+    const auto result = check_case(path, options);
+    const std::string name = fs::path(path).filename().string();
+    if (result) {
+      ++passed;
+      if (!options.quiet) std::printf("pass  %s  max error %.3g\n", name.c_str(), *result);
+    } else if (result.error().code == ErrorCode::kUnsupported) {
+      ++missing;
+      if (!options.quiet) std::printf("none  %s  %s\n", name.c_str(), result.error().message.c_str());
+    } else {
+      ++failed;
+      std::printf("FAIL  %s  %s\n", name.c_str(), result.error().message.c_str());
+    }
+    std::fflush(stdout);
+  }
+  std::printf("%d passed, %d failed, %d unsupported\n", passed, failed, missing);
+  return failed == 0 ? 0 : 1;
+}
+
+Result<void> print_model(const Options& options) {
+  QUERN_ASSIGN(Loaded loaded, load(options.paths.at(0), options, CpuSession::make_backend()));
+  std::puts(print(*loaded.session->model().graph).c_str());
+  for (const auto& [name, count] : loaded.session->pass_report().hits) {
+    std::printf("%s: %d\n", name.c_str(), count);
+  }
+  return {};
+}
+
+Result<void> print_plan(const Options& options) {
+  QUERN_ASSIGN(Loaded loaded, load(options.paths.at(0), options, std::make_unique<GpuBackend>(Target{})));
+  QUERN_ASSIGN(std::vector<RunInput> inputs, loaded.session->assumed_inputs(options.dim));
+  QUERN_ASSIGN(auto walk, loaded.session->start(std::move(inputs)));
+  QUERN_ASSIGN(PlanMessage message, walk->advance({}));
+  if (options.wgsl) {
+    for (const ProgramEntry& p : message.programs) {
+      std::printf("// program %u: %s\n%s\n", p.number, p.label.c_str(), p.text.wgsl.c_str());
+    }
+  }
+  std::puts(print(message.segment).c_str());
+  std::printf("%zu programs, %zu steps, %zu once\n", message.programs.size(),
+              message.segment.steps.size(), message.segment.once.size());
+  return {};
+}
+
+int report(const Result<void>& done) {
+  if (done) return 0;
+  std::fprintf(stderr, "error: %s\n", done.error().message.c_str());
+  return 1;
+}
+
+}  // namespace
+}  // namespace quern
+
+int main(int count, char** words) {
+  using namespace quern;  // NOLINT
+  if (count < 3) {
+    std::fprintf(stderr, "usage: quern_native print|plan|check PATH... (see native_main.cc)\n");
+    return 2;
+  }
+  const Options options = parse(count - 2, words + 2);
+  const std::string_view command = words[1];
+  if (command == "print") return report(print_model(options));
+  if (command == "plan") return report(print_plan(options));
+  if (command == "check") return check(options);
+  std::fprintf(stderr, "error: unknown command '%s'\n", words[1]);
+  return 2;
+}

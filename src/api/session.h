@@ -1,0 +1,79 @@
+// A loaded model: graph, placement, programs; the dialogue of a run.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "ir/graph.h"
+#include "passes/passes.h"
+#include "plan/placement.h"
+#include "plan/walk.h"
+#include "shader/target.h"
+
+namespace quern {
+
+struct SessionOptions {
+  PassOptions pass_options;
+  WalkLimits limits;
+};
+
+/// Inputs of a run by position; `host` where Placement::host_inputs asks for the contents.
+class Session {
+ public:
+  /// Infers shapes, runs the passes, decides what is where. The backend outlives the session.
+  static Result<std::unique_ptr<Session>> create(Model model, Backend& backend,
+                                                 const SessionOptions& options);
+
+  [[nodiscard]] const Model& model() const { return model_; }
+  [[nodiscard]] const Placement& placement() const { return main_.placement; }
+  [[nodiscard]] const PassReport& pass_report() const { return main_.report; }
+
+  /// Checks inputs against the declared types: number, element type, rank, fixed dims, and that a
+  /// symbol has one value. The error says which input, what it was and what was expected.
+  Result<void> check_inputs(const std::vector<RunInput>& inputs) const;
+  /// Begins a run; walks of several runs may be alive at once.
+  Result<std::unique_ptr<Walk>> start(std::vector<RunInput> inputs);
+  /// Inputs of assumed dims (symbols take `dim`), to have programs made before the first run; an
+  /// error where the host would need contents that cannot be assumed.
+  Result<std::vector<RunInput>> assumed_inputs(int64_t dim) const;
+
+  /// JSON: inputs, outputs (name, dtype, dims as numbers or text), which inputs the host reads,
+  /// weights, nodes with operator and place, passes' hits.
+  [[nodiscard]] std::string describe() const;
+
+ private:
+  Session(Model model, Backend& backend, const SessionOptions& options)
+      : model_(std::move(model)), backend_(backend), options_(options) {}
+
+  /// A graph ready to be walked.
+  struct Variant {
+    Graph* graph = nullptr;
+    std::unique_ptr<Graph> owned;    ///< of a specialisation
+    Placement placement;
+    PassReport report;
+    LoadedValues loaded;
+  };
+
+  Result<void> prepare(Variant& variant);
+  /// The graph for these inputs: the main one, or where control flow depends on what they say, a
+  /// copy in which it is decided.
+  Result<Variant*> variant_for(const std::vector<RunInput>& inputs);
+
+  Model model_;
+  Backend& backend_;
+  SessionOptions options_;
+  SessionMemory memory_;
+  Variant main_;
+  std::unique_ptr<Graph> original_;   ///< as imported; only where specialisation may help
+  std::map<std::string, std::unique_ptr<Variant>> variants_;
+};
+
+/// Appends a JSON string literal.
+void append_json(std::string& out, std::string_view text);
+
+}  // namespace quern

@@ -1,0 +1,188 @@
+// quern.Attention: softmax(q k^T * scale + mask) v, made by the recogniser pass and by the
+// expansion of ONNX's Attention. Inputs q [B, H, Sq, D], k [B, Hkv, Sk, D], v [B, Hkv, Sk, Dv],
+// and a mask (bool: true is seen; float: added) that broadcasts to [B, H, Sq, Sk]. Attributes:
+// scale (default 1 / sqrt(D)); softcap (0: none), applied before the mask; is_causal (1: query i
+// sees keys up to i; 2: the last query sees all keys); nan_to_zero (a row without keys gives 0).
+#include "ops/common/attention_shape.h"
+#include "ops/common/gemm.h"
+#include "ops/op_def.h"
+
+namespace quern {
+namespace {
+
+constexpr AttributeField kAttributes[] = {
+    {"scale", AttributeKind::kFloat},
+    {"softcap", AttributeKind::kFloat},
+    {"is_causal", AttributeKind::kInt},
+    {"nan_to_zero", AttributeKind::kInt},
+};
+
+Result<void> infer(InferContext& ctx) {
+  for (size_t i = 0; i < 3; ++i) QUERN_TRY(ctx.expect_rank(i, 4));
+  const Shape* q = ctx.shape(0);
+  const Shape* v = ctx.shape(2);
+  if (q == nullptr || v == nullptr) {
+    ctx.set(0, ctx.dtype(0), std::nullopt);
+    return {};
+  }
+  ctx.set(0, ctx.dtype(0), Shape{(*q)[0], (*q)[1], (*q)[2], (*v)[3]});
+  return {};
+}
+
+/// The generic form: three sums over the keys for each element.
+Result<Expr> expr(ExprContext& ctx, size_t) {
+  ExprBuilder& b = ctx.b;
+  QUERN_ASSIGN(AttentionShape s, attention_shape(ctx));
+  const Expr query = ctx.index(2);
+  const bool baked_group = ctx.input(0).is_baked(1) && ctx.input(1).is_baked(1);
+  const Expr kv_head = b.div(ctx.index(1), ctx.derived(s.group, baked_group));
+  struct Score {
+    Expr value, live;
+  };
+  const auto score = [&](Expr key) -> Result<Score> {
+    const Expr d = b.loop();
+    const Expr at_q[] = {ctx.index(0), ctx.index(1), query, d};
+    const Expr at_k[] = {ctx.index(0), kv_head, key, d};
+    QUERN_ASSIGN(Expr q, ctx.load(0, at_q));
+    QUERN_ASSIGN(Expr k, ctx.load(1, at_k));
+    Expr value = b.reduce(ExprOp::kReduceSum, d, ctx.dim(0, 3), b.mul(q, k));
+    value = b.mul(value, ctx.derived_float(s.scale, ctx.input(0).is_baked(3)));
+    if (b.type_of(value) != b.type_of(q)) value = b.cast(value, b.type_of(q));
+    if (s.softcap != 0) {
+      const Expr cap = b.number(value, s.softcap);
+      value = b.mul(cap, b.unary(ExprOp::kTanh, b.div(value, cap)));
+    }
+    Expr live = b.boolean(true);
+    if (s.causal) {
+      const bool fixed = ctx.node().int_or("is_causal", 0) == 1;
+      const Expr limit = b.add(query, ctx.derived(s.causal_offset, fixed));
+      live = b.binary(ExprOp::kLe, key, limit);
+    }
+    if (s.has_mask) {
+      const size_t rank = ctx.input(3).rank();
+      const Expr full[] = {ctx.index(0), ctx.index(1), query, key};
+      std::vector<Expr> at;
+      for (size_t i = 0; i < rank; ++i) {
+        at.push_back(b.min(full[4 - rank + i], b.sub(ctx.dim(3, i), b.i32(1))));
+      }
+      QUERN_ASSIGN(Expr m, ctx.load(3, at));
+      if (s.mask_bool) {
+        live = b.logical_and(live, m);
+      } else {
+        value = b.add(value, b.cast(m, b.type_of(value)));
+      }
+    }
+    return Score{value, live};
+  };
+  const Expr keys = ctx.dim(1, 2);
+  const Expr i = b.loop();
+  QUERN_ASSIGN(Score one, score(i));
+  const Expr lowest = b.number(one.value, -3.4028234663852886e38);
+  const Expr top = b.max(
+      lowest, b.reduce(ExprOp::kReduceMax, i, keys, b.select(one.live, one.value, lowest)));
+  const auto weight = [&](const Score& at) {
+    return b.select(at.live, b.unary(ExprOp::kExp, b.sub(at.value, top)), b.number(at.value, 0));
+  };
+  const Expr j = b.loop();
+  QUERN_ASSIGN(Score two, score(j));
+  const Expr total = b.reduce(ExprOp::kReduceSum, j, keys, weight(two));
+  const Expr n = b.loop();
+  QUERN_ASSIGN(Score three, score(n));
+  const Expr at_v[] = {ctx.index(0), kv_head, n, ctx.index(3)};
+  QUERN_ASSIGN(Expr v, ctx.load(2, at_v));
+  const Expr sum = b.reduce(ExprOp::kReduceSum, n, keys, b.mul(weight(three), v));
+  if (!s.nan_to_zero) return b.div(sum, total);
+  const Expr zero = b.number(total, 0);
+  return b.select(b.eq(total, zero), zero, b.div(sum, total));
+}
+
+struct Config {
+  int64_t head = 0, head_v = 0, bq = 16, bk = 32, lanes = 8;
+  bool mask = false, mask_bool = false, softcap = false;
+  template <class F>
+  void fields(F&& f) const {
+    f("HEAD", head);
+    f("HEAD_V", head_v);
+    f("BQ", bq);
+    f("BK", bk);
+    f("LANES", lanes);
+    f("MASK", uint32_t{mask});
+    f("MASK_BOOL", mask_bool);
+    f("SOFTCAP", softcap);
+  }
+  /// Bytes of workgroup memory.
+  [[nodiscard]] int64_t storage() const {
+    const int64_t d4 = head / 4;
+    const int64_t v4 = head_v / 4;
+    return bq * (d4 + 1) * 16 + bk * (std::max(d4, v4) + 1) * 16 + bq * bk * 4 + bq * lanes * 4;
+  }
+};
+
+Result<void> lower(LowerContext& ctx) {
+  if (!is_f32_like(ctx.input(0).dtype)) return unsupported("attention in f64");
+  QUERN_ASSIGN(AttentionShape s, attention_shape(ctx));
+  if (!ctx.input(0).is_baked(3) || !ctx.input(2).is_baked(3)) {
+    return unsupported("attention of unknown head size");
+  }
+  if (s.head % 4 != 0 || s.head_v % 4 != 0) return unsupported("an odd head size");
+  for (size_t i = 0; i < 4; ++i) {
+    if (ctx.has_input(i)) QUERN_TRY(check_u32(ctx, ctx.input(i).count()));
+  }
+  if (ctx.output(0).count() == 0) return {};
+  Config config;
+  config.head = s.head;
+  config.head_v = s.head_v;
+  config.mask = s.has_mask;
+  config.mask_bool = s.mask_bool;
+  config.softcap = s.softcap != 0;
+  // One query (decoding), or blocks of them.
+  if (s.queries == 1) {
+    config.bq = 1;
+    config.lanes = 32;
+  }
+  const auto limit = static_cast<int64_t>(ctx.target().max_workgroup_storage);
+  while (config.storage() > limit && config.bk > config.lanes) config.bk /= 2;
+  while (config.storage() > limit && config.bq > 1) config.bq /= 2;
+  while (config.storage() > limit && config.lanes > 4) {
+    config.lanes /= 2;
+    config.bk = config.lanes;
+  }
+  if (config.storage() > limit) return unsupported(cat("attention with a head size of ", s.head));
+
+  KernelCall call;
+  call.kernel = "fused_attention";
+  call.config = config_of(config);
+  call.bindings = {ctx.bind_in("q", 0), ctx.bind_in("k", 1), ctx.bind_in("v", 2)};
+  if (s.has_mask) call.bindings.push_back(ctx.bind_in("mask", 3));
+  call.bindings.push_back(ctx.bind_out("y", 0));
+  const int64_t blocks = (s.queries + config.bq - 1) / config.bq;
+  const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
+  call.params = {word(s.batch), word(s.heads), word(s.group), word(s.queries), word(s.keys),
+                 word(blocks), word(s.causal), word(s.causal_offset), word(s.mask[0]),
+                 word(s.mask[1]), word(s.mask[2]), word(s.mask[3]), word_of(s.scale),
+                 word_of(s.softcap), word_of(s.empty_row())};
+  call.workgroups = split_workgroups(static_cast<uint64_t>(blocks * s.batch * s.heads),
+                                     ctx.target());
+  call.epilogue_at = "y";
+  return ctx.dispatch(std::move(call));
+}
+
+}  // namespace
+
+extern const OpDef op_fused_attention;
+const OpDef op_fused_attention = {
+    .name = "Attention",
+    .domain = "quern",
+    .since = 0,
+    .min_inputs = 3,
+    .max_inputs = 4,
+    .types = kFloats,
+    .attributes = kAttributes,
+    .takes_epilogue = true,
+    .infer = infer,
+    .expr = expr,
+    .lower = lower,
+    .cpu_kernel = "fused_attention",
+};
+
+}  // namespace quern

@@ -1,0 +1,128 @@
+// Attention in one pass over the keys, with a running softmax. A workgroup (number x, then y:
+// block of BQ query rows, head, batch, the first fastest) goes through the keys in blocks of BK;
+// LANES invocations share a row: its scores, then its output columns. Head sizes: multiples of 4.
+const HEAD = 64u; //@config
+const HEAD_V = 64u; //@config
+const BQ = 16u; //@config
+const BK = 32u; //@config
+const LANES = 8u; //@config
+const MASK_BOOL = false; //@config
+const SOFTCAP = false; //@config
+const WG = BQ * LANES;
+const D4 = HEAD / 4u;
+const V4 = HEAD_V / 4u;
+const Q_PITCH = D4 + 1u;
+const PITCH = max(D4, V4) + 1u;
+const KEYS = BK / LANES;
+const COLUMNS = (V4 + LANES - 1u) / LANES;
+
+@group(0) @binding(0) var<storage, read> q: array<f32>;
+@group(0) @binding(1) var<storage, read> k: array<f32>;
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+//#if MASK
+@group(0) @binding(3) var<storage, read> mask: array<f32>;
+fn load_mask(i: u32) -> f32 { return mask[i]; } //@load mask
+//#endif
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+struct Params {
+  batch: u32, heads: u32, group: u32, queries: u32, keys: u32, blocks: u32, causal: u32,
+  causal_offset: i32, mask_batch: u32, mask_head: u32, mask_query: u32, mask_key: u32,
+  scale: f32, softcap: f32, empty_row: f32,
+}
+@group(0) @binding(5) var<uniform> params: Params;
+
+fn load4_q(i: u32) -> vec4f { return vec4f(q[i * 4u], q[i * 4u + 1u], q[i * 4u + 2u], q[i * 4u + 3u]); } //@load4 q
+fn load4_k(i: u32) -> vec4f { return vec4f(k[i * 4u], k[i * 4u + 1u], k[i * 4u + 2u], k[i * 4u + 3u]); } //@load4 k
+fn load4_v(i: u32) -> vec4f { return vec4f(v[i * 4u], v[i * 4u + 1u], v[i * 4u + 2u], v[i * 4u + 3u]); } //@load4 v
+fn store_y(i: u32, value: f32) { y[i] = value; } //@store y
+
+const LOWEST = -3.402823466e38;
+var<workgroup> q_tile: array<vec4f, BQ * Q_PITCH>;
+var<workgroup> tile: array<vec4f, BK * PITCH>;   // keys, then values
+var<workgroup> weights: array<f32, BQ * BK>;
+var<workgroup> shared_row: array<f32, WG>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u,
+        @builtin(local_invocation_index) lid: u32) {
+  let number = wid.x + wid.y * count.x;
+  let head = number / params.blocks % params.heads;
+  let batch = number / params.blocks / params.heads;
+  if (batch >= params.batch) { return; }
+  let kv = (batch * (params.heads / params.group) + head / params.group) * params.keys;
+  let first = number % params.blocks * BQ;
+  let q_row = (batch * params.heads + head) * params.queries + first;
+  let row = lid / LANES;
+  let lane = lid % LANES;
+  let query = first + row;
+  for (var i = lid; i < BQ * D4; i += WG) {
+    if (first + i / D4 < params.queries) {
+      q_tile[i / D4 * Q_PITCH + i % D4] = load4_q((q_row + i / D4) * D4 + i % D4) * params.scale;
+    }
+  }
+  // Under a causal mask no row of this block sees keys from `end` on.
+  let seen = clamp(i32(first + BQ) + params.causal_offset, 0, i32(params.keys));
+  let end = select(params.keys, u32(seen), params.causal != 0u);
+  var top = LOWEST;
+  var sum = 0.0;
+  var out: array<vec4f, COLUMNS>;
+  for (var k0 = 0u; k0 < end; k0 += BK) {
+    let left = min(BK, end - k0);
+    for (var i = lid; i < left * D4; i += WG) {
+      tile[i / D4 * PITCH + i % D4] = load4_k((kv + k0) * D4 + i);
+    }
+    workgroupBarrier();
+    var scores: array<f32, KEYS>;
+    var live: array<bool, KEYS>;
+    var block_top = LOWEST;
+    for (var n = 0u; n < KEYS; n++) {
+      let j = lane + n * LANES;
+      let key = k0 + j;
+      live[n] = j < left && query < params.queries &&
+                (params.causal == 0u || i32(key) <= i32(query) + params.causal_offset);
+      if (!live[n]) { continue; }
+      var s = vec4f();
+      for (var c = 0u; c < D4; c++) { s += q_tile[row * Q_PITCH + c] * tile[j * PITCH + c]; }
+      scores[n] = s.x + s.y + s.z + s.w;
+      if (SOFTCAP) { scores[n] = params.softcap * tanh(clamp(scores[n] / params.softcap, -15.0, 15.0)); }
+      //#if MASK
+      let m = load_mask(batch * params.mask_batch + head * params.mask_head + query * params.mask_query + key * params.mask_key);
+      if (MASK_BOOL) { live[n] = m != 0.0; } else { scores[n] += m; }
+      //#endif
+      if (live[n]) { block_top = max(block_top, scores[n]); }
+    }
+    shared_row[lid] = block_top;
+    workgroupBarrier();
+    let was = top;
+    for (var n = 0u; n < LANES; n++) { top = max(top, shared_row[row * LANES + n]); }
+    let fade = exp(was - top);
+    sum *= fade;
+    for (var n = 0u; n < KEYS; n++) {
+      let p = select(0.0, exp(min(scores[n] - top, 0.0)), live[n]);
+      weights[row * BK + lane + n * LANES] = p;
+      sum += p;
+    }
+    for (var i = lid; i < left * V4; i += WG) {
+      tile[i / V4 * PITCH + i % V4] = load4_v((kv + k0) * V4 + i);
+    }
+    workgroupBarrier();
+    for (var n = 0u; n < COLUMNS; n++) {
+      var o = out[n] * fade;
+      let c = min(lane + n * LANES, V4 - 1u);
+      for (var j = 0u; j < left; j++) { o += weights[row * BK + j] * tile[j * PITCH + c]; }
+      out[n] = o;
+    }
+    workgroupBarrier();
+  }
+  shared_row[lid] = sum;
+  workgroupBarrier();
+  var total = 0.0;
+  for (var n = 0u; n < LANES; n++) { total += shared_row[row * LANES + n]; }
+  if (query >= params.queries) { return; }
+  for (var n = 0u; n < COLUMNS; n++) {
+    let c = (lane + n * LANES) * 4u;
+    for (var j = 0u; j < 4u && c + j < HEAD_V; j++) {
+      store_y((q_row + row) * HEAD_V + c + j, select(out[n][j] / total, params.empty_row, total == 0.0));
+    }
+  }
+}

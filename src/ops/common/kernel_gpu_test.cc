@@ -1,0 +1,242 @@
+// Hand-written kernels as nodes are lowered to them: each dispatch must instantiate, and those of
+// one dispatch become GPU cases (tests/kernels/run-wgsl.mjs) that expect what the CPU kernel gives.
+#include <map>
+
+#include "ops/common/kernel_testing.h"
+#include "shader/gpu_cases_testing.h"
+#include "shader/lower.h"
+
+namespace quern {
+
+extern const CpuKernel cpu_conv;
+extern const CpuKernel cpu_conv_transpose;
+extern const CpuKernel cpu_fused_attention;
+extern const CpuKernel cpu_gemm;
+extern const CpuKernel cpu_gru;
+extern const CpuKernel cpu_group_normalization;
+extern const CpuKernel cpu_instance_normalization;
+extern const CpuKernel cpu_layer_normalization;
+extern const CpuKernel cpu_log_softmax;
+extern const CpuKernel cpu_lstm;
+extern const CpuKernel cpu_matmul;
+extern const CpuKernel cpu_rms_normalization;
+extern const CpuKernel cpu_rnn;
+extern const CpuKernel cpu_softmax;
+
+namespace {
+
+/// Collects dispatches. Storages are numbered: inputs, outputs, scratch.
+class Recorder final : public LowerContext {
+ public:
+  Recorder(const OpFrame& frame, const Target& target) : LowerContext(frame, target) {}
+  Storage in(size_t input) override { return {static_cast<uint32_t>(input)}; }
+  Storage out(size_t output) override { return {static_cast<uint32_t>(100 + output)}; }
+  Result<Storage> scratch(uint64_t) override { return Storage{next_++}; }
+  Result<Storage> table(std::vector<uint8_t>) override { return Storage{next_++}; }
+  Result<void> dispatch(KernelCall call) override {
+    calls.push_back(std::move(call));
+    return {};
+  }
+  Result<void> dispatch(ExprProgram program, std::vector<Storage>, std::vector<Storage>) override {
+    QUERN_TRY(verify(program));
+    ++expressions;
+    return {};
+  }
+
+  std::vector<KernelCall> calls;
+  int expressions = 0;
+
+ private:
+  uint32_t next_ = 200;
+};
+
+class KernelGpu : public testing::Test {
+ protected:
+  /// Lowers, instantiates every dispatch, and adds a case where there is one. `half`: the inputs
+  /// as f16 on the device.
+  void add(NodeUnderTest& node, const CpuKernel& kernel, const std::string& name,
+           bool half = false) {
+    auto want = node.run_kernel(kernel);
+    ASSERT_TRUE(want) << name << want.error().message;
+    Target target;
+    target.max_workgroups = 7;   // numbers past the limit are common
+    Recorder recorder(node.frame(), target);
+    const auto done = node.frame().def->lower(recorder);
+    ASSERT_TRUE(done) << name << done.error().message;
+    ASSERT_FALSE(recorder.calls.empty()) << name;
+    std::vector<HostTensor> halves(node.frame().host.size());
+    std::vector<ShaderText> shaders;
+    for (KernelCall& call : recorder.calls) {
+      EXPECT_LE(call.bindings.size(), target.max_storage_buffers);
+      for (uint64_t n : call.workgroups) EXPECT_LE(n, 65535u);
+      std::map<uint32_t, int32_t> seen;
+      std::vector<BindingPlan> plans;
+      for (KernelBinding& b : call.bindings) {
+        if (half && b.storage.id < 100 && b.dtype == DType::kF32) b.dtype = DType::kF16;
+        plans.push_back({Access::kReadWrite, -1});
+        const auto [at, fresh] = seen.emplace(b.storage.id, static_cast<int32_t>(plans.size()) - 1);
+        if (!fresh) plans.back().same_as = at->second;
+      }
+      auto shader = instantiate(call, plans, nullptr, {}, target);
+      ASSERT_TRUE(shader) << name << ": " << shader.error().message;
+      shaders.push_back(*std::move(shader));
+    }
+    if (recorder.calls.size() != 1 || recorder.expressions != 0) return;
+    const KernelCall& call = recorder.calls[0];
+    std::vector<GpuCases::Binding> bindings;
+    for (const KernelBinding& b : call.bindings) {
+      GpuCases::Binding binding;
+      binding.plan = {Access::kReadWrite, -1};
+      if (b.storage.id >= 100) {
+        binding.expected = &(*want)[b.storage.id - 100];
+      } else {
+        const HostTensor* t = node.frame().host[b.storage.id];
+        if (b.dtype == DType::kF16) {
+          HostTensor& narrow = halves[b.storage.id];
+          narrow.dtype = DType::kF16;
+          narrow.dims = t->dims;
+          narrow.bytes.assign(static_cast<size_t>(t->count()) * 2, 0);
+          for (int64_t i = 0; i < t->count(); ++i) narrow.set_float(i, t->float_at(i));
+          t = &narrow;
+        }
+        binding.tensor = t;
+      }
+      bindings.push_back(binding);
+    }
+    cases_.add_shader(name, shaders[0], bindings, call.params, call.workgroups,
+                      {1e-4 + (half ? 1e-2 : 0), 2e-5 + (half ? 1e-2 : 0)});
+  }
+
+  Random random_{41};
+  GpuCases cases_{"kernels"};
+};
+
+TEST_F(KernelGpu, MatMul) {
+  const Dims shapes[][2] = {{{5, 7}, {7, 9}},      {{64, 32}, {32, 64}},   {{1, 40}, {40, 12}},
+                            {{3, 5}, {5, 70}},     {{70, 13}, {13, 1}},    {{2, 3, 5, 8}, {2, 1, 8, 6}},
+                            {{9}, {9, 4}},         {{4, 9}, {9}},          {{130, 20}, {20, 140}},
+                            {{2, 1, 6, 4}, {3, 4, 8}}};
+  int i = 0;
+  for (const auto& [a, b] : shapes) {
+    NodeUnderTest node("MatMul", 13);
+    node.input(random_.floats(a)).input(random_.floats(b));
+    add(node, cpu_matmul, cat("matmul ", a, " ", b), ++i % 3 == 0);
+  }
+}
+
+TEST_F(KernelGpu, Gemm) {
+  for (int round = 0; round < 12; ++round) {
+    const int64_t m = random_.integer(1, 40), n = random_.integer(1, 40), k = random_.integer(1, 40);
+    const bool ta = random_.chance(2), tb = random_.chance(2);
+    NodeUnderTest node("Gemm", 13);
+    node.input(random_.floats(ta ? Dims{k, m} : Dims{m, k}));
+    node.input(random_.floats(tb ? Dims{n, k} : Dims{k, n}));
+    if (round % 3 != 0) node.input(random_.floats(round % 3 == 1 ? Dims{n} : Dims{m, 1}));
+    node.set("transA", int64_t{ta}).set("transB", int64_t{tb}).set("alpha", 0.5f);
+    add(node, cpu_gemm, cat("gemm ", m, " ", n, " ", k, " ", ta, tb, " ", round), round % 4 == 0);
+  }
+}
+
+TEST_F(KernelGpu, Convolutions) {
+  for (int round = 0; round < 24; ++round) {
+    const bool transposed = round % 4 == 3;
+    const int64_t groups = round % 3 == 0 ? 2 : 1;
+    const int64_t in = round % 5 == 0 ? 1 : 6, out = round % 2 == 0 ? 4 : 20;
+    const int64_t kernel = round % 6 == 1 ? 1 : 3;
+    const int64_t wide = round % 2 == 0 ? 3 : 20;
+    const bool line = round % 7 == 2;
+    Dims x = {2, in * groups, line ? 9 : 7, wide + kernel};
+    Dims w = transposed ? Dims{in * groups, out, kernel, kernel}
+                        : Dims{out * groups, in, kernel, kernel};
+    if (line) {
+      x.erase(x.begin() + 2);
+      w.erase(w.begin() + 2);
+    }
+    NodeUnderTest node(transposed ? "ConvTranspose" : "Conv", 11);
+    node.input(random_.floats(x)).input(random_.floats(w));
+    if (round % 2 == 1) node.input(random_.floats({transposed ? out * groups : w[0]}));
+    const size_t rank = x.size() - 2;
+    if (kernel > 1) {
+      node.set("strides", std::vector<int64_t>(rank, 1 + round % 2));
+      node.set("pads", std::vector<int64_t>(2 * rank, 1));
+    }
+    node.set("group", groups);
+    add(node, transposed ? cpu_conv_transpose : cpu_conv, cat("conv ", round, " ", x, " ", w),
+        round % 5 == 4);
+  }
+}
+
+TEST_F(KernelGpu, Rows) {
+  const Dims shapes[] = {{3, 5}, {2, 300}, {7, 9, 3}, {2, 2000}, {1, 1}};
+  for (const Dims& x : shapes) {
+    for (const int64_t axis : {int64_t{-1}, int64_t{1}}) {
+      NodeUnderTest softmax("Softmax", 13);
+      softmax.input(random_.floats(x, 9)).set("axis", axis);
+      add(softmax, cpu_softmax, cat("softmax ", x, " ", axis));
+      NodeUnderTest log("LogSoftmax", 11);
+      log.input(random_.floats(x, 9)).set("axis", axis);
+      add(log, cpu_log_softmax, cat("log_softmax ", x, " ", axis));
+    }
+    NodeUnderTest layer("LayerNormalization", 17, 3);
+    layer.input(random_.floats(x)).input(random_.floats({x.back()})).input(random_.floats({x.back()}));
+    if (x.back() > 1) add(layer, cpu_layer_normalization, cat("layer_norm ", x), x[0] == 7);
+    NodeUnderTest rms("RMSNormalization", 23);
+    rms.input(random_.floats(x)).input(random_.floats({x.back()}));
+    add(rms, cpu_rms_normalization, cat("rms_norm ", x), x[0] == 7);
+  }
+  NodeUnderTest instance("InstanceNormalization", 6);
+  instance.input(random_.floats({2, 3, 5, 7})).input(random_.floats({3})).input(random_.floats({3}));
+  add(instance, cpu_instance_normalization, "instance_norm");
+  NodeUnderTest group("GroupNormalization", 21);
+  group.input(random_.floats({2, 6, 5, 7})).input(random_.floats({6})).input(random_.floats({6}));
+  group.set("num_groups", int64_t{3});
+  add(group, cpu_group_normalization, "group_norm");
+}
+
+TEST_F(KernelGpu, Attention) {
+  for (int round = 0; round < 8; ++round) {
+    const int64_t heads = 4, kv = round % 2 == 0 ? 4 : 2;
+    const int64_t queries = round % 4 == 1 ? 1 : 19, keys = 37, head = round % 3 == 0 ? 64 : 8;
+    NodeUnderTest node("Attention", 1, 1, "quern");
+    node.input(random_.floats({2, heads, queries, head}, 2));
+    node.input(random_.floats({2, kv, keys, head})).input(random_.floats({2, kv, keys, 12}));
+    if (round % 3 == 1) node.input(random_.floats({2, 1, queries, keys}));
+    if (round % 3 == 2) {
+      std::vector<int64_t> seen;
+      for (int64_t i = 0; i < keys; ++i) seen.push_back(random_.integer(0, 2));
+      node.input(HostTensor::of_ints(DType::kBool, {keys}, seen));
+    }
+    node.set("is_causal", int64_t{round % 3}).set("nan_to_zero", int64_t{1});
+    add(node, cpu_fused_attention, cat("attention ", round), round == 6);
+  }
+}
+
+TEST_F(KernelGpu, RecurrentDispatchesInstantiate) {
+  for (int round = 0; round < 12; ++round) {
+    const int64_t gates = std::vector<int64_t>{4, 3, 1}[static_cast<size_t>(round % 3)];
+    const int64_t hidden = round < 6 ? 8 : 300, directions = 1 + round % 2;
+    NodeUnderTest node(gates == 4 ? "LSTM" : gates == 3 ? "GRU" : "RNN", 14, gates == 4 ? 3 : 2);
+    node.input(random_.floats({2, 3, 5}));
+    node.input(random_.floats({directions, gates * hidden, 5}));
+    node.input(random_.floats({directions, gates * hidden, hidden}));
+    if (round % 4 > 0) {
+      node.input(random_.floats({directions, 2 * gates * hidden}));
+    } else {
+      node.no_input();
+    }
+    if (round % 4 > 1) {
+      node.input(HostTensor::of_ints(DType::kI32, {3}, {1, 2, 2}));
+      node.input(random_.floats({directions, 3, hidden}));
+      if (gates == 4) {
+        node.input(random_.floats({directions, 3, hidden}));
+        node.input(random_.floats({directions, 3 * hidden}));
+      }
+    }
+    if (directions == 2) node.set("direction", std::string("bidirectional"));
+    node.set("linear_before_reset", int64_t{round > 5});
+    add(node, gates == 4 ? cpu_lstm : gates == 3 ? cpu_gru : cpu_rnn, cat("recurrent ", round));
+  }
+}
+
+}  // namespace
+}  // namespace quern

@@ -1,0 +1,63 @@
+// For tests of operators with hand-written kernels: one node on host tensors.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "cpu/cpu_kernel.h"
+#include "ir/graph.h"
+#include "ir/op_context.h"
+#include "ops/op_def.h"
+
+namespace quern {
+
+/// A node with inputs of known contents.
+class NodeUnderTest {
+ public:
+  NodeUnderTest(std::string op, int version, size_t outputs = 1, std::string domain = "");
+
+  NodeUnderTest& input(HostTensor tensor);
+  NodeUnderTest& no_input();
+  NodeUnderTest& set(std::string name, AttributeValue value);
+
+  /// Shape inference with numbers; fills the frame.
+  Result<void> infer();
+  /// The generic form (expr or eval), infer included.
+  Result<std::vector<HostTensor>> evaluate();
+  /// The CPU kernel, infer included, on `threads` pretended threads.
+  Result<std::vector<HostTensor>> run_kernel(const CpuKernel& kernel, int threads = 3);
+  [[nodiscard]] const OpFrame& frame() const { return frame_; }
+
+ private:
+  Graph graph_;
+  Node* node_;
+  std::vector<std::unique_ptr<HostTensor>> tensors_;
+  OpFrame frame_;
+};
+
+/// Values in [-1, 1), and small integers.
+class Random {
+ public:
+  explicit Random(uint32_t seed) : engine_(seed) {}
+  HostTensor floats(const Dims& dims, float scale = 1.0f);
+  int64_t integer(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(engine_);
+  }
+  bool chance(int64_t one_in) { return integer(1, one_in) == 1; }
+
+ private:
+  std::mt19937 engine_;
+};
+
+std::vector<float> floats_of(const HostTensor& tensor);
+/// Relative L2 difference; NaN where only one of them is.
+double difference(const HostTensor& got, const HostTensor& want);
+
+/// The text of the output types of a node with symbolic input types "f32[batch, 3]", or its error.
+std::string inferred(const std::string& graph_text);
+
+}  // namespace quern

@@ -1,0 +1,212 @@
+#include "ops/common/norm_rows.h"
+
+#include <algorithm>
+
+#include "ops/common/gemm.h"
+
+namespace quern {
+namespace {
+
+Result<size_t> checked_axis(const OpContext& ctx, int64_t axis, size_t rank) {
+  const int64_t from_start = axis < 0 ? axis + static_cast<int64_t>(rank) : axis;
+  if (from_start < 0 || from_start >= std::max<int64_t>(static_cast<int64_t>(rank), 1)) {
+    return ctx.error(cat("axis ", axis, " of a tensor of rank ", rank));
+  }
+  return static_cast<size_t>(from_start);
+}
+
+struct SoftmaxConfig {
+  RowSchedule schedule;
+  bool log;
+  template <class F>
+  void fields(F&& f) const {
+    f("WG", schedule.workgroup);
+    f("LANES", schedule.lanes);
+    f("LOG", log);
+  }
+};
+
+struct NormConfig {
+  RowSchedule schedule;
+  bool rms, scale, bias, mean, inv;
+  template <class F>
+  void fields(F&& f) const {
+    f("WG", schedule.workgroup);
+    f("LANES", schedule.lanes);
+    f("RMS", rms);
+    f("SCALE", uint32_t{scale});
+    f("BIAS", uint32_t{bias});
+    f("MEAN", uint32_t{mean});
+    f("INV", uint32_t{inv});
+  }
+};
+
+int64_t version_axis(const OpContext& ctx) {
+  return ctx.node().int_or("axis", ctx.version() < 13 ? 1 : -1);
+}
+
+}  // namespace
+
+Rows rows_along(const Dims& dims, size_t axis, bool flatten) {
+  Rows rows{1, 1, 1};
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (i < axis) {
+      rows.rows *= dims[i];
+    } else if (i == axis || flatten) {
+      rows.length *= dims[i];
+    } else {
+      rows.inner *= dims[i];
+    }
+  }
+  rows.rows *= rows.inner;
+  return rows;
+}
+
+RowSchedule row_schedule(const Rows& rows) {
+  // Neighbouring rows of a strided tensor are neighbours in memory: one invocation each.
+  if (rows.inner > 1 && (rows.length <= 256 || rows.rows >= 4096)) return {64, 1};
+  if (rows.length <= 64 && rows.inner == 1) return {64, 8};
+  if (rows.length <= 1024) return {64, 64};
+  return {256, 256};
+}
+
+std::array<uint64_t, 3> row_workgroups(const Rows& rows, const RowSchedule& schedule,
+                                       const Target& target) {
+  const uint64_t each = schedule.workgroup / schedule.lanes;
+  return split_workgroups((static_cast<uint64_t>(rows.rows) + each - 1) / each, target);
+}
+
+Result<NormRows> layer_norm_rows(const OpContext& ctx, bool rms) {
+  const Dims& dims = ctx.input(0).dims;
+  QUERN_ASSIGN(const size_t axis, checked_axis(ctx, ctx.node().int_or("axis", -1), dims.size()));
+  const Rows rows = rows_along(dims, axis, true);
+  NormRows norm;
+  norm.rows = rows.rows;
+  norm.length = rows.length;
+  norm.epsilon = ctx.node().float_or("epsilon", 1e-5f);
+  norm.rms = rms;
+  for (size_t i = 1; i < 3; ++i) {
+    if (!ctx.has_input(i)) continue;
+    const TensorInfo& t = ctx.input(i);
+    if (t.count() == 1 && rows.length != 1) {
+      norm.divisor = std::max<int64_t>(rows.length, 1);
+      continue;
+    }
+    // Of the normalised axes, perhaps with more axes of extent 1 before them.
+    bool same = t.count() == rows.length && t.rank() <= dims.size();
+    for (size_t j = 0; same && j < t.rank(); ++j) {
+      const int64_t d = t.dims[t.rank() - 1 - j];
+      same = d == dims[dims.size() - 1 - j] || (d == 1 && j >= dims.size() - axis);
+    }
+    if (!same) {
+      return unsupported(cat(ctx.node().describe(), ": scale or bias ", t.dims,
+                             " for normalised axes from ", axis, " of ", dims));
+    }
+    if (norm.divisor != 1) {
+      return unsupported(cat(ctx.node().describe(), ": scale and bias of different shapes"));
+    }
+  }
+  return norm;
+}
+
+Result<NormRows> instance_norm_rows(const OpContext& ctx) {
+  const Dims& dims = ctx.input(0).dims;
+  const Rows rows = rows_along(dims, 2, true);
+  if (ctx.input(1).dims != Dims{dims[1]} || ctx.input(2).dims != Dims{dims[1]}) {
+    return ctx.error(cat("scale and bias must have one element a channel of ", dims));
+  }
+  NormRows norm;
+  norm.rows = rows.rows;
+  norm.length = rows.length;
+  norm.group_rows = dims[1];
+  norm.group_step = 1;
+  norm.divisor = std::max<int64_t>(rows.length, 1);
+  norm.epsilon = ctx.node().float_or("epsilon", 1e-5f);
+  return norm;
+}
+
+Result<NormRows> group_norm_rows(const OpContext& ctx) {
+  const Dims& dims = ctx.input(0).dims;
+  const int64_t groups = ctx.node().int_or("num_groups", 0);
+  if (groups < 1 || dims[1] % groups != 0) {
+    return ctx.error(cat("num_groups ", groups, " of ", dims[1], " channels"));
+  }
+  // Before version 21 scale and bias were one a group.
+  const bool per_group = ctx.version() < 21;
+  const int64_t want = per_group ? groups : dims[1];
+  if (ctx.input(1).count() != want || ctx.input(2).count() != want) {
+    return ctx.error(cat("scale and bias must have ", want, " elements"));
+  }
+  const Rows spatial = rows_along(dims, 2, true);
+  NormRows norm;
+  norm.rows = dims[0] * groups;
+  norm.length = dims[1] / groups * spatial.length;
+  norm.group_rows = groups;
+  norm.group_step = per_group ? 1 : dims[1] / groups;
+  norm.divisor = std::max<int64_t>(per_group ? norm.length : spatial.length, 1);
+  norm.epsilon = ctx.node().float_or("epsilon", 1e-5f);
+  return norm;
+}
+
+Result<void> lower_norm(LowerContext& ctx, const NormRows& norm) {
+  QUERN_TRY(check_u32(ctx, ctx.input(0).count()));
+  if (ctx.input(0).count() == 0) return {};
+  const Rows rows{norm.rows, norm.length, 1};
+  const auto wanted = [&](size_t i) { return i < ctx.output_count() && ctx.output(i).present; };
+  NormConfig config{row_schedule(rows), norm.rms, ctx.has_input(1), ctx.has_input(2),
+                    !norm.rms && wanted(1), wanted(norm.rms ? 1 : 2)};
+  KernelCall call;
+  call.kernel = "layer_normalization";
+  call.config = config_of(config);
+  call.bindings = {ctx.bind_in("x", 0)};
+  if (config.scale) call.bindings.push_back(ctx.bind_in("scale", 1));
+  if (config.bias) call.bindings.push_back(ctx.bind_in("b", 2));
+  call.bindings.push_back(ctx.bind_out("y", 0));
+  if (config.mean) call.bindings.push_back(ctx.bind_out("mean", 1));
+  if (config.inv) call.bindings.push_back(ctx.bind_out("inv_std_dev", norm.rms ? 1 : 2));
+  call.params = {static_cast<uint32_t>(norm.rows),       static_cast<uint32_t>(norm.length),
+                 static_cast<uint32_t>(norm.group_rows), static_cast<uint32_t>(norm.group_step),
+                 static_cast<uint32_t>(norm.divisor),    word_of(norm.epsilon)};
+  call.workgroups = row_workgroups(rows, config.schedule, ctx.target());
+  call.epilogue_at = "y";
+  return ctx.dispatch(std::move(call));
+}
+
+Result<size_t> softmax_axis(const OpContext& ctx, bool* flatten) {
+  *flatten = ctx.version() < 13;
+  const size_t rank = ctx.input(0).rank();
+  const int64_t axis = version_axis(ctx);
+  if (*flatten && axis == static_cast<int64_t>(rank)) return rank;
+  return checked_axis(ctx, axis, rank);
+}
+
+Result<void> infer_softmax(InferContext& ctx) {
+  const Shape* x = ctx.shape(0);
+  if (x != nullptr && !x->empty()) {
+    const int64_t axis = ctx.node().int_or("axis", ctx.version() < 13 ? 1 : -1);
+    const bool end = ctx.version() < 13 && axis == static_cast<int64_t>(x->size());
+    if (!end) QUERN_TRY(ctx.axis(axis, x->size()));
+  }
+  ctx.set(0, ctx.type(0));
+  return {};
+}
+
+Result<void> lower_softmax(LowerContext& ctx, bool log) {
+  QUERN_TRY(check_u32(ctx, ctx.input(0).count()));
+  if (ctx.input(0).count() == 0) return {};
+  bool flatten = false;
+  QUERN_ASSIGN(const size_t axis, softmax_axis(ctx, &flatten));
+  const Rows rows = rows_along(ctx.input(0).dims, axis, flatten);
+  SoftmaxConfig config{row_schedule(rows), log};
+  KernelCall call;
+  call.kernel = "softmax";
+  call.config = config_of(config);
+  call.bindings = {ctx.bind_in("x", 0), ctx.bind_out("y", 0)};
+  call.params = {static_cast<uint32_t>(rows.rows), static_cast<uint32_t>(rows.length),
+                 static_cast<uint32_t>(rows.inner)};
+  call.workgroups = row_workgroups(rows, config.schedule, ctx.target());
+  call.epilogue_at = "y";
+  return ctx.dispatch(std::move(call));
+}
+
+}  // namespace quern

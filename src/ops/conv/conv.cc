@@ -1,0 +1,221 @@
+// Conv: convolution over any number of spatial axes, with groups.
+#include "ops/common/conv_shape.h"
+#include "ops/common/gemm.h"
+#include "ops/op_def.h"
+
+namespace quern {
+namespace {
+
+constexpr AttributeField kAttributes[] = {
+    {"auto_pad", AttributeKind::kString}, {"dilations", AttributeKind::kInts},
+    {"group", AttributeKind::kInt},       {"kernel_shape", AttributeKind::kInts},
+    {"pads", AttributeKind::kInts},       {"strides", AttributeKind::kInts},
+};
+
+Result<void> infer(InferContext& ctx) {
+  const Shape* x = ctx.shape(0);
+  const Shape* w = ctx.shape(1);
+  if (x == nullptr) {
+    ctx.set(0, ctx.dtype(0), std::nullopt);
+    return {};
+  }
+  if (x->size() < 3) return ctx.error(cat("input ", *x, " has no spatial axis"));
+  QUERN_TRY(ctx.expect_rank(1, x->size()));
+  const size_t rank = x->size() - 2;
+  QUERN_ASSIGN(Window window, read_window(ctx.node(), rank));
+  const int64_t groups = ctx.node().int_or("group", 1);
+  if (groups < 1) return ctx.error(cat("group is ", groups));
+  if (w != nullptr && proven_equal((*x)[1], (*w)[1] * groups) == false) {
+    return ctx.error(cat("input ", *x, " and weights ", *w, " don't fit ", groups, " groups"));
+  }
+  Shape y = {(*x)[0], w != nullptr ? (*w)[0] : ctx.fresh_dim(0, 1)};
+  for (size_t i = 0; i < rank; ++i) {
+    if (w == nullptr && window.kernel.empty()) {
+      y.push_back(ctx.fresh_dim(0, i + 2));
+      continue;
+    }
+    const Dim kernel = w != nullptr ? (*w)[i + 2] : Dim(window.kernel[i]);
+    if (!window.kernel.empty() && proven_equal(kernel, window.kernel[i]) == false) {
+      return ctx.error(cat("kernel_shape and weights ", *w, " differ"));
+    }
+    const Dim output = window_axis(window, i, (*x)[i + 2], kernel).output;
+    if (output.upper() < 0) {
+      return ctx.error(cat("kernel of ", kernel, " along axis ", i + 2, " does not fit input ", *x));
+    }
+    y.push_back(output);
+  }
+  ctx.set(0, ctx.dtype(0), std::move(y));
+  return {};
+}
+
+/// The generic form: any rank and type.
+Result<Expr> expr(ExprContext& ctx, size_t) {
+  ExprBuilder& b = ctx.b;
+  QUERN_ASSIGN(ConvShape s, conv_shape(ctx));
+  const Expr channel = b.loop();
+  std::vector<Expr> taps;
+  for (size_t i = 0; i < s.rank(); ++i) taps.push_back(b.loop());
+  std::vector<Expr> at_x = {ctx.index(0), channel};
+  if (s.groups > 1) {
+    const Expr group = b.div(ctx.index(1), ctx.derived(s.out_channels, ctx.input(1).is_baked(0)));
+    at_x[1] = b.add(b.mul(group, ctx.dim(1, 1)), channel);
+  }
+  std::vector<Expr> at_w = {ctx.index(1), channel};
+  Expr inside = b.boolean(true);
+  for (size_t i = 0; i < s.rank(); ++i) {
+    const bool baked = ctx.input(0).is_baked(i + 2) && ctx.input(1).is_baked(i + 2);
+    const bool fixed_pad = ctx.node().string_or("auto_pad", "NOTSET") == "NOTSET" || baked;
+    const Expr origin = b.sub(b.mul(ctx.index(i + 2), b.i32(s.strides[i])),
+                              ctx.derived(s.pads[i], fixed_pad));
+    const Expr at = b.add(origin, b.mul(taps[i], b.i32(s.dilations[i])));
+    const Expr last = b.sub(ctx.dim(0, i + 2), b.i32(1));
+    inside = b.logical_and(inside, b.logical_and(b.lt(b.i32(-1), at), b.binary(ExprOp::kLe, at, last)));
+    at_x.push_back(b.max(b.min(at, last), b.i32(0)));
+    at_w.push_back(taps[i]);
+  }
+  QUERN_ASSIGN(Expr x, ctx.load(0, at_x));
+  QUERN_ASSIGN(Expr w, ctx.load(1, at_w));
+  Expr sum = b.mul(b.select(inside, x, b.number(x, 0)), w);
+  for (size_t i = s.rank(); i-- > 0;) {
+    sum = b.reduce(ExprOp::kReduceSum, taps[i], ctx.dim(1, i + 2), sum);
+  }
+  sum = b.reduce(ExprOp::kReduceSum, channel, ctx.dim(1, 1), sum);
+  if (!ctx.has_input(2)) return sum;
+  const Expr at_bias[] = {ctx.index(1)};
+  QUERN_ASSIGN(Expr bias, ctx.load(2, at_bias));
+  return b.add(sum, bias);
+}
+
+/// conv.wgsl and conv_narrow.wgsl.
+struct ConvConfig {
+  uint32_t wm = 16, wn = 16, tm = 4;
+  int64_t kh = 1, kw = 1;
+  bool vec_a = false, bias = false;
+  template <class F>
+  void fields(F&& f) const {
+    f("WM", wm);
+    f("WN", wn);
+    f("TM", tm);
+    f("KH", kh);
+    f("KW", kw);
+    f("VEC_A", vec_a);
+    f("BIAS", static_cast<uint32_t>(bias));
+  }
+};
+
+/// conv_narrow.wgsl and depthwise.wgsl.
+struct KernelConfig {
+  int64_t kh = 1, kw = 1;
+  bool bias = false;
+  template <class F>
+  void fields(F&& f) const {
+    f("KH", kh);
+    f("KW", kw);
+    f("BIAS", static_cast<uint32_t>(bias));
+  }
+};
+
+uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
+
+Result<void> lower_pointwise(LowerContext& ctx, const ConvShape& s) {
+  GemmCall g{.a = ctx.bind_in("a", 1), .b = ctx.bind_in("b", 0), .y = ctx.bind_out("y", 0)};
+  g.m = s.out_channels;
+  g.k = s.in_channels;
+  g.n = s.output_count();
+  g.a_row = g.k;
+  g.b_row = g.n;
+  g.batch = {{s.batch, 0, g.k * g.n}};
+  if (ctx.has_input(2)) {
+    g.c = ctx.bind_in("c", 2);
+    g.c_row = 1;
+  }
+  return dispatch_gemm(ctx, std::move(g));
+}
+
+Result<void> lower(LowerContext& ctx) {
+  if (!is_f32_like(ctx.input(0).dtype)) return unsupported("a convolution of f64");
+  QUERN_ASSIGN(ConvShape s, conv_shape(ctx));
+  if (s.rank() > 2 && !s.is_pointwise()) return unsupported("three spatial axes");
+  for (size_t i = 1; i < ctx.input(1).rank(); ++i) {
+    if (!ctx.input(1).is_baked(i)) return unsupported("a kernel of unknown shape");
+  }
+  QUERN_TRY(check_u32(ctx, ctx.input(0).count()));
+  QUERN_TRY(check_u32(ctx, ctx.output(0).count()));
+  if (ctx.output(0).count() == 0) return {};
+  if (s.is_pointwise() && s.groups == 1) return lower_pointwise(ctx, s);
+  if (s.rank() > 2) return unsupported("three spatial axes");
+  s.to_2d();
+
+  KernelCall call;
+  call.bindings = {ctx.bind_in("x", 0), ctx.bind_in("w", 1)};
+  const bool bias = ctx.has_input(2);
+  if (bias) call.bindings.push_back(ctx.bind_in("b", 2));
+  call.bindings.push_back(ctx.bind_out("y", 0));
+  call.epilogue_at = "y";
+  const KernelConfig kernel = {s.kernel[0], s.kernel[1], bias};
+  const int64_t n = s.output_count();
+  std::vector<uint32_t> geometry = {
+      word(s.input[0]),   word(s.input[1]),   word(s.output[0]),    word(s.output[1]),
+      word(s.strides[0]), word(s.strides[1]), word(s.dilations[0]), word(s.dilations[1]),
+      word(s.pads[0]),    word(s.pads[1])};
+
+  if (s.in_channels == 1 && s.groups > 1) {
+    const int64_t quads = (s.output[1] + 3) / 4;
+    const int64_t total = s.batch * s.groups * s.out_channels * s.output[0] * quads;
+    call.kernel = "depthwise";
+    call.config = config_of(kernel);
+    call.params = {word(total), word(s.groups * s.out_channels), word(s.out_channels), word(quads)};
+    call.workgroups = split_workgroups(static_cast<uint64_t>((total + 63) / 64), ctx.target());
+  } else if (n <= 16) {
+    // A tile would be mostly empty: one workgroup sums for one channel and four positions.
+    const int64_t quads = (n + 3) / 4;
+    call.kernel = "conv_narrow";
+    call.config = config_of(kernel);
+    call.params = {word(s.in_channels), word(s.out_channels), word(s.groups), word(s.batch),
+                   word(quads)};
+    call.workgroups = split_workgroups(
+        static_cast<uint64_t>(s.batch * s.groups * s.out_channels * quads), ctx.target());
+  } else {
+    ConvConfig config;
+    const int64_t k = s.in_channels * s.taps();
+    const int64_t big = ((s.out_channels + 63) / 64) * ((n + 63) / 64) * s.batch * s.groups;
+    if (s.out_channels <= 16) {
+      config.wm = 4;
+    } else if (s.out_channels <= 32 || big < 16) {
+      config.wm = 8;
+      config.wn = 8;
+    }
+    config.kh = s.kernel[0];
+    config.kw = s.kernel[1];
+    config.vec_a = k % 4 == 0;
+    config.bias = bias;
+    const int64_t tiles_m = (s.out_channels + config.wm * config.tm - 1) / (config.wm * config.tm);
+    const int64_t tiles_n = (n + config.wn * 4 - 1) / (config.wn * 4);
+    call.kernel = "conv";
+    call.config = config_of(config);
+    call.params = {word(s.in_channels), word(s.out_channels), word(s.groups), word(s.batch),
+                   word(tiles_m), word(tiles_n)};
+    call.workgroups = split_workgroups(
+        static_cast<uint64_t>(tiles_m * tiles_n * s.batch * s.groups), ctx.target());
+  }
+  call.params.insert(call.params.end(), geometry.begin(), geometry.end());
+  return ctx.dispatch(std::move(call));
+}
+
+}  // namespace
+
+extern const OpDef op_conv;
+const OpDef op_conv = {
+    .name = "Conv",
+    .min_inputs = 2,
+    .max_inputs = 3,
+    .types = kFloats,
+    .attributes = kAttributes,
+    .takes_epilogue = true,
+    .infer = infer,
+    .expr = expr,
+    .lower = lower,
+    .cpu_kernel = "conv",
+};
+
+}  // namespace quern

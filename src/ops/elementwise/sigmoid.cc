@@ -1,0 +1,20 @@
+// Sigmoid: 1 / (1 + exp(-x)).
+#include "ops/common/exprs.h"
+#include "ops/common/infer.h"
+#include "ops/op_def.h"
+
+namespace quern {
+
+extern const OpDef op_sigmoid;
+const OpDef op_sigmoid = {
+    .name = "Sigmoid",
+    .types = kFloats,
+    .is_elementwise = true,
+    .infer = infer_same,
+    .expr = [](ExprContext& c, size_t) -> Result<Expr> {
+      QUERN_ASSIGN(Expr x, c.load_broadcast(0));
+      return sigmoid(c.b, x);
+    },
+};
+
+}  // namespace quern

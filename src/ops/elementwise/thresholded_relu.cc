@@ -1,0 +1,28 @@
+// ThresholdedRelu: x above alpha, else 0.
+#include "ops/common/exprs.h"
+#include "ops/common/infer.h"
+#include "ops/op_def.h"
+
+namespace quern {
+namespace {
+
+constexpr AttributeField kAttributes[] = {{"alpha", AttributeKind::kFloat}};
+
+}  // namespace
+
+extern const OpDef op_thresholded_relu;
+const OpDef op_thresholded_relu = {
+    .name = "ThresholdedRelu",
+    .since = 10,
+    .types = kFloats,
+    .attributes = kAttributes,
+    .is_elementwise = true,
+    .infer = infer_same,
+    .expr = [](ExprContext& c, size_t) -> Result<Expr> {
+      QUERN_ASSIGN(Expr x, c.load_broadcast(0));
+      const Expr alpha = attribute_number(c, "alpha", 1.0f, x);
+      return c.b.select(c.b.binary(ExprOp::kGt, x, alpha), x, zero(c.b, x));
+    },
+};
+
+}  // namespace quern

@@ -1,0 +1,150 @@
+// Types, symbolic shapes and known contents, through the graph and its bodies.
+
+#include <algorithm>
+
+#include "ops/op_def.h"
+#include "passes/passes.h"
+
+namespace quern {
+namespace {
+
+constexpr int kMaxDepth = 32;
+/// Rounds that a loop's carried types get to become stable before their shapes are given up.
+constexpr int kMaxRounds = 4;
+
+bool same_type(const Type& a, const Type& b) {
+  return a.kind == b.kind && a.dtype == b.dtype && a.shape == b.shape;
+}
+
+class Inferer {
+ public:
+  Result<void> run(Graph& graph, int depth) {
+    if (depth > kMaxDepth) return limit_exceeded("subgraphs are nested too deeply");
+    for (const auto& value : graph.values()) {
+      if (!value->constant) continue;
+      const Constant& c = *value->constant;
+      value->type = Type::tensor(c.dtype, Shape(c.dims.begin(), c.dims.end()));
+      if (c.is_inline() && (is_integer(c.dtype) || c.dtype == DType::kBool) &&
+          c.host.count() <= kMaxContents) {
+        std::vector<Dim> contents;
+        for (int64_t i = 0; i < c.host.count(); ++i) contents.emplace_back(c.host.int_at(i));
+        value->contents = std::move(contents);
+      }
+    }
+    for (const auto& node : graph.nodes()) QUERN_TRY(visit(*node, depth));
+    return {};
+  }
+
+ private:
+  Result<void> visit(Node& node, int depth) {
+    const OpDef* def = find_op(node);
+    if (def == nullptr) {
+      return unsupported(cat(node.describe(), ": unknown operator of version ", node.version));
+    }
+    if (node.inputs.size() < def->min_inputs || node.inputs.size() > def->max_inputs ||
+        node.outputs.size() < def->min_outputs || node.outputs.size() > def->max_outputs) {
+      return invalid_model(cat(node.describe(), ": has ", node.inputs.size(), " inputs and ",
+                               node.outputs.size(), " outputs, expected ",
+                               static_cast<int>(def->min_inputs), " to ",
+                               static_cast<int>(def->max_inputs), " and ",
+                               static_cast<int>(def->min_outputs), " to ",
+                               static_cast<int>(def->max_outputs)));
+    }
+    for (size_t i = 0; i < def->min_inputs; ++i) {
+      if (node.inputs[i] == nullptr) {
+        return invalid_model(cat(node.describe(), ": required input ", i, " is absent"));
+      }
+    }
+    if (node.is("Loop")) {
+      QUERN_TRY(infer_loop(node, depth));
+    } else if (node.is("Fused", "quern")) {
+      Graph* body = node.subgraph("body");
+      if (body == nullptr || body->inputs.size() != node.inputs.size()) {
+        return invalid_model(cat(node.describe(), ": body and node differ in inputs"));
+      }
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        body->inputs[i]->type = node.inputs[i]->type;
+        body->inputs[i]->contents = node.inputs[i]->contents;
+      }
+      QUERN_TRY(run(*body, depth + 1));
+    } else {
+      for (Graph* body : node.subgraphs()) QUERN_TRY(run(*body, depth + 1));
+    }
+
+    std::vector<InferContext::Input> inputs(node.inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const Value* v = node.inputs[i];
+      if (v == nullptr) continue;
+      inputs[i].present = true;
+      inputs[i].type = v->type;
+      if (v->constant && v->constant->is_inline()) inputs[i].host = &v->constant->host;
+      if (v->contents) inputs[i].contents = &*v->contents;
+    }
+    InferContext context(node, std::move(inputs));
+    QUERN_TRY(def->infer(context));
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      Value* out = node.outputs[i];
+      if (out == nullptr) continue;
+      auto& inferred = context.outputs()[i];
+      if (inferred.type.kind == Type::Kind::kTensor && inferred.type.dtype == DType::kUndefined &&
+          out->type.dtype != DType::kUndefined) {
+        inferred.type.dtype = out->type.dtype;
+      }
+      out->type = std::move(inferred.type);
+      out->contents = std::move(inferred.contents);
+    }
+    return {};
+  }
+
+  /// Carried values take types that hold in every iteration: start from the initial ones, infer
+  /// the body, and give up what its results change.
+  Result<void> infer_loop(Node& node, int depth) {
+    Graph* body = node.subgraph("body");
+    const size_t carried = node.inputs.size() < 2 ? 0 : node.inputs.size() - 2;
+    if (body == nullptr || body->inputs.size() != carried + 2 ||
+        body->outputs.size() < carried + 1) {
+      return invalid_model(cat(node.describe(), ": the body must have ", carried + 2,
+                               " inputs and at least ", carried + 1, " outputs"));
+    }
+    body->inputs[0]->type = Type::tensor(DType::kI64, Shape{});
+    body->inputs[1]->type = Type::tensor(DType::kBool, Shape{});
+    for (size_t i = 0; i < carried; ++i) {
+      if (node.inputs[i + 2] == nullptr) {
+        return invalid_model(cat(node.describe(), ": carried value ", i, " is absent"));
+      }
+      body->inputs[i + 2]->type = node.inputs[i + 2]->type;
+      body->inputs[i + 2]->contents.reset();
+    }
+    for (int round = 0;; ++round) {
+      QUERN_TRY(run(*body, depth + 1));
+      bool stable = true;
+      for (size_t i = 0; i < carried; ++i) {
+        Type& in = body->inputs[i + 2]->type;
+        const Type& out = body->outputs[i + 1]->type;
+        if (in.kind != Type::Kind::kTensor || same_type(in, out)) continue;
+        stable = false;
+        if (!in.shape || !out.shape || in.shape->size() != out.shape->size() ||
+            round + 1 >= kMaxRounds) {
+          if (!in.shape) {
+            stable = true;
+            continue;
+          }
+          in.shape.reset();
+          continue;
+        }
+        for (size_t axis = 0; axis < in.shape->size(); ++axis) {
+          if ((*in.shape)[axis] == (*out.shape)[axis]) continue;
+          (*in.shape)[axis] =
+              Dim::symbol(cat("loop", node.id, "_", i, "_", axis, "_", round));
+        }
+      }
+      if (stable || round > kMaxRounds) return {};
+    }
+  }
+};
+
+}  // namespace
+
+Result<void> infer_shapes(Graph& graph) { return Inferer().run(graph, 0); }
+
+}  // namespace quern

@@ -1,0 +1,98 @@
+#include "passes/passes.h"
+
+#include "ir/verify.h"
+#include "ops/op_def.h"
+
+namespace quern {
+namespace {
+
+/// Bodies first, then the graph: what a pass does to one graph at a time.
+template <class Pass>
+Result<void> over_all(Graph& graph, const Pass& pass) {
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    Node& node = *graph.nodes()[i];
+    if (node.is("Fused", "quern")) continue;
+    for (Graph* body : node.subgraphs()) QUERN_TRY(over_all(*body, pass));
+  }
+  return pass(graph);
+}
+
+}  // namespace
+
+Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& report) {
+  // The one list of passes. `every` passes run with optimisation off too: execution needs them.
+  struct Entry {
+    std::string_view name;
+    bool every;
+    Result<void> (*run)(Graph&, const PassOptions&, PassReport&);
+  };
+  constexpr Entry kPasses[] = {
+      {"infer", true, [](Graph& g, const PassOptions&, PassReport&) { return infer_shapes(g); }},
+      {"fold", false, [](Graph& g, const PassOptions&, PassReport& r) { return fold_constants(g, r); }},
+      {"dead", false, [](Graph& g, const PassOptions&, PassReport& r) { return remove_dead_code(g, r); }},
+      {"recognise", false, [](Graph& g, const PassOptions&, PassReport& r) { return recognise(g, r); }},
+      {"batch-norm", false, [](Graph& g, const PassOptions&, PassReport& r) { return fold_batch_norm(g, r); }},
+      {"expand", true, [](Graph& g, const PassOptions&, PassReport& r) { return expand_ops(g, r); }},
+      {"infer", true, [](Graph& g, const PassOptions&, PassReport&) { return infer_shapes(g); }},
+      {"fold", false, [](Graph& g, const PassOptions&, PassReport& r) { return fold_constants(g, r); }},
+      {"common", false, [](Graph& g, const PassOptions&, PassReport& r) { return merge_common_subexpressions(g, r); }},
+      {"dead", false, [](Graph& g, const PassOptions&, PassReport& r) { return remove_dead_code(g, r); }},
+      {"fuse", false, [](Graph& g, const PassOptions& o, PassReport& r) { return fuse(g, o.max_storage_buffers, r); }},
+      {"infer", true, [](Graph& g, const PassOptions&, PassReport&) { return infer_shapes(g); }},
+  };
+  for (const Entry& entry : kPasses) {
+    if (!entry.every && !options.optimise) continue;
+    if (auto done = entry.run(graph, options, report); !done) return done;
+    if (options.verify_each) {
+      if (auto valid = verify(graph); !valid) {
+        return std::unexpected(std::move(valid).error().in(cat("after pass ", entry.name)));
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> remove_dead_code(Graph& graph, PassReport& report) {
+  return over_all(graph, [&](Graph& g) -> Result<void> {
+    for (size_t i = g.nodes().size(); i-- > 0;) {
+      Node* node = g.nodes()[i].get();
+      bool used = false;
+      for (const Value* v : node->outputs) {
+        used = used || (v != nullptr && (!v->uses.empty() || g.is_output(v)));
+      }
+      if (used) continue;
+      g.erase(node);
+      ++report.hits["dead"];
+    }
+    g.remove_unused_values();
+    return {};
+  });
+}
+
+Result<void> expand_ops(Graph& graph, PassReport& report) {
+  return over_all(graph, [&](Graph& g) -> Result<void> {
+    // New nodes come before the one they replace, so the index meets them too: they may expand in
+    // turn. A bound keeps a definition that expands into itself from going on for ever.
+    size_t budget = g.nodes().size() * 64 + 1024;
+    for (size_t i = 0; i < g.nodes().size();) {
+      Node& node = *g.nodes()[i];
+      const OpDef* def = find_op(node);
+      if (def == nullptr || def->expand == nullptr) {
+        ++i;
+        continue;
+      }
+      if (budget-- == 0) return internal_error(cat(node.describe(), ": expands without end"));
+      const std::string op = node.op;
+      QUERN_ASSIGN(const bool expanded, def->expand(g, node));
+      if (!expanded) {
+        ++i;
+        continue;
+      }
+      ++report.hits[cat("expanded ", op)];
+      QUERN_TRY(infer_shapes(*g.root()));
+    }
+    return {};
+  });
+}
+
+}  // namespace quern

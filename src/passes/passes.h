@@ -1,0 +1,44 @@
+// The passes over a graph, listed once.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "base/result.h"
+#include "ir/graph.h"
+
+namespace quern {
+
+/// What the passes did, for the report and for tests that lock it.
+struct PassReport {
+  std::map<std::string, int, std::less<>> hits;   ///< "attention" -> 2, "fused" -> 40
+};
+
+struct PassOptions {
+  bool optimise = true;        ///< false: inference and what execution needs only
+  /// Storage buffers of a dispatch on the target: what fusion must keep within.
+  uint32_t max_storage_buffers = 8;
+  /// Runs the verifier after each pass (test builds).
+  bool verify_each = false;
+};
+
+/// Infers types, symbolic shapes and contents through the graph and its bodies.
+Result<void> infer_shapes(Graph& graph);
+
+/// The passes in order: see the table in passes.cc.
+Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& report);
+
+// Each pass, for tests.
+Result<void> fold_constants(Graph& graph, PassReport& report);
+Result<void> remove_dead_code(Graph& graph, PassReport& report);
+Result<void> merge_common_subexpressions(Graph& graph, PassReport& report);
+/// Finds attention, LayerNorm, RMSNorm, GELU, SiLU, ... in decomposed exports.
+Result<void> recognise(Graph& graph, PassReport& report);
+/// BatchNormalization after a convolution with constant weights goes into them.
+Result<void> fold_batch_norm(Graph& graph, PassReport& report);
+/// Ops that this target has no kernel for become simpler ones by OpDef::expand.
+Result<void> expand_ops(Graph& graph, PassReport& report);
+/// Elementwise and movement ops join their neighbours in quern.Fused nodes.
+Result<void> fuse(Graph& graph, uint32_t max_storage_buffers, PassReport& report);
+
+}  // namespace quern

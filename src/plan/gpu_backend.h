@@ -1,0 +1,54 @@
+// Lowers nodes to WebGPU dispatches.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "plan/walk.h"
+#include "shader/lower.h"
+
+namespace quern {
+
+/// The programs of a session, each made once: what two nodes share has one number.
+class ProgramTable {
+ public:
+  [[nodiscard]] const uint32_t* find(const std::string& key) const;
+  uint32_t add(std::string key, std::string label, ShaderText text);
+  [[nodiscard]] const ShaderText& text(uint32_t number) const { return entries_[number].text; }
+  [[nodiscard]] size_t size() const { return entries_.size(); }
+  /// Entries that have not been taken yet.
+  std::vector<ProgramEntry> take_new();
+
+ private:
+  std::vector<ProgramEntry> entries_;
+  std::unordered_map<std::string, uint32_t> numbers_;
+  size_t taken_ = 0;
+};
+
+class GpuBackend final : public Backend {
+ public:
+  explicit GpuBackend(Target target) : target_(target) {}
+
+  Result<void> lower(const LowerJob& job, Walk& walk) override;
+  std::vector<ProgramEntry> take_programs() override { return programs_.take_new(); }
+  [[nodiscard]] const ProgramTable& programs() const { return programs_; }
+  [[nodiscard]] const Target& target() const { return target_; }
+
+ private:
+  class Lowering;
+
+  Result<void> lower_expression(const LowerJob& job, Walk& walk);
+  Result<void> lower_anchor(const LowerJob& job, size_t anchor, Walk& walk);
+  /// The anchor by its expression, and the rest of the fusion as a kernel after it.
+  Result<void> lower_anchor_apart(const LowerJob& job, size_t anchor, Walk& walk);
+  Result<void> dispatch_expression(const Node& node, ExprProgram program,
+                                   const std::vector<Storage>& inputs,
+                                   const std::vector<Storage>& outputs, Walk& walk);
+
+  Target target_;
+  ProgramTable programs_;
+};
+
+}  // namespace quern

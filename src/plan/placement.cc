@@ -1,0 +1,182 @@
+#include "plan/placement.h"
+
+#include <algorithm>
+
+#include "ops/op_def.h"
+
+namespace quern {
+namespace {
+
+/// Contents worth computing on the host without need: an extent or a few of them.
+bool is_small_integer(const Value& value) {
+  const Type& type = value.type;
+  if (!is_integer(type.dtype) && type.dtype != DType::kBool) {
+    // A float scalar made from dims (a scale, say).
+    return is_float(type.dtype) && type.shape && element_count(*type.shape) == Dim(1);
+  }
+  return type.shape && type.shape->size() <= 1;
+}
+
+bool is_shape_query(const Node& node) { return node.is("Shape") || node.is("Size"); }
+
+/// Operators whose output may be large though its inputs are host values: they go to the device
+/// unless the host needs them.
+bool makes_tensor(const Node& node) {
+  return node.is("Range") || node.is("ConstantOfShape") || node.is("Expand") || node.is("Tile") ||
+         node.is("EyeLike") || node.is("OneHot") || node.is("NonZero");
+}
+
+class Placer {
+ public:
+  explicit Placer(Graph& graph) : graph_(graph) {
+    uint32_t values = 0;
+    uint32_t nodes = 0;
+    measure(graph, values, nodes);
+    placement_.host_needed.resize(values);
+    placement_.host_node.resize(nodes);
+    placement_.constant.resize(values);
+    available_.resize(values);
+    host_.resize(values);
+  }
+
+  Placement run() {
+    forward(graph_, true);
+    // Needs run against the order of nodes; loop-carried values need a second look.
+    for (int round = 0; round < 2; ++round) backward(graph_);
+    assign(graph_);
+    for (uint32_t i = 0; i < graph_.inputs.size(); ++i) {
+      if (placement_.host_needed[graph_.inputs[i]->id]) placement_.host_inputs.push_back(i);
+    }
+    return std::move(placement_);
+  }
+
+ private:
+  static void measure(Graph& graph, uint32_t& values, uint32_t& nodes) {
+    for (const auto& value : graph.values()) values = std::max(values, value->id + 1);
+    for (const auto& node : graph.nodes()) {
+      nodes = std::max(nodes, node->id + 1);
+      for (Graph* body : node->subgraphs()) measure(*body, values, nodes);
+    }
+  }
+
+  /// Which values could be had on the host without reading anything back, and which never change.
+  void forward(Graph& graph, bool is_main) {
+    for (Value* input : graph.inputs) {
+      const DType t = input->type.dtype;
+      available_[input->id] =
+          is_main && (is_integer(t) || t == DType::kBool || t == DType::kString ||
+                      (is_float(t) && input->type.shape && input->type.shape->size() <= 1));
+      // Loop counters and conditions are the walk's own; carried values may be anything.
+      if (!is_main) available_[input->id] = input->type.dtype == DType::kI64 || t == DType::kBool;
+    }
+    for (const auto& value : graph.values()) {
+      if (value->constant) {
+        available_[value->id] = value->constant->is_inline();
+        placement_.constant[value->id] = 1;
+      }
+    }
+    for (const auto& node : graph.nodes()) {
+      const OpDef* def = find_op(*node);
+      for (Graph* body : node->subgraphs()) forward(*body, false);
+      bool available = def != nullptr && !def->is_random;
+      bool constant = available && !def->is_control && !def->is_host;
+      for (const Value* input : node->inputs) {
+        if (input == nullptr) continue;
+        available = available && available_[input->id];
+        constant = constant && placement_.constant[input->id];
+      }
+      if (is_shape_query(*node)) available = true;
+      if (def != nullptr && def->is_control) available = false;
+      if (node->inputs.empty() && def != nullptr && def->is_random) constant = false;
+      for (const Value* output : node->outputs) {
+        available_[output->id] = available || (def != nullptr && def->is_host);
+        placement_.constant[output->id] = constant;
+      }
+    }
+  }
+
+  void need(const Value* value) {
+    if (value != nullptr) placement_.host_needed[value->id] = 1;
+  }
+
+  void backward(Graph& graph) {
+    for (size_t n = graph.nodes().size(); n-- > 0;) {
+      const Node& node = *graph.nodes()[n];
+      const OpDef* def = find_op(node);
+      if (def == nullptr) continue;
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        if (i < 32 && (def->host_inputs >> i & 1) != 0) need(node.inputs[i]);
+      }
+      if (def->is_control) {
+        for (Graph* body : node.subgraphs()) {
+          // A body's output is needed where the node's is; If has one output to one.
+          const size_t skip = node.is("If") ? 0 : 1;
+          for (size_t i = 0; i + skip < body->outputs.size() && i < node.outputs.size(); ++i) {
+            if (placement_.host_needed[node.outputs[i]->id]) need(body->outputs[i + skip]);
+          }
+          if (node.is("Loop") && !body->outputs.empty()) need(body->outputs[0]);
+          backward(*body);
+          if (node.is("Loop")) {
+            for (size_t i = 2; i < body->inputs.size() && i < node.inputs.size(); ++i) {
+              if (placement_.host_needed[body->inputs[i]->id]) {
+                need(node.inputs[i]);
+                need(body->outputs[i - 1]);
+              }
+            }
+          }
+        }
+        continue;
+      }
+      const bool needed = std::ranges::any_of(
+          node.outputs, [&](const Value* v) { return placement_.host_needed[v->id]; });
+      const bool wanted = (needed && available_[node.outputs[0]->id]) || def->is_host;
+      if (wanted && !is_shape_query(node)) {
+        for (const Value* input : node.inputs) need(input);
+      }
+    }
+  }
+
+  void assign(Graph& graph) {
+    for (const auto& value : graph.values()) {
+      if (placement_.host_needed[value->id] && available_[value->id]) host_[value->id] = 1;
+    }
+    for (const auto& node : graph.nodes()) {
+      const OpDef* def = find_op(*node);
+      if (def == nullptr) continue;
+      bool on_host = def->is_host || is_shape_query(*node);
+      if (!def->is_control && !on_host && available_[node->outputs.empty() ? 0 : node->outputs[0]->id]) {
+        on_host = std::ranges::any_of(node->outputs, [&](const Value* v) {
+          return placement_.host_needed[v->id] != 0;
+        });
+        if (!on_host && !makes_tensor(*node)) {
+          // Shape arithmetic that only the device uses: cheaper as an uploaded number.
+          bool any = false;
+          on_host = std::ranges::all_of(node->outputs,
+                                        [](const Value* v) { return is_small_integer(*v); });
+          for (const Value* input : node->inputs) {
+            if (input == nullptr || input->is_constant()) continue;
+            any = true;
+            on_host = on_host && host_[input->id];
+          }
+          on_host = on_host && any;
+        }
+      }
+      placement_.host_node[node->id] = on_host;
+      for (const Value* output : node->outputs) {
+        if (on_host) host_[output->id] = 1;
+      }
+      for (Graph* body : node->subgraphs()) assign(*body);
+    }
+  }
+
+  Graph& graph_;
+  Placement placement_;
+  std::vector<uint8_t> available_;
+  std::vector<uint8_t> host_;
+};
+
+}  // namespace
+
+Placement place(Graph& graph) { return Placer(graph).run(); }
+
+}  // namespace quern

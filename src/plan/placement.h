@@ -1,0 +1,28 @@
+// Static facts about a graph that the walk needs, found once at load.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "ir/graph.h"
+
+namespace quern {
+
+/// Where values are wanted and what never changes. Vectors are indexed by Value::id or Node::id.
+struct Placement {
+  /// The host needs the contents: a shape operand, a condition, a trip count, or what one of
+  /// those is computed from.
+  std::vector<uint8_t> host_needed;
+  /// The node is shape arithmetic: it runs on the host, from values that the host has.
+  std::vector<uint8_t> host_node;
+  /// The value depends on constants alone; what large ones become is computed once at load.
+  std::vector<uint8_t> constant;
+  /// Numbers of the graph inputs whose contents the host needs, ascending.
+  std::vector<uint32_t> host_inputs;
+};
+
+/// Looks at the graph and all its subgraphs. Operators must be known (find_op).
+Placement place(Graph& graph);
+
+}  // namespace quern

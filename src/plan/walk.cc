@@ -1,0 +1,467 @@
+#include "plan/walk.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ir/expr.h"
+#include "ops/compose.h"
+
+namespace quern {
+namespace {
+
+uint32_t baked_axes(const Type& type, size_t rank) {
+  uint32_t mask = 0;
+  if (!type.shape || type.shape->size() != rank) return mask;
+  for (size_t a = 0; a < rank && a < 32; ++a) {
+    if ((*type.shape)[a].is_const()) mask |= 1u << a;
+  }
+  return mask;
+}
+
+/// Axes of `input` that have the output's extent in every binding, aligned at the last axis.
+uint32_t aligned_axes(const Value& input, const Value& output) {
+  uint32_t mask = 0;
+  if (!input.type.shape || !output.type.shape) return mask;
+  const Shape& in = *input.type.shape;
+  const Shape& out = *output.type.shape;
+  if (in.size() > out.size()) return mask;
+  for (size_t a = 0; a < in.size() && a < 32; ++a) {
+    if (in[a] == out[a + out.size() - in.size()]) mask |= 1u << a;
+  }
+  return mask;
+}
+
+/// Is the value the same number, or numbers, in every binding?
+bool is_fixed(const Value& value) {
+  if (value.constant) return true;
+  if (!value.contents) return false;
+  return std::ranges::all_of(*value.contents, [](const Dim& d) { return d.is_const(); });
+}
+
+std::string dims_text(const Node& node, const std::vector<const RunTensor*>& inputs) {
+  std::string out = "inputs";
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    out += i == 0 ? " " : ", ";
+    if (inputs[i] == nullptr) {
+      out += "none";
+      continue;
+    }
+    out += name_of(inputs[i]->info.dtype);
+    append(out, inputs[i]->info.dims);
+  }
+  (void)node;
+  return out;
+}
+
+}  // namespace
+
+Walk::Walk(Graph& graph, const Placement& placement, Backend& backend, SessionMemory& memory,
+           LoadedValues& loaded, const WalkLimits& limits)
+    : graph_(graph),
+      placement_(placement),
+      backend_(backend),
+      memory_(memory),
+      results_(loaded),
+      limits_(limits) {}
+
+Result<void> Walk::start(std::vector<RunInput> inputs) {
+  if (inputs.size() != graph_.inputs.size()) {
+    return internal_error(cat("a run has ", inputs.size(), " inputs, the graph ",
+                              graph_.inputs.size()));
+  }
+  inputs_ = std::move(inputs);
+  environment_.assign(placement_.constant.size(), {});
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const Value& value = *graph_.inputs[i];
+    RunTensor& t = environment_[value.id];
+    t.info.present = true;
+    t.info.dtype = inputs_[i].dtype;
+    t.info.dims = inputs_[i].dims;
+    t.info.baked = baked_axes(value.type, t.info.rank());
+    t.host = inputs_[i].host;
+  }
+  frames_.clear();
+  Frame main;
+  main.graph = &graph_;
+  frames_.push_back(std::move(main));
+  return {};
+}
+
+Result<PlanMessage> Walk::advance(std::vector<std::shared_ptr<const HostTensor>> read) {
+  if (read.size() != requests_.size()) {
+    return internal_error(cat("the host asked for ", requests_.size(), " values and got ",
+                              read.size()));
+  }
+  for (size_t i = 0; i < read.size(); ++i) environment_[requests_[i]->id].host = read[i];
+  requests_.clear();
+  while (!frames_.empty()) {
+    Frame& frame = frames_.back();
+    Progress progress = Progress::kNext;
+    if (frame.next < frame.graph->nodes().size()) {
+      Node& node = *frame.graph->nodes()[frame.next];
+      QUERN_ASSIGN(progress, visit(node));
+      // `frame` may be gone: a body was entered.
+      if (progress == Progress::kNext) ++frames_.back().next;
+    } else if (frames_.size() == 1) {
+      break;
+    } else {
+      QUERN_ASSIGN(progress, leave(frame));
+    }
+    if (progress == Progress::kSuspend) return close_segment(false);
+  }
+  return close_segment(true);
+}
+
+std::vector<TensorInfo> Walk::requested() const {
+  std::vector<TensorInfo> out;
+  for (const Value* value : requests_) out.push_back(environment_[value->id].info);
+  return out;
+}
+
+Result<RunTensor*> Walk::tensor(const Value* value) {
+  RunTensor& t = environment_[value->id];
+  if (!t.info.present && value->constant) {
+    const Constant& c = *value->constant;
+    t.info.present = true;
+    t.info.dtype = c.dtype;
+    t.info.dims = c.dims;
+    t.info.baked = UINT32_MAX;
+    if (c.is_inline()) {
+      t.host = std::shared_ptr<const HostTensor>(value->constant, &c.host);
+    }
+  }
+  if (!t.info.present) {
+    return internal_error(cat("value '", value->name, "' is read before it is computed"));
+  }
+  return &t;
+}
+
+Result<std::vector<const RunTensor*>> Walk::operands(const Node& node) {
+  // References into the environment stay valid: it does not grow during a run.
+  std::vector<const RunTensor*> out;
+  out.reserve(node.inputs.size());
+  for (const Value* value : node.inputs) {
+    if (value == nullptr) {
+      out.push_back(nullptr);
+      continue;
+    }
+    QUERN_ASSIGN(RunTensor * t, tensor(value));
+    out.push_back(t);
+  }
+  return out;
+}
+
+Result<bool> Walk::fetch(const Value* value) {
+  QUERN_ASSIGN(RunTensor * t, tensor(value));
+  if (t->host || t->elements) return true;
+  if (t->info.count() == 0) {
+    QUERN_ASSIGN(HostTensor empty, HostTensor::zeros(t->info.dtype, t->info.dims));
+    t->host = std::make_shared<const HostTensor>(std::move(empty));
+    return true;
+  }
+  QUERN_TRY(device_storage(value));
+  if (std::ranges::find(requests_, value) == requests_.end()) requests_.push_back(value);
+  return false;
+}
+
+Result<Walk::Progress> Walk::visit(Node& node) {
+  const OpDef* def = find_op(node);
+  if (def == nullptr) {
+    return unsupported(cat(node.describe(), ": unknown operator ", node.domain, "::", node.op,
+                           " of version ", node.version));
+  }
+  if (def->is_control) {
+    if (node.is("If")) return visit_if(node);
+    if (node.is("Loop")) return visit_loop(node);
+    return unsupported(cat(node.describe(), ": this control flow is not supported"));
+  }
+  const bool host_node = placement_.host_node[node.id] != 0;
+  const bool is_query = node.is("Shape") || node.is("Size");
+  bool ready = true;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i] == nullptr) continue;
+    const bool wanted = (host_node && !is_query) || (i < 32 && (def->host_inputs >> i & 1) != 0);
+    if (!wanted) continue;
+    QUERN_ASSIGN(const bool have, fetch(node.inputs[i]));
+    ready = ready && have;
+  }
+  if (!ready) return Progress::kSuspend;
+
+  if (host_node) {
+    QUERN_TRY(run_on_host(node, *def));
+  } else if (def->is_view) {
+    QUERN_TRY(alias(node, *def));
+  } else {
+    QUERN_TRY(run_on_device(node, *def));
+  }
+  return Progress::kNext;
+}
+
+Result<OpFrame> Walk::frame_of(const Node& node, const OpDef& def,
+                               const std::vector<const RunTensor*>& inputs, bool all_host) {
+  OpFrame frame;
+  frame.node = &node;
+  frame.def = &def;
+  std::vector<InferContext::Input> infer_inputs(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const RunTensor* t = inputs[i];
+    frame.inputs.emplace_back();
+    frame.host.push_back(nullptr);
+    if (t == nullptr) continue;
+    frame.inputs[i] = t->info;
+    // Structure may follow only what a definition declares it needs.
+    const bool visible = all_host || (i < 32 && (def.host_inputs >> i & 1) != 0) ||
+                         (node.inputs[i] != nullptr && node.inputs[i]->is_constant());
+    if (visible && t->host) {
+      frame.host[i] = t->host.get();
+      if (i < 64 && node.inputs[i] != nullptr && is_fixed(*node.inputs[i])) {
+        frame.host_baked |= uint64_t{1} << i;
+      }
+    }
+    if (def.is_elementwise && !node.outputs.empty() && node.inputs[i] != nullptr) {
+      frame.inputs[i].aligned = aligned_axes(*node.inputs[i], *node.outputs[0]);
+    }
+    infer_inputs[i].present = true;
+    infer_inputs[i].host = t->host.get();
+    infer_inputs[i].type = Type::tensor(t->info.dtype, Shape(t->info.dims.begin(), t->info.dims.end()));
+  }
+  InferContext context(node, std::move(infer_inputs));
+  if (auto inferred = def.infer(context); !inferred) {
+    return std::unexpected(
+        Error{inferred.error().code, cat(inferred.error().message, " (", dims_text(node, inputs), ")")});
+  }
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    TensorInfo info;
+    const Type& type = context.outputs()[i].type;
+    info.present = node.outputs[i] != nullptr;
+    info.dtype = type.dtype;
+    if (info.present && type.kind == Type::Kind::kTensor) {
+      std::optional<Dims> dims;
+      if (type.shape) dims = constant_dims(*type.shape);
+      if (dims) {
+        QUERN_TRY(element_count(*dims));
+        info.dims = std::move(*dims);
+        info.baked = baked_axes(node.outputs[i]->type, info.rank());
+      } else if (!all_host) {
+        return unsupported(cat(node.describe(), ": the shape of output ", i,
+                               " depends on data, which this device path lacks"));
+      }
+    }
+    frame.outputs.push_back(std::move(info));
+  }
+  return frame;
+}
+
+Result<void> Walk::set_host(RunTensor& t, HostTensor host) {
+  host_bytes_ += host.bytes.size();
+  if (host_bytes_ > limits_.host_bytes) {
+    return limit_exceeded(cat("values computed on the host take more than ", limits_.host_bytes,
+                              " bytes"));
+  }
+  t.info.dims = host.dims;
+  t.info.dtype = host.dtype;
+  t.host = std::make_shared<const HostTensor>(std::move(host));
+  return {};
+}
+
+Result<void> Walk::run_on_host(const Node& node, const OpDef& def) {
+  QUERN_ASSIGN(auto inputs, operands(node));
+  QUERN_ASSIGN(OpFrame frame, frame_of(node, def, inputs, true));
+  QUERN_ASSIGN(std::vector<HostTensor> results, evaluate_node(frame));
+  uint64_t elements = 0;
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] == nullptr) continue;
+    RunTensor& t = environment_[node.outputs[i]->id];
+    t = {};
+    t.info = frame.outputs[i];
+    elements += static_cast<uint64_t>(results[i].count());
+    QUERN_TRY(set_host(t, std::move(results[i])));
+  }
+  host_nodes_.push_back({node.id, elements});
+  return {};
+}
+
+Result<void> Walk::alias(const Node& node, const OpDef& def) {
+  QUERN_ASSIGN(auto inputs, operands(node));
+  QUERN_ASSIGN(OpFrame frame, frame_of(node, def, inputs, false));
+  RunTensor& out = environment_[node.outputs[0]->id];
+  out = {};
+  out.info = frame.outputs[0];
+  const RunTensor& in = *inputs[0];
+  if (in.host && in.host->strings.empty() &&
+      byte_size(in.info.dtype, static_cast<uint64_t>(in.info.count())) <= 4096) {
+    HostTensor copy = *in.host;
+    copy.dims = out.info.dims;
+    copy.dtype = out.info.dtype;
+    QUERN_TRY(set_host(out, std::move(copy)));
+  }
+  QUERN_ASSIGN(out.storage, device_storage(node.inputs[0]));
+  StorageInfo& storage = storages_[out.storage.id];
+  if (storage.kind == StorageKind::kLoaded && !storage.planned) storage.used_by_run = true;
+  for (size_t i = 1; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] != nullptr) {
+      return internal_error(cat(node.describe(), ": a view has one output"));
+    }
+  }
+  return {};
+}
+
+Result<Storage> Walk::device_storage(const Value* value) {
+  QUERN_ASSIGN(RunTensor * t, tensor(value));
+  if (t->on_device()) return t->storage;
+  const uint64_t bytes = byte_size(t->info.dtype, static_cast<uint64_t>(t->info.count()));
+  if (value->constant && !value->constant->is_inline()) {
+    const uint32_t weight = value->constant->weight;
+    t->storage = add_planned(StorageKind::kWeight, bytes, {BufferKind::kWeight, weight, 0, bytes});
+    return t->storage;
+  }
+  if (value->constant) {
+    const ConstantPtr& key = value->constant;
+    auto it = memory_.constants.find(key);
+    if (it == memory_.constants.end()) {
+      it = memory_.constants.emplace(key, add_constant(session_pool_, t->host->bytes)).first;
+    }
+    t->storage = add_planned(StorageKind::kConstant, bytes, it->second);
+    return t->storage;
+  }
+  for (uint32_t i = 0; i < graph_.inputs.size(); ++i) {
+    if (graph_.inputs[i] != value) continue;
+    if (t->info.dtype == DType::kString) break;
+    t->storage = add_storage(StorageKind::kTemporary, bytes);
+    storages_[t->storage.id].first = 0;
+    uploads_.emplace_back(i, t->storage);
+    return t->storage;
+  }
+  if (!t->host || !t->host->strings.empty() || t->info.dtype == DType::kString) {
+    return unsupported(cat("value '", value->name, "' (", name_of(t->info.dtype),
+                           ") cannot be put on the device"));
+  }
+  t->storage = add_planned(StorageKind::kConstant, bytes, add_constant(plan_pool_, t->host->bytes));
+  return t->storage;
+}
+
+Result<std::vector<OpFrame>> Walk::frames_of_body(const Node& node, const OpFrame& outer) {
+  const Graph& body = *node.subgraph("body");
+  std::vector<OpFrame> frames;
+  const auto info_of = [&](const Value* value) -> RunTensor {
+    RunTensor t;
+    for (size_t i = 0; i < body.inputs.size(); ++i) {
+      if (body.inputs[i] == value) {
+        t.info = outer.inputs[i];
+        return t;
+      }
+    }
+    if (value->constant) {
+      t.info.dtype = value->constant->dtype;
+      t.info.dims = value->constant->dims;
+      t.info.baked = UINT32_MAX;
+      t.info.present = true;
+      if (value->constant->is_inline()) {
+        t.host = std::shared_ptr<const HostTensor>(value->constant, &value->constant->host);
+      }
+      return t;
+    }
+    for (const OpFrame& frame : frames) {
+      if (frame.node == value->producer) t.info = frame.outputs[value->producer_index];
+    }
+    return t;
+  };
+  for (const auto& inner : body.nodes()) {
+    const OpDef* def = find_op(*inner);
+    if (def == nullptr) return internal_error(cat(inner->describe(), ": unknown inside a fusion"));
+    std::vector<RunTensor> tensors;
+    tensors.reserve(inner->inputs.size());
+    for (const Value* v : inner->inputs) tensors.push_back(v == nullptr ? RunTensor{} : info_of(v));
+    std::vector<const RunTensor*> pointers;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      pointers.push_back(inner->inputs[i] == nullptr ? nullptr : &tensors[i]);
+    }
+    QUERN_ASSIGN(OpFrame frame, frame_of(*inner, *def, pointers, false));
+    // Host pointers of constants stay valid; there are no others inside a fusion.
+    frames.push_back(std::move(frame));
+  }
+  return frames;
+}
+
+Result<void> Walk::run_on_device(const Node& node, const OpDef& def) {
+  const bool constant = std::ranges::all_of(
+      node.outputs, [&](const Value* v) { return v == nullptr || placement_.constant[v->id]; });
+  if (constant) {
+    // A result of the load program: made already in this walk, or by an earlier one?
+    bool have = true;
+    for (const Value* v : node.outputs) {
+      if (v == nullptr || environment_[v->id].on_device()) continue;
+      have = have && results_.contains(v->id);
+    }
+    if (have && !node.outputs.empty() && environment_[node.outputs[0]->id].on_device()) return {};
+  }
+  QUERN_ASSIGN(auto inputs, operands(node));
+  LowerJob job;
+  if (node.is("Fused", "quern")) {
+    // The body decides; the fused node's own types were inferred from it at load.
+    OpFrame frame;
+    frame.node = &node;
+    frame.def = &def;
+    for (const RunTensor* t : inputs) frame.inputs.push_back(t->info);
+    frame.host.resize(inputs.size());
+    QUERN_ASSIGN(job.body, frames_of_body(node, frame));
+    const Graph& body = *node.subgraph("body");
+    for (const Value* v : body.outputs) {
+      for (const OpFrame& inner : job.body) {
+        if (inner.node == v->producer) frame.outputs.push_back(inner.outputs[v->producer_index]);
+      }
+    }
+    if (frame.outputs.size() != node.outputs.size()) {
+      return internal_error(cat(node.describe(), ": an output of the fusion has no producer"));
+    }
+    job.frame = std::move(frame);
+  } else {
+    QUERN_ASSIGN(job.frame, frame_of(node, def, inputs, false));
+  }
+  loading_ = constant;
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    job.outputs.emplace_back();
+    Value* v = node.outputs[i];
+    if (v == nullptr) continue;
+    const TensorInfo& info = job.frame.outputs[i];
+    const uint64_t bytes = byte_size(info.dtype, static_cast<uint64_t>(info.count()));
+    RunTensor& t = environment_[v->id];
+    t = {};
+    t.info = info;
+    if (constant) {
+      if (auto it = results_.find(v->id); it != results_.end()) {
+        t.storage = add_planned(StorageKind::kLoaded, bytes, it->second);
+      } else {
+        t.storage = add_storage(StorageKind::kLoaded, bytes);
+        loaded_.emplace_back(v, t.storage);
+        StorageInfo& s = storages_[t.storage.id];
+        s.used_by_run = v->graph->is_output(v) || std::ranges::any_of(v->uses, [&](const Use& u) {
+          return u.node->outputs.empty() || !placement_.constant[u.node->outputs[0]->id];
+        });
+      }
+    } else {
+      t.storage = add_storage(StorageKind::kTemporary, bytes);
+    }
+    job.outputs[i] = t.storage;
+  }
+  const bool loaded_already =
+      constant && std::ranges::all_of(job.outputs, [&](Storage s) {
+        return s.id == UINT32_MAX || storages_[s.id].planned;
+      });
+  Result<void> done;
+  if (!loaded_already) {
+    for (const Value* v : node.inputs) {
+      if (v == nullptr) {
+        job.inputs.emplace_back();
+        continue;
+      }
+      QUERN_ASSIGN(Storage s, device_storage(v));
+      job.inputs.push_back(s);
+    }
+    done = backend_.lower(job, *this);
+  }
+  loading_ = false;
+  return done;
+}
+
+}  // namespace quern

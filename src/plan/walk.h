@@ -1,0 +1,220 @@
+// The walk over a graph in one binding: shapes are numbers, branches are chosen, loops repeat,
+// and every node for the device becomes steps.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "ir/graph.h"
+#include "ops/op_def.h"
+#include "plan/placement.h"
+#include "plan/plan.h"
+
+namespace quern {
+
+/// Whose memory a Storage is in.
+enum class StorageKind : uint8_t {
+  kTemporary,   ///< the segment's arena
+  kWeight,      ///< the model's weight table
+  kConstant,    ///< a constant pool
+  kLoaded,      ///< made once from constants: persistent, or freed after the load program
+};
+
+struct StorageInfo {
+  StorageKind kind = StorageKind::kTemporary;
+  uint64_t bytes = 0;
+  uint32_t index = 0;      ///< weight number, or segment number of a temporary
+  bool planned = false;    ///< `slice` is final
+  bool used_by_run = false;  ///< kLoaded: read by a step of a run
+  uint32_t first = UINT32_MAX;  ///< live range in steps of its segment (or of the load program)
+  uint32_t last = 0;
+  Slice slice;
+};
+
+/// What a value is during the walk. Contents may be on the host, on the device, or both.
+struct RunTensor {
+  TensorInfo info;
+  std::shared_ptr<const HostTensor> host;
+  Storage storage;
+  /// Of a sequence or optional.
+  std::shared_ptr<const std::vector<RunTensor>> elements;
+
+  [[nodiscard]] bool on_device() const { return storage.id != UINT32_MAX; }
+};
+
+/// An input of a run.
+struct RunInput {
+  DType dtype = DType::kUndefined;
+  Dims dims;
+  std::shared_ptr<const HostTensor> host;   ///< contents, where the host needs them
+};
+
+/// A node with everything that lowering needs. For a fused node `body` holds the frames of the
+/// inner nodes, in order, and `inner` their index by node id.
+struct LowerJob {
+  OpFrame frame;
+  std::vector<Storage> inputs;     ///< absent inputs have no storage
+  std::vector<Storage> outputs;
+  std::vector<OpFrame> body;       ///< empty unless the node is a fusion
+};
+
+class Walk;
+
+/// Turns jobs into steps: for the GPU (plan/gpu_backend.h) or the CPU (cpu/cpu_backend.h).
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual Result<void> lower(const LowerJob& job, Walk& walk) = 0;
+  /// Programs not yet handed out.
+  virtual std::vector<ProgramEntry> take_programs() { return {}; }
+};
+
+/// By Value::id: results of load programs of one graph, and where they are.
+using LoadedValues = std::map<uint32_t, Slice>;
+
+/// What all walks of a session share.
+struct SessionMemory {
+  std::map<ConstantPtr, Slice> constants;   ///< inline constants that are on the device
+  uint32_t next_constant_pool = 0;
+  uint32_t next_persistent = 0;
+};
+
+/// Bounds of a walk: a model file is hostile.
+struct WalkLimits {
+  uint64_t arena_bytes = uint64_t{4} << 30;
+  uint64_t host_bytes = uint64_t{256} << 20;   ///< values computed on the host
+  uint32_t steps = 1u << 20;
+  uint32_t loop_iterations = 1u << 16;
+  uint32_t depth = 32;
+};
+
+/// A node that ran on the host, for the report.
+struct HostNode {
+  uint32_t node = 0;
+  uint64_t elements = 0;
+};
+
+class Walk {
+ public:
+  /// All arguments outlive the walk.
+  Walk(Graph& graph, const Placement& placement, Backend& backend, SessionMemory& memory,
+       LoadedValues& loaded, const WalkLimits& limits);
+
+  /// Begins a run; the inputs are those of the graph in order (nothing where it has a default).
+  Result<void> start(std::vector<RunInput> inputs);
+  /// Goes on until done or until the host needs a value; `read` are the values asked for by the
+  /// last segment, in its order.
+  Result<PlanMessage> advance(std::vector<std::shared_ptr<const HostTensor>> read);
+
+  /// Types and dims of the values that the last segment asked for.
+  [[nodiscard]] std::vector<TensorInfo> requested() const;
+  [[nodiscard]] const std::vector<HostNode>& host_nodes() const { return host_nodes_; }
+
+  // For backends.
+  [[nodiscard]] const StorageInfo& info(Storage s) const { return storages_[s.id]; }
+  /// Are the present steps those of a load program?
+  [[nodiscard]] bool loading() const { return loading_; }
+  /// Memory for the node being lowered.
+  Result<Storage> temporary(uint64_t bytes);
+  /// A constant on the device with these bytes, for this plan.
+  Storage table(std::vector<uint8_t> bytes);
+  /// Adds a step over whole storages; `slices` of the step are filled in when memory is planned.
+  Result<void> emit(Step step, std::vector<Storage> storages, std::span<const uint32_t> params);
+  /// Copies bytes; offsets and size are multiples of 4.
+  Result<void> emit_copy(uint32_t node, Storage from, Storage to,
+                         std::array<uint64_t, 2> offsets, uint64_t bytes);
+
+ private:
+  /// A graph being walked: the main graph, or the body of a control node.
+  struct Frame {
+    Graph* graph = nullptr;
+    size_t next = 0;            ///< the node to visit
+    Node* owner = nullptr;
+    int64_t iteration = 0;      ///< of a Loop
+    int64_t trips = 0;
+    std::vector<std::vector<RunTensor>> collected;   ///< scan outputs, one entry an iteration
+  };
+  struct PendingStep {
+    Step step;
+    std::vector<Storage> storages;
+    std::array<uint64_t, 2> copy_offsets = {0, 0};   ///< of copies: in source and target
+    uint64_t copy_bytes = 0;
+  };
+  /// A pool of constants that goes out with the next message.
+  struct Pool {
+    uint32_t index = UINT32_MAX;
+    std::vector<uint8_t> bytes;
+  };
+  enum class Progress : uint8_t { kNext, kSuspend, kEntered };
+
+  // walk.cc
+  Result<Progress> visit(Node& node);
+  Result<OpFrame> frame_of(const Node& node, const OpDef& def,
+                           const std::vector<const RunTensor*>& inputs, bool all_host);
+  Result<bool> fetch(const Value* value);   ///< false: asked for, the walk must wait
+  Result<void> run_on_host(const Node& node, const OpDef& def);
+  Result<void> run_on_device(const Node& node, const OpDef& def);
+  Result<void> alias(const Node& node, const OpDef& def);
+  Result<std::vector<OpFrame>> frames_of_body(const Node& node, const OpFrame& outer);
+  Result<std::vector<const RunTensor*>> operands(const Node& node);
+  Result<RunTensor*> tensor(const Value* value);
+  Result<Storage> device_storage(const Value* value);
+  Result<void> set_host(RunTensor& tensor, HostTensor host);
+
+  // walk_control.cc
+  Result<Progress> visit_if(Node& node);
+  Result<Progress> visit_loop(Node& node);
+  Result<Progress> leave(Frame& frame);
+  Result<void> begin_iteration(Frame& frame, const RunTensor& condition,
+                               std::vector<RunTensor> carried);
+  Result<void> finish_loop(Frame& frame, std::vector<RunTensor> carried);
+  Result<RunTensor> stack(const Node& node, const std::vector<RunTensor>& parts, const Type& type);
+
+  // walk_memory.cc
+  Storage add_storage(StorageKind kind, uint64_t bytes);
+  Storage add_planned(StorageKind kind, uint64_t bytes, Slice slice);
+  Slice add_constant(Pool& pool, const std::vector<uint8_t>& bytes);
+  void touch(Storage s);
+  void keep_to_end(Storage s);
+  void keep_environment();
+  Result<PlanMessage> close_segment(bool done);
+  Result<void> plan_run(Segment& segment);
+  void plan_once(std::vector<BufferRequest>& requests);
+  std::vector<Step> finish_steps(std::vector<PendingStep>& pending);
+  Port port_of(const Value* value, uint32_t index);
+  void flush_pool(Pool& pool, bool plan_owned, std::vector<BufferRequest>& requests);
+
+  Graph& graph_;
+  const Placement& placement_;
+  Backend& backend_;
+  SessionMemory& memory_;
+  LoadedValues& results_;
+  WalkLimits limits_;
+
+  std::vector<RunInput> inputs_;
+  std::vector<RunTensor> environment_;   ///< by Value::id
+  std::vector<Frame> frames_;
+  std::vector<StorageInfo> storages_;
+  std::vector<PendingStep> steps_;       ///< of the present segment
+  std::vector<PendingStep> once_;        ///< of the load program
+  std::vector<std::pair<const Value*, Storage>> loaded_;   ///< what the load program makes
+  std::vector<uint8_t> params_;
+  std::vector<std::pair<uint32_t, Storage>> uploads_;      ///< graph inputs that steps read
+  std::vector<const Value*> requests_;   ///< values that the host waits for
+  Pool session_pool_;
+  Pool plan_pool_;
+  std::vector<HostNode> host_nodes_;
+  uint64_t host_bytes_ = 0;
+  uint32_t segment_ = 0;
+  uint32_t total_steps_ = 0;
+  bool loading_ = false;
+};
+
+}  // namespace quern

@@ -1,0 +1,273 @@
+// Storages of a walk: constants, live ranges, and where everything lies when a segment closes.
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "plan/memory_plan.h"
+#include "plan/walk.h"
+
+namespace quern {
+namespace {
+
+/// Bindings cover whole words, and reads of vectors need whole vectors.
+uint64_t padded(uint64_t bytes) { return (std::max<uint64_t>(bytes, 1) + 15) / 16 * 16; }
+
+}  // namespace
+
+Storage Walk::add_storage(StorageKind kind, uint64_t bytes) {
+  StorageInfo info;
+  info.kind = kind;
+  info.bytes = bytes;
+  info.index = segment_;
+  storages_.push_back(info);
+  return {static_cast<uint32_t>(storages_.size() - 1)};
+}
+
+Storage Walk::add_planned(StorageKind kind, uint64_t bytes, Slice slice) {
+  const Storage s = add_storage(kind, bytes);
+  storages_[s.id].planned = true;
+  slice.bytes = padded(bytes);
+  storages_[s.id].slice = slice;
+  return s;
+}
+
+Slice Walk::add_constant(Pool& pool, const std::vector<uint8_t>& bytes) {
+  if (pool.index == UINT32_MAX) pool.index = memory_.next_constant_pool++;
+  const uint64_t offset = (pool.bytes.size() + kSliceAlignment - 1) / kSliceAlignment *
+                          kSliceAlignment;
+  pool.bytes.resize(offset + padded(bytes.size()));
+  if (!bytes.empty()) std::memcpy(pool.bytes.data() + offset, bytes.data(), bytes.size());
+  return {BufferKind::kConstants, pool.index, offset, bytes.size()};
+}
+
+Result<Storage> Walk::temporary(uint64_t bytes) {
+  const Storage s = add_storage(loading_ ? StorageKind::kLoaded : StorageKind::kTemporary, bytes);
+  return s;
+}
+
+Storage Walk::table(std::vector<uint8_t> bytes) {
+  const uint64_t size = bytes.size();
+  return add_planned(StorageKind::kConstant, size, add_constant(plan_pool_, bytes));
+}
+
+void Walk::touch(Storage s) {
+  StorageInfo& info = storages_[s.id];
+  if (info.planned) return;
+  const auto now = static_cast<uint32_t>(info.kind == StorageKind::kLoaded && loading_
+                                             ? once_.size()
+                                             : steps_.size());
+  if (info.kind == StorageKind::kLoaded && !loading_) {
+    info.used_by_run = true;
+    return;
+  }
+  info.first = std::min(info.first, now);
+  info.last = std::max(info.last, now);
+}
+
+void Walk::keep_to_end(Storage s) {
+  StorageInfo& info = storages_[s.id];
+  if (info.planned) return;
+  if (info.kind == StorageKind::kLoaded) {
+    info.used_by_run = true;
+    return;
+  }
+  info.first = std::min(info.first, static_cast<uint32_t>(steps_.size()));
+  info.last = static_cast<uint32_t>(steps_.size());
+}
+
+Result<void> Walk::emit(Step step, std::vector<Storage> storages,
+                        std::span<const uint32_t> params) {
+  if (++total_steps_ > limits_.steps) {
+    return limit_exceeded(cat("a run takes more than ", limits_.steps, " steps"));
+  }
+  for (Storage s : storages) touch(s);
+  if (!params.empty()) {
+    const size_t offset = (params_.size() + kSliceAlignment - 1) / kSliceAlignment *
+                          kSliceAlignment;
+    step.params_offset = static_cast<uint32_t>(offset);
+    step.params_bytes = static_cast<uint32_t>(params.size() * 4);
+    params_.resize(offset + (params.size() * 4 + 15) / 16 * 16);
+    std::memcpy(params_.data() + offset, params.data(), params.size() * 4);
+  }
+  PendingStep pending;
+  pending.step = std::move(step);
+  pending.storages = std::move(storages);
+  (loading_ ? once_ : steps_).push_back(std::move(pending));
+  return {};
+}
+
+Result<void> Walk::emit_copy(uint32_t node, Storage from, Storage to,
+                             std::array<uint64_t, 2> offsets, uint64_t bytes) {
+  Step step;
+  step.kind = StepKind::kCopy;
+  step.node = node;
+  QUERN_TRY(emit(std::move(step), {from, to}, {}));
+  PendingStep& pending = (loading_ ? once_ : steps_).back();
+  pending.copy_offsets = offsets;
+  pending.copy_bytes = bytes;
+  return {};
+}
+
+void Walk::keep_environment() {
+  // What later segments may read. Values that nothing reads any more are kept too long here;
+  // only runs that wait for the host pay for it.
+  for (const RunTensor& t : environment_) {
+    if (t.on_device()) keep_to_end(t.storage);
+  }
+  for (const Frame& frame : frames_) {
+    for (const auto& parts : frame.collected) {
+      for (const RunTensor& t : parts) {
+        if (t.on_device()) keep_to_end(t.storage);
+      }
+    }
+  }
+}
+
+Result<void> Walk::plan_run(Segment& segment) {
+  std::vector<uint32_t> ids;
+  std::vector<LiveRange> ranges;
+  for (uint32_t i = 0; i < storages_.size(); ++i) {
+    StorageInfo& s = storages_[i];
+    if (s.planned || s.kind != StorageKind::kTemporary) continue;
+    if (s.first == UINT32_MAX) s.first = s.last = static_cast<uint32_t>(steps_.size());
+    ids.push_back(i);
+    ranges.push_back({padded(s.bytes), s.first, std::max(s.first, s.last)});
+  }
+  const MemoryPlan plan = plan_memory(ranges);
+  if (plan.arena_bytes > limits_.arena_bytes) {
+    return limit_exceeded(cat("a run needs ", plan.arena_bytes, " bytes of temporaries, the limit is ",
+                              limits_.arena_bytes));
+  }
+  for (size_t i = 0; i < ids.size(); ++i) {
+    StorageInfo& s = storages_[ids[i]];
+    s.slice = {BufferKind::kArena, segment_, plan.offsets[i], padded(s.bytes)};
+    s.planned = true;
+  }
+  segment.arena_bytes = plan.arena_bytes;
+  segment.live_bytes = plan.live_bytes;
+  return {};
+}
+
+void Walk::plan_once(std::vector<BufferRequest>& requests) {
+  if (once_.empty()) return;
+  const uint32_t number = memory_.next_persistent++;
+  uint64_t persistent = 0;
+  std::vector<uint32_t> ids;
+  std::vector<LiveRange> ranges;
+  for (uint32_t i = 0; i < storages_.size(); ++i) {
+    StorageInfo& s = storages_[i];
+    if (s.planned || s.kind != StorageKind::kLoaded) continue;
+    s.planned = true;
+    if (s.used_by_run) {
+      s.slice = {BufferKind::kPersistent, number, persistent, padded(s.bytes)};
+      persistent += (padded(s.bytes) + kSliceAlignment - 1) / kSliceAlignment * kSliceAlignment;
+      continue;
+    }
+    if (s.first == UINT32_MAX) s.first = s.last = 0;
+    ids.push_back(i);
+    ranges.push_back({padded(s.bytes), s.first, s.last});
+  }
+  const MemoryPlan plan = plan_memory(ranges);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    StorageInfo& s = storages_[ids[i]];
+    s.slice = {BufferKind::kOnce, number, plan.offsets[i], padded(s.bytes)};
+  }
+  for (const auto& [value, storage] : loaded_) {
+    const StorageInfo& s = storages_[storage.id];
+    if (s.slice.buffer == BufferKind::kPersistent) results_[value->id] = s.slice;
+  }
+  loaded_.clear();
+  if (persistent != 0) requests.push_back({BufferKind::kPersistent, number, persistent, false, {}});
+  if (plan.arena_bytes != 0) {
+    requests.push_back({BufferKind::kOnce, number, plan.arena_bytes, false, {}});
+  }
+}
+
+std::vector<Step> Walk::finish_steps(std::vector<PendingStep>& pending) {
+  std::vector<Step> out;
+  out.reserve(pending.size());
+  for (PendingStep& p : pending) {
+    for (size_t i = 0; i < p.storages.size(); ++i) {
+      Slice slice = storages_[p.storages[i].id].slice;
+      if (p.step.kind == StepKind::kCopy) {
+        slice.offset += p.copy_offsets[i];
+        slice.bytes = p.copy_bytes;
+      }
+      p.step.slices.push_back(slice);
+    }
+    out.push_back(std::move(p.step));
+  }
+  pending.clear();
+  return out;
+}
+
+Port Walk::port_of(const Value* value, uint32_t index) {
+  const RunTensor& t = environment_[value->id];
+  Port port;
+  port.index = index;
+  port.dtype = t.info.dtype;
+  port.dims = t.info.dims;
+  if (t.on_device()) {
+    port.slice = storages_[t.storage.id].slice;
+    port.slice.bytes = byte_size(t.info.dtype, static_cast<uint64_t>(t.info.count()));
+  } else {
+    port.on_host = true;
+    port.host = *t.host;
+  }
+  return port;
+}
+
+void Walk::flush_pool(Pool& pool, bool plan_owned, std::vector<BufferRequest>& requests) {
+  if (pool.index == UINT32_MAX) return;
+  requests.push_back({BufferKind::kConstants, pool.index, pool.bytes.size(), plan_owned,
+                      std::move(pool.bytes)});
+  pool = {};
+}
+
+Result<PlanMessage> Walk::close_segment(bool done) {
+  PlanMessage message;
+  Segment& segment = message.segment;
+  if (done) {
+    for (const Value* output : graph_.outputs) {
+      QUERN_ASSIGN(RunTensor * t, tensor(output));
+      if (t->elements) {
+        return unsupported(cat("output '", output->name, "' is a sequence or optional"));
+      }
+      // Where a value is on the device already, that copy is the one to give.
+      if (!t->host) QUERN_TRY(device_storage(output));
+      if (t->on_device()) keep_to_end(t->storage);
+    }
+  } else {
+    for (const Value* value : requests_) keep_to_end(environment_[value->id].storage);
+    keep_environment();
+  }
+  plan_once(message.buffers);
+  QUERN_TRY(plan_run(segment));
+  flush_pool(session_pool_, false, message.buffers);
+  flush_pool(plan_pool_, true, message.buffers);
+  segment.once = finish_steps(once_);
+  segment.steps = finish_steps(steps_);
+  segment.params = std::move(params_);
+  params_ = {};
+  for (const auto& [input, storage] : uploads_) {
+    Port port = port_of(graph_.inputs[input], input);
+    segment.uploads.push_back(std::move(port));
+  }
+  uploads_.clear();
+  if (done) {
+    for (uint32_t i = 0; i < graph_.outputs.size(); ++i) {
+      segment.outputs.push_back(port_of(graph_.outputs[i], i));
+    }
+  } else {
+    for (uint32_t i = 0; i < requests_.size(); ++i) {
+      segment.reads.push_back(port_of(requests_[i], i));
+    }
+  }
+  segment.done = done;
+  message.programs = backend_.take_programs();
+  ++segment_;
+  return message;
+}
+
+}  // namespace quern

@@ -1,0 +1,68 @@
+// Runs a model case through Quern and compares, in Node and in a page alike.
+
+import type { load, LoadOptions, Model, ModelReport, Tensor } from '../../runtime/src/index.js';
+import type { SourceInput } from '../../runtime/src/index.js';
+import { mapValues, stepInputs, type ReferenceCase } from '../models/reference-file.js';
+import { compare } from '../support/compare.js';
+import type { NumericData } from '../support/dtype.js';
+import type { Tensors } from '../support/pb.js';
+
+type Feeds = Parameters<Model['run']>[0];
+
+export interface CaseResult {
+  /** What differs, empty where all is well. */
+  differences: string[];
+  /** GPU objects made by each step. */
+  objects: ModelReport['objects']['lastRun'][];
+  report: ModelReport;
+}
+
+/** What to feed, by name. */
+export function feedsOf(inputs: Tensors): Feeds {
+  return mapValues(inputs, ({ data, dims }) => ({ data: data as NumericData, dims }));
+}
+
+/** A result with the types of the comparison. */
+export function valuesOf(outputs: Record<string, Tensor>): Tensors {
+  return mapValues(outputs, ({ dtype, dims, data }, name) => ({
+    name,
+    dtype,
+    dims: [...dims],
+    data: data as NumericData,
+  }));
+}
+
+/**
+ * Runs all steps. `state`: what the steps carry along stays on the device; else it is read back
+ * and fed again.
+ */
+export async function runCase(
+  loadModel: typeof load,
+  source: SourceInput,
+  reference: ReferenceCase,
+  options: LoadOptions,
+  state = false,
+): Promise<CaseResult> {
+  const model = await loadModel(source, options);
+  try {
+    const tolerance = reference.tolerance[model.device === 'wasm' ? 'cpu' : 'webgpu'];
+    const result: CaseResult = { differences: [], objects: [], report: model.report() };
+    let previous: Tensors | undefined;
+    for (const [step, { outputs: expected }] of reference.steps.entries()) {
+      const inputs = stepInputs(reference, step, state ? undefined : previous);
+      const runOptions = state ? { state: reference.carry, outputs: Object.keys(expected) } : {};
+      const outputs = valuesOf(await model.run(feedsOf(inputs), runOptions));
+      for (const [name, value] of Object.entries(expected)) {
+        const got = outputs[name];
+        const message = got ? compare(value, got, tolerance).message : `${name}: no such output`;
+        if (message) result.differences.push(`step ${step}: ${message}`);
+      }
+      previous = outputs;
+      result.objects.push(model.report().objects.lastRun);
+    }
+    result.report = model.report();
+    return result;
+  } finally {
+    model.dispose();
+  }
+}

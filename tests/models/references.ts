@@ -1,0 +1,77 @@
+// Computes what the model cases must give, with onnxruntime-node. Node only.
+
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { packageFile, repoRoot, testDataRoot } from '../support/paths.js';
+import type { Tensors } from '../support/pb.js';
+import { Reference } from '../support/reference.js';
+import { modelCases, type ModelCase } from './cases.js';
+import {
+  decodeReference,
+  encodeReference,
+  stepInputs,
+  type ReferenceCase,
+} from './reference-file.js';
+
+const folder = join(testDataRoot, 'references');
+
+/**
+ * Every model case with its reference outputs. Computed where build/test-data/references lacks
+ * them or has them for another model, input or engine.
+ */
+export async function modelReferences(): Promise<ReferenceCase[]> {
+  const references: ReferenceCase[] = [];
+  for (const modelCase of await modelCases()) {
+    references.push(await modelReference(modelCase));
+  }
+  return references;
+}
+
+async function modelReference(modelCase: ModelCase): Promise<ReferenceCase> {
+  const file = (extension: string): string => join(folder, `${modelCase.name}.${extension}`);
+  const key = keyOf(modelCase);
+  if (existsSync(file('key')) && readFileSync(file('key'), 'utf8') === key) {
+    return decodeReference(readFileSync(file('json'), 'utf8'), readFileSync(file('bin')));
+  }
+  const reference = await compute(modelCase);
+  const { json, bin } = encodeReference(reference);
+  mkdirSync(folder, { recursive: true });
+  // Several processes may write the same content: each file changes in one step, the key last.
+  for (const [extension, content] of Object.entries({ json, bin, key })) {
+    const draft = `${file(extension)}.${process.pid}`;
+    writeFileSync(draft, content);
+    renameSync(draft, file(extension));
+  }
+  return reference;
+}
+
+async function compute({ name, modelPath, steps, carry = {}, tolerance }: ModelCase) {
+  const model = await Reference.load(modelPath);
+  const reference: ReferenceCase = {
+    name,
+    model: relative(repoRoot, modelPath).split(sep).join('/'),
+    steps: [],
+    carry,
+    tolerance,
+  };
+  let previous: Tensors | undefined;
+  for (let step = 0; step < steps.length; step++) {
+    previous = await model.run(stepInputs({ steps, carry }, step, previous));
+    reference.steps.push({ inputs: steps[step]!.inputs, outputs: previous });
+  }
+  await model.release();
+  return reference;
+}
+
+/** Changes with anything that the outputs or the format of the files depend on. */
+function keyOf({ name, modelPath, steps, carry = {}, tolerance }: ModelCase): string {
+  const inputs = steps.map((step) => ({ inputs: step.inputs, outputs: {} }));
+  const { json, bin } = encodeReference({ name, model: '', steps: inputs, carry, tolerance });
+  return createHash('sha256')
+    .update(readFileSync(packageFile('onnxruntime-node', 'package.json')))
+    .update(readFileSync(modelPath))
+    .update(json)
+    .update(bin)
+    .digest('hex');
+}

@@ -1,0 +1,95 @@
+// The command line tool, as built, run as a user runs it.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readNpy, writeNpy } from '../../runtime/src/cli/npy.js';
+import { Tensor } from '../../runtime/src/index.js';
+import { node, tensor, value, writeModel } from '../support/onnx.js';
+import { repoRoot } from '../support/paths.js';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'quern-cli-'));
+  writeFileSync(
+    join(folder, 'add.onnx'),
+    writeModel({
+      graph: {
+        nodes: [node('Add', ['x', 'one'], ['y']), node('Cast', ['n'], ['m'], { to: { int: 1 } })],
+        initializers: [tensor('one', 'f32', [], [1])],
+        inputs: [value('x', 'f32', ['batch', 2]), value('n', 'i64', [])],
+        outputs: [value('y', 'f32', ['batch', 2]), value('m', 'f32', [])],
+      },
+    }),
+  );
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function quern(...args: string[]): { status: number | null; out: string; err: string } {
+  const cli = join(repoRoot, 'runtime/dist/cli.js');
+  const run = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8', cwd: folder });
+  return { status: run.status, out: run.stdout, err: run.stderr };
+}
+
+describe.each(['wasm', 'webgpu'])('on %s', (device) => {
+  const common = ['--device', device, '--threads', '1'];
+
+  test('inspect tells what a model is', () => {
+    const { status, out, err } = quern('inspect', 'add.onnx', ...common);
+    expect(err).toBe('');
+    expect(status).toBe(0);
+    expect(out).toMatch(/^add\.onnx: onnx, by quern-tests, ai\.onnx 17$/m);
+    expect(out).toMatch(/^ {2}x {2}f32\[batch, 2\]$/m);
+    expect(out).toMatch(/^ {2}1 {2}Add +device$/m);
+    expect(out).toMatch(new RegExp(`^ {2}${device} \\(asked for\\): `, 'm'));
+  });
+
+  test('inspect and run give JSON', () => {
+    const inspected = JSON.parse(quern('inspect', 'add.onnx', '--json', ...common).out) as object;
+    expect(inspected).toMatchObject({
+      device,
+      format: 'onnx',
+      inputs: [{ name: 'x', dtype: 'f32', dims: ['batch', 2] }, { name: 'n' }],
+    });
+    const args = ['--input', 'x=zeros:3x2', '--input', 'n=5', '--repeat', '3', '--json'];
+    const result = JSON.parse(quern('run', 'add.onnx', ...args, ...common).out) as {
+      times: { later: number[] };
+    };
+    expect(result).toMatchObject({
+      outputs: [
+        { name: 'y', dims: [3, 2], min: 1, max: 1, mean: 1, first: ['1', '1', '1', '1', '1', '1'] },
+        { name: 'm', dims: [], first: ['5'] },
+      ],
+    });
+    expect(result.times.later).toHaveLength(2);
+  });
+
+  test('run takes and gives NumPy files', () => {
+    const x = new Tensor('f64', [1, 2], Float64Array.of(0.5, -4));
+    writeFileSync(join(folder, 'x.npy'), writeNpy(x));
+    const run = quern('run', 'add.onnx', '--input', 'x=x.npy', '--output', 'y=y.npy', ...common);
+    expect(run.err).toBe('');
+    expect(run.out).toMatch(/^output +y {2}f32\[1, 2\]\n {2}min -3 {2}max 1.50000 {2}mean -0.75/m);
+    const y = readNpy(new Uint8Array(readFileSync(join(folder, 'y.npy'))));
+    expect([y.dtype, y.data]).toEqual(['f32', Float32Array.of(1.5, -3)]);
+  });
+});
+
+test.each([
+  [['run', 'none.onnx'], /^quern: model: none\.onnx can't be read/],
+  [['run', 'add.onnx', '--input', 'z=1', '--device', 'wasm'], /^quern: input 'z': the model has/],
+  [['run', 'add.onnx', '--input', 'x', '--device', 'wasm'], /^quern: --input x: expected NAME=/],
+  [['run', 'add.onnx', '--input', 'x=gone.npy', '--device', 'wasm'], /'gone.npy' is no number/],
+  [['run'], /^quern: quern run MODEL: which model\?/],
+  [['grind', 'add.onnx'], /^quern: there is no command 'grind'/],
+  [['run', 'add.onnx', '--device', 'tpu'], /^quern: --device tpu: it is one of/],
+  [['run', 'add.onnx', '--repeat', '0'], /^quern: --repeat 0: expected a positive number/],
+  [['run', 'add.onnx', '--nonsense'], /^quern: unknown option '--nonsense'/],
+])('%j is refused', (args, message) => {
+  const { status, out, err } = quern(...args);
+  expect(err).toMatch(message);
+  expect(out).toBe('');
+  expect(status).toBe(1);
+});

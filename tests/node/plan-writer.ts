@@ -1,0 +1,80 @@
+// Plan messages by hand (docs/plan-format.md), to test their decoding and replay without the core.
+
+import { numberOf } from '../../runtime/src/dtype.js';
+import type {
+  BufferRequest,
+  PlanMessage,
+  Port,
+  Program,
+  Segment,
+  Slice,
+  Step,
+} from '../../runtime/src/plan.js';
+import { WordWriter } from '../../runtime/src/words.js';
+
+/** A message of these parts; what is left out is empty. */
+export function planMessage(parts: {
+  programs?: Program[];
+  buffers?: BufferRequest[];
+  segment?: Partial<Segment>;
+}): PlanMessage {
+  return {
+    programs: parts.programs ?? [],
+    buffers: parts.buffers ?? [],
+    segment: {
+      arenaBytes: 0,
+      liveBytes: 0,
+      done: true,
+      uploads: [],
+      once: [],
+      steps: [],
+      reads: [],
+      outputs: [],
+      params: new Uint8Array(),
+      ...parts.segment,
+    },
+  };
+}
+
+export function encodePlan(message: PlanMessage): Uint8Array<ArrayBuffer> {
+  const out = new WordWriter().word(0x4e505251).word(1);
+  out.list(message.programs, (w, { number, label, wgsl, access, overrides }) => {
+    w.word(number).text(label).text(wgsl);
+    w.list(access, (_, kind) => w.word(kind));
+    w.list(Object.entries(overrides), (_, [name, value]) => {
+      const words = new Uint32Array(Float64Array.of(value).buffer);
+      w.text(name).word(words[0]!).word(words[1]!);
+    });
+  });
+  out.list(message.buffers, (w, { kind, index, bytes, planOwned, contents }) => {
+    w.word(kind).word(index).wide(bytes).word(Number(planOwned)).blob(contents);
+  });
+  const { segment } = message;
+  out.wide(segment.arenaBytes).wide(segment.liveBytes).word(Number(segment.done));
+  out.list(segment.uploads, writePort);
+  out.list(segment.once, writeStep).list(segment.steps, writeStep);
+  out.list(segment.reads, writePort).list(segment.outputs, writePort);
+  return out.blob(segment.params).finish();
+}
+
+function writeSlice(out: WordWriter, { kind, index, offset, bytes }: Slice): void {
+  out.word(kind).word(index).wide(offset).wide(bytes);
+}
+
+function writeStep(out: WordWriter, step: Step): void {
+  if (step.kind === 'copy') {
+    for (const word of [1, step.node, 0, 1, 1, 1, 0, 0]) out.word(word);
+    out.list([step.from, step.to], writeSlice);
+    return;
+  }
+  out.word(0).word(step.node).word(step.program);
+  for (const count of step.workgroups) out.word(count);
+  out.word(step.paramsOffset).word(step.paramsBytes).list(step.slices, writeSlice);
+}
+
+function writePort(out: WordWriter, { index, dtype, dims, slice, host }: Port): void {
+  out.word(index).word(numberOf(dtype));
+  out.list(dims, (w, dim) => w.wide(dim)).word(host ? 1 : 0);
+  if (host) out.blob(host.bytes).list(host.strings, (w, item) => w.text(item));
+  else writeSlice(out, slice!);
+}

@@ -1,0 +1,2 @@
+/** The driver description that VK_ICD_FILENAMES should name, or undefined for the system's. */
+export function vulkanDriver(): string | undefined;

@@ -1,0 +1,17 @@
+// Which Vulkan driver tests use: VK_ICD_FILENAMES where set, else Chromium's SwiftShader where
+// there is no GPU device. As a program it prints the driver's file, or nothing.
+import { existsSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
+
+/** The driver description that VK_ICD_FILENAMES should name, or undefined for the system's. */
+export function vulkanDriver() {
+  if (process.env.VK_ICD_FILENAMES) return process.env.VK_ICD_FILENAMES;
+  const hasGpu =
+    existsSync('/dev/nvidiactl') ||
+    (existsSync('/dev/dri') && readdirSync('/dev/dri').some((name) => name.startsWith('render')));
+  return !hasGpu && existsSync(SWIFTSHADER) ? SWIFTSHADER : undefined;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.stdout.write(vulkanDriver() ?? '');

@@ -1,0 +1,8 @@
+# The C++ tests with the address and undefined-behaviour sanitizers; warnings are errors.
+# shellcheck shell=bash
+cmake_build asan quern_tests
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS=print_stacktrace=1
+ASAN_SYMBOLIZER_PATH=$(command -v "llvm-symbolizer-$LLVM" || true)
+export ASAN_SYMBOLIZER_PATH
+run_gtest build/asan/quern_tests

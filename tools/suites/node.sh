@@ -1,0 +1,5 @@
+# The TypeScript tests in Node: units, and those with WebGPU (Dawn).
+# shellcheck shell=bash
+for preset in wasm-core wasm-cpu wasm-threads; do cmake_build "$preset"; done
+build_runtime
+run_vitest unit node

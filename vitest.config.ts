@@ -1,0 +1,49 @@
+import { defineConfig } from 'vitest/config';
+
+import { vulkanDriver } from './tools/lib/vulkan.mjs';
+
+// Before a worker process loads Dawn: which Vulkan driver it draws with.
+const driver = vulkanDriver();
+if (driver) process.env['VK_ICD_FILENAMES'] = driver;
+
+const exclude = ['**/node_modules/**', '**/dist/**', 'tests/consumers/**', 'tests/data/**'];
+
+export default defineConfig({
+  test: {
+    passWithNoTests: true,
+    // Dawn and onnxruntime-node are native add-ons: one process a file.
+    pool: 'forks',
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['runtime/src/**/*.test.ts', 'app/src/**/*.test.ts', 'tests/**/*.test.ts'],
+          exclude: [...exclude, 'tests/node/**', 'tests/browser/**'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'node',
+          include: ['tests/node/**/*.test.ts'],
+          exclude,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        // These start Chromium themselves, through playwright-core: one at a time.
+        extends: true,
+        test: {
+          name: 'browser',
+          include: ['tests/browser/**/*.test.ts'],
+          exclude,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
