@@ -27,7 +27,7 @@ check() {
   local name=$1 start=$SECONDS
   shift
   if "$@" >"$TEMP/check.log" 2>&1; then
-    printf 'ok      %s (%d s)\n' "$name" $((SECONDS - start))
+    printf 'ok      %s (%d s): %s\n' "$name" $((SECONDS - start)) "$(tail -n 1 "$TEMP/check.log")"
     counted 1 0
   else
     cat "$TEMP/check.log"

@@ -62,12 +62,12 @@ test('abortable follows the promise or the signal, whichever is first', async ()
 test('breathe waits only now and then', async () => {
   await breathe();
   let waits = 0;
-  const end = performance.now() + 60;
-  while (performance.now() < end) {
+  const start = performance.now();
+  while (performance.now() < start + 60) {
     const pause = breathe();
     if (pause) waits++;
     await pause;
   }
   expect(waits).toBeGreaterThan(0);
-  expect(waits).toBeLessThanOrEqual(6);
+  expect(waits).toBeLessThanOrEqual((performance.now() - start) / 10);
 });

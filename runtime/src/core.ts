@@ -105,8 +105,8 @@ export class WasmCore {
   }
 
   /** WebGPU device: a plan with assumed dims, for its programs. */
-  warm(dim: number): Uint8Array<ArrayBuffer> {
-    this.#check(this.#wasm._quern_session_warm(this.#session, dim));
+  warm(batch: number, dim: number): Uint8Array<ArrayBuffer> {
+    this.#check(this.#wasm._quern_session_warm(this.#session, batch, dim));
     return this.#result();
   }
 

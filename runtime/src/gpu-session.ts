@@ -10,7 +10,7 @@ import type {
   ObjectCounts,
 } from './backend.js';
 import type { Core } from './core.js';
-import { UnsupportedError } from './errors.js';
+import { InternalError, QuernError } from './errors.js';
 import type { OpenDevice } from './device.js';
 import type { Gpu } from './gpu.js';
 import { GpuMemory } from './gpu-memory.js';
@@ -25,8 +25,16 @@ import type { WeightStore } from './weights.js';
 
 /** Plans kept for input dims used before. */
 const cachedPlans = 16;
-/** The value of all symbolic dims while programs are made ahead. */
-const assumedDim = 32;
+/**
+ * Symbolic dims, [first of a shape, others], while programs are made ahead: kernels have a few
+ * variants by size, and new dims shall find theirs made.
+ */
+const assumedDims = [
+  [1, 1],
+  [2, 8],
+  [1, 32],
+  [4, 160],
+] as const;
 
 /** A run that has one segment, to be replayed. */
 interface CachedPlan {
@@ -107,16 +115,21 @@ export class GpuSession implements Backend {
         }
         return;
       }
-      let message: Uint8Array<ArrayBuffer>;
-      try {
-        message = await this.#core.call('warm', assumedDim);
-      } catch (error) {
-        if (error instanceof UnsupportedError) return;
-        throw error;
+      const programs: CompiledProgram[] = [];
+      for (const [batch, dim] of assumedDims) {
+        let message: Uint8Array<ArrayBuffer>;
+        try {
+          message = await this.#core.call('warm', batch, dim);
+        } catch (error) {
+          // Dims that the model's operators refuse, or that pass a limit; the first run will do.
+          if (error instanceof InternalError || !(error instanceof QuernError)) throw error;
+          continue;
+        }
+        const applied = await this.#apply(message);
+        programs.push(...applied.programs);
+        this.#discard(applied);
       }
-      const applied = await this.#apply(message);
-      await awaitPrograms(applied.programs, onProgress);
-      this.#discard(applied);
+      await awaitPrograms(programs, onProgress);
     });
     this.#coreBytes = await this.#core.call('memory');
   }

@@ -125,8 +125,8 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
   return {};
 }
 
-Result<PlanMessage> warm(QuernSession& session, uint32_t dim) {
-  QUERN_ASSIGN(std::vector<RunInput> inputs, session.session->assumed_inputs(dim));
+Result<PlanMessage> warm(QuernSession& session, uint32_t batch, uint32_t dim) {
+  QUERN_ASSIGN(std::vector<RunInput> inputs, session.session->assumed_inputs(batch, dim));
   QUERN_ASSIGN(std::unique_ptr<Walk> walk, session.session->start(std::move(inputs)));
   return walk->advance({});
 }
@@ -179,8 +179,8 @@ uint8_t* quern_session_weight(QuernSession* session, uint32_t weight) {
   return weight < session->weights.size() ? session->weights[weight].data() : nullptr;
 }
 
-int quern_session_warm(QuernSession* session, uint32_t dim) {
-  auto message = warm(*session, dim);
+int quern_session_warm(QuernSession* session, uint32_t batch, uint32_t dim) {
+  auto message = warm(*session, batch, dim);
   if (!message) return fail(message.error());
   result() = serialize(*message);
   return 0;

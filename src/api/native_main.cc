@@ -203,7 +203,7 @@ Result<void> print_model(const Options& options) {
 
 Result<void> print_plan(const Options& options) {
   QUERN_ASSIGN(Loaded loaded, load(options.paths.at(0), options, std::make_unique<GpuBackend>(Target{})));
-  QUERN_ASSIGN(std::vector<RunInput> inputs, loaded.session->assumed_inputs(options.dim));
+  QUERN_ASSIGN(std::vector<RunInput> inputs, loaded.session->assumed_inputs(1, options.dim));
   QUERN_ASSIGN(auto walk, loaded.session->start(std::move(inputs)));
   QUERN_ASSIGN(PlanMessage message, walk->advance({}));
   if (options.wgsl) {

@@ -190,15 +190,21 @@ Result<std::unique_ptr<Walk>> Session::start(std::vector<RunInput> inputs) {
   return walk;
 }
 
-Result<std::vector<RunInput>> Session::assumed_inputs(int64_t dim) const {
+Result<std::vector<RunInput>> Session::assumed_inputs(int64_t batch, int64_t dim) const {
   std::vector<RunInput> inputs;
+  std::map<std::string, int64_t, std::less<>> assumed;
   for (const Value* value : model_.graph->inputs) {
     if (!value->type.shape) {
       return unsupported(cat("input '", value->name, "': its rank is not known"));
     }
     RunInput input;
     input.dtype = value->type.dtype;
-    for (const Dim& d : *value->type.shape) input.dims.push_back(d.is_const() ? d.value() : dim);
+    for (const Dim& d : *value->type.shape) {
+      std::string symbol;
+      append(symbol, d);
+      const int64_t number = input.dims.empty() ? batch : dim;
+      input.dims.push_back(d.is_const() ? d.value() : assumed.emplace(symbol, number).first->second);
+    }
     inputs.push_back(std::move(input));
   }
   if (!main_.placement.host_inputs.empty()) {

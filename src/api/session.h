@@ -38,9 +38,9 @@ class Session {
   Result<void> check_inputs(const std::vector<RunInput>& inputs) const;
   /// Begins a run; walks of several runs may be alive at once.
   Result<std::unique_ptr<Walk>> start(std::vector<RunInput> inputs);
-  /// Inputs of assumed dims (symbols take `dim`), to have programs made before the first run; an
+  /// Inputs of assumed dims (symbols take `dim`, those first in a shape `batch`), to have programs made before the first run; an
   /// error where the host would need contents that cannot be assumed.
-  Result<std::vector<RunInput>> assumed_inputs(int64_t dim) const;
+  Result<std::vector<RunInput>> assumed_inputs(int64_t batch, int64_t dim) const;
 
   /// JSON: inputs, outputs (name, dtype, dims as numbers or text), which inputs the host reads,
   /// weights, nodes with operator and place, passes' hits.

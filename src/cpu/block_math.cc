@@ -17,10 +17,11 @@ using V = hn::Vec<F>;
 using VI = hn::Vec<I>;
 
 V set(float x) { return hn::Set(F(), x); }
-V poly(V x, std::initializer_list<float> highest_first) {
-  auto it = highest_first.begin();
-  V y = set(*it);
-  while (++it != highest_first.end()) y = hn::MulAdd(y, x, set(*it));
+// The polynomial with these coefficients, the highest first.
+template <class... C>
+V poly(V x, float highest, C... others) {
+  V y = set(highest);
+  ((y = hn::MulAdd(y, x, set(others))), ...);
   return y;
 }
 // 2^n for -126 <= n <= 127.
@@ -28,6 +29,11 @@ V power_of_two(VI n) {
   return hn::BitCast(F(), hn::ShiftLeft<23>(hn::Add(n, hn::Set(I(), 127))));
 }
 V keep_nan(V x, V y) { return hn::IfThenElse(hn::IsNaN(x), x, y); }
+// Within bounds, NaN as 0: what may be converted to integers.
+V clamp(V x, float lower, float upper) {
+  const V number = hn::IfThenElseZero(hn::Eq(x, x), x);
+  return hn::Min(hn::Max(number, set(lower)), set(upper));
+}
 
 constexpr float kLog2E = 1.44269504F;
 // ln 2 in two parts; products of the first with n below 2^9 are exact.
@@ -45,8 +51,8 @@ Reduced reduce_exp(V x) {
   V r = hn::NegMulAdd(n, set(kLn2High), x);
   r = hn::NegMulAdd(n, set(kLn2Low), r);
   // exp(r) = 1 + r + r^2 p(r) for |r| <= ln 2 / 2
-  const V p = poly(r, {1.395294675603509e-3F, 8.370321244001389e-3F, 4.1666168719530106e-2F,
-                       0.16666506230831146F, 0.5F});
+  const V p = poly(r, 1.395294675603509e-3F, 8.370321244001389e-3F, 4.1666168719530106e-2F,
+                       0.16666506230831146F, 0.5F);
   return {hn::MulAdd(hn::Mul(r, r), p, r), hn::ConvertTo(I(), n)};
 }
 
@@ -57,13 +63,13 @@ V scale(V y, VI n) {
 }
 
 V exp_of(V x) {
-  const V clamped = hn::Min(hn::Max(x, set(-110.0F)), set(100.0F));
+  const V clamped = clamp(x, -110.0F, 100.0F);
   const Reduced e = reduce_exp(clamped);
   return keep_nan(x, scale(hn::Add(set(1.0F), e.tail), e.n));
 }
 
 V expm1_of(V x) {
-  const V clamped = hn::Min(hn::Max(x, set(-30.0F)), set(100.0F));
+  const V clamped = clamp(x, -30.0F, 100.0F);
   const Reduced e = reduce_exp(clamped);
   const V big = scale(hn::Add(set(1.0F), e.tail), e.n);
   const VI n = hn::Min(e.n, hn::Set(I(), 120));
@@ -85,9 +91,9 @@ V log_of(V x) {
   const V f = hn::Sub(hn::BitCast(F(), mantissa), set(1.0F));
   const V n = hn::ConvertTo(F(), e);
   // log(1 + f) = f - f^2 / 2 + f^3 p(f)
-  const V p = poly(f, {6.914879381656647e-2F, -0.11789418756961823F, 0.11872987449169159F,
+  const V p = poly(f, 6.914879381656647e-2F, -0.11789418756961823F, 0.11872987449169159F,
                        -0.12384418398141861F, 0.14218665659427643F, -0.16669246554374695F,
-                       0.20002226531505585F, -0.24999986588954926F, 0.3333331048488617F});
+                       0.20002226531505585F, -0.24999986588954926F, 0.3333331048488617F);
   const V square = hn::Mul(f, f);
   V y = hn::Mul(hn::Mul(square, f), p);
   y = hn::MulAdd(n, set(kLn2Low), y);
@@ -113,8 +119,8 @@ V tanh_of(V x) {
   const V a = hn::Abs(x);
   // tanh(x) = x + x^3 p(x^2) below 0.625, else 1 - 2 / (exp(2 x) + 1)
   const V z = hn::Mul(x, x);
-  const V p = poly(z, {-5.716997664421797e-3F, 2.065054513514042e-2F, -5.374348536133766e-2F,
-                       0.13331490755081177F, -0.3333328366279602F});
+  const V p = poly(z, -5.716997664421797e-3F, 2.065054513514042e-2F, -5.374348536133766e-2F,
+                       0.13331490755081177F, -0.3333328366279602F);
   const V small = hn::MulAdd(hn::Mul(x, z), p, x);
   const V e = exp_of(hn::Min(hn::Add(a, a), set(40.0F)));
   const V big = hn::Sub(set(1.0F), hn::Div(set(2.0F), hn::Add(e, set(1.0F))));
@@ -126,12 +132,12 @@ V erf_of(V x) {
   const V a = hn::Abs(x);
   const V t = hn::Min(a, set(3.95F));
   // erf(x) = x + x p(x^2) below 0.93, else 1 - exp(-t q(t))
-  const V p = poly(hn::Mul(t, t), {-5.964582087472081e-4F, 4.988584201782942e-3F,
+  const V p = poly(hn::Mul(t, t), -5.964582087472081e-4F, 4.988584201782942e-3F,
                                    -2.6763956993818283e-2F, 0.11281759291887283F,
-                                   -0.37612488865852356F, 0.12837915122509003F});
+                                   -0.37612488865852356F, 0.12837915122509003F);
   const V small = hn::MulAdd(x, p, x);
-  const V q = poly(t, {-2.135316317435354e-4F, 3.2113073393702507e-3F, -2.2878577932715416e-2F,
-                       0.10524461418390274F, 0.6357309818267822F, 1.1285107135772705F});
+  const V q = poly(t, -2.135316317435354e-4F, 3.2113073393702507e-3F, -2.2878577932715416e-2F,
+                       0.10524461418390274F, 0.6357309818267822F, 1.1285107135772705F);
   const V big = hn::Sub(set(1.0F), exp_of(hn::Neg(hn::Mul(t, q))));
   const V y = hn::IfThenElse(hn::Lt(a, set(0.93F)), small, hn::CopySign(big, x));
   return keep_nan(x, y);
@@ -141,31 +147,57 @@ V erf_of(V x) {
 // library.
 constexpr float kMaxAngle = 1e6F;
 
-template <bool kCos>
-V sin_or_cos(V x) {
+constexpr double kTwoOverPi = 0.63661977236758134308;
+constexpr double kHalfPiHigh = 1.57079632673412561417e+00;  // 33 bits of pi/2
+constexpr double kHalfPiLow = 6.07710050650619224932e-11;
+
+/// x = n pi/2 + r.
+void quarter_turns(V x, V& r, VI& n) {
+#if HWY_HAVE_FLOAT64
   const hn::RepartitionToWide<F> d;
   const hn::Half<F> half;
   const auto part = [&](auto v) {  // r and n of half a vector
     const auto wide = hn::PromoteTo(d, v);
-    const auto n = hn::Round(hn::Mul(wide, hn::Set(d, 0.63661977236758134308)));
-    auto r = hn::NegMulAdd(n, hn::Set(d, 1.57079632673412561417e+00), wide);  // 33 bits of pi/2
-    r = hn::NegMulAdd(n, hn::Set(d, 6.07710050650619224932e-11), r);
-    return std::pair(hn::DemoteTo(half, r), hn::DemoteTo(hn::Half<I>(), n));
+    const auto turns = hn::Round(hn::Mul(wide, hn::Set(d, kTwoOverPi)));
+    auto rest = hn::NegMulAdd(turns, hn::Set(d, kHalfPiHigh), wide);
+    rest = hn::NegMulAdd(turns, hn::Set(d, kHalfPiLow), rest);
+    return std::pair(hn::DemoteTo(half, rest), hn::DemoteTo(hn::Half<I>(), turns));
   };
   const auto [r0, n0] = part(hn::LowerHalf(half, x));
   const auto [r1, n1] = part(hn::UpperHalf(half, x));
-  const V r = hn::Combine(F(), r1, r0);
-  VI n = hn::Combine(I(), n1, n0);
+  r = hn::Combine(F(), r1, r0);
+  n = hn::Combine(I(), n1, n0);
+#else
+  // Highway has no vectors of f64 for WebAssembly.
+  alignas(64) float rest[HWY_LANES(float)];
+  alignas(64) int32_t turns[HWY_LANES(int32_t)];
+  hn::StoreU(x, F(), rest);
+  for (size_t i = 0; i < hn::Lanes(F()); ++i) {
+    const double whole = std::nearbyint(rest[i] * kTwoOverPi);
+    turns[i] = static_cast<int32_t>(whole);
+    rest[i] = static_cast<float>(rest[i] - whole * kHalfPiHigh - whole * kHalfPiLow);
+  }
+  r = hn::LoadU(F(), rest);
+  n = hn::LoadU(I(), turns);
+#endif
+}
+
+template <bool kCos>
+V sin_or_cos(V angle) {
+  const V x = hn::IfThenElseZero(hn::Le(hn::Abs(angle), set(kMaxAngle)), angle);
+  V r;
+  VI n;
+  quarter_turns(x, r, n);
   if constexpr (kCos) n = hn::Add(n, hn::Set(I(), 1));
   const V z = hn::Mul(r, r);
   const V s = hn::MulAdd(hn::Mul(r, z),
-                         poly(z, {2.717939651120105e-6F, -1.9839295418933034e-4F,
-                                  8.333329111337662e-3F, -0.1666666716337204F}),
+                         poly(z, 2.717939651120105e-6F, -1.9839295418933034e-4F,
+                                  8.333329111337662e-3F, -0.1666666716337204F),
                          r);
   const V c = hn::Add(hn::NegMulAdd(set(0.5F), z, set(1.0F)),
-                      hn::Mul(hn::Mul(z, z), poly(z, {-2.72068177764595e-7F, 2.4799479433568195e-5F,
+                      hn::Mul(hn::Mul(z, z), poly(z, -2.72068177764595e-7F, 2.4799479433568195e-5F,
                                                       -1.3888883404433727e-3F,
-                                                      4.16666679084301e-2F})));
+                                                      4.16666679084301e-2F)));
   const VI one = hn::Set(I(), 1);
   const V y = hn::IfThenElse(hn::RebindMask(F(), hn::Eq(hn::And(n, one), one)), c, s);
   // The second half of the circle is negative.

@@ -215,7 +215,7 @@ void narrow_ints(const BlockArgs& k) {
 template <class T>
 void narrow_floats(const BlockArgs& k) {
   const auto dtype = static_cast<DType>(k.slot);
-  if (std::is_same_v<T, float>) {
+  if (std::is_same_v<T, float> && bit_width(dtype) <= 32) {
     uint8_t stored[kBlock * sizeof(float)];
     store_run(dtype, k.args[0], stored, 0, k.count);
     return load_run(dtype, stored, 0, 1, k.count, k.out);

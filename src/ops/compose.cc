@@ -10,6 +10,8 @@ namespace {
 
 /// Nesting of expressions that inlining may reach.
 constexpr int kMaxDepth = 256;
+/// Tensors of a node are numbered inputs first, outputs from here.
+constexpr size_t kOutputs = 1 << 16;
 
 class Composer {
  public:
@@ -120,6 +122,15 @@ class Composer {
     return number;
   }
 
+  /// The same dim of the same tensor is one parameter.
+  Expr dim_of(const OpFrame& frame, size_t tensor, size_t axis, const TensorInfo& info) {
+    const std::vector<uint64_t> key{frame.node->id, tensor, axis};
+    if (auto it = dims_.find(key); it != dims_.end()) return it->second;
+    const Expr e = builder_.extent(extent(info.dims[axis], info.is_baked(axis)));
+    dims_[key] = e;
+    return e;
+  }
+
   Expr load_slot(uint32_t number, const std::vector<Expr>& index) {
     return builder_.load(number, index);
   }
@@ -135,6 +146,7 @@ class Composer {
   std::map<const Value*, uint32_t> outer_;
   std::map<uint32_t, uint32_t> slots_;
   std::map<std::vector<uint32_t>, Expr> memo_;
+  std::map<std::vector<uint64_t>, Expr> dims_;
   int depth_ = 0;
 };
 
@@ -154,12 +166,10 @@ class Composer::Context final : public ExprContext {
         composer_.slot(static_cast<uint32_t>(input), info.dtype, info), at);
   }
   Expr dim(size_t input, size_t axis) override {
-    const TensorInfo& info = this->input(input);
-    return derived(info.dims[axis], info.is_baked(axis));
+    return composer_.dim_of(frame(), input, axis, this->input(input));
   }
   Expr output_dim(size_t output, size_t axis) override {
-    const TensorInfo& info = this->output(output);
-    return derived(info.dims[axis], info.is_baked(axis));
+    return composer_.dim_of(frame(), kOutputs + output, axis, this->output(output));
   }
 
  private:

@@ -19,16 +19,16 @@ Made make(const OpCall& call, const std::vector<bool>& present) {
   for (size_t i = 0; i < present.size(); ++i) {
     inputs.push_back(present[i] ? made.graph->add_input(cat("x", i), Type{}) : nullptr);
   }
-  made.node = made.graph->add_node(call.op, inputs, call.outputs, nullptr, call.domain,
-                                   call.version);
+  made.node =
+      made.graph->add_node(call.op, inputs, call.outputs, nullptr, call.domain, call.version);
   made.node->name = "test";
   made.node->attributes = call.attributes;
   return made;
 }
 
 TensorInfo info_of(const HostTensor& tensor, bool baked) {
-  return {.dtype = tensor.dtype, .dims = tensor.dims, .baked = baked ? UINT32_MAX : 0,
-          .present = true};
+  return {
+      .dtype = tensor.dtype, .dims = tensor.dims, .baked = baked ? UINT32_MAX : 0, .present = true};
 }
 
 Result<std::vector<HostTensor>> run_once(const Node& node, const OpDef& def,
@@ -50,8 +50,10 @@ Result<std::vector<HostTensor>> run_once(const Node& node, const OpDef& def,
     std::optional<Dims> dims;
     if (output.type.shape) dims = constant_dims(*output.type.shape);
     if (!dims) return internal_error("an output's dims are not known");
-    frame.outputs.push_back({.dtype = output.type.dtype, .dims = *dims,
-                             .baked = baked ? UINT32_MAX : 0, .present = true});
+    frame.outputs.push_back({.dtype = output.type.dtype,
+                             .dims = *dims,
+                             .baked = baked ? UINT32_MAX : 0,
+                             .present = true});
   }
   QUERN_ASSIGN(std::vector<HostTensor> results, evaluate_node(frame));
   // What inference says of the contents has to be what comes out.
@@ -136,7 +138,9 @@ InferInput InferInput::of(std::string_view text) {
 
 InferInput InferInput::of(HostTensor host) {
   const Shape shape(host.dims.begin(), host.dims.end());
-  return {.present = true, .type = Type::tensor(host.dtype, shape), .contents = std::nullopt,
+  return {.present = true,
+          .type = Type::tensor(host.dtype, shape),
+          .contents = std::nullopt,
           .host = std::make_shared<HostTensor>(std::move(host))};
 }
 
@@ -145,7 +149,9 @@ std::string infer(const OpCall& call, const std::vector<InferInput>& inputs) {
   std::vector<InferContext::Input> seen;
   for (const InferInput& input : inputs) {
     present.push_back(input.present);
-    seen.push_back({.type = input.type, .present = input.present, .host = input.host.get(),
+    seen.push_back({.type = input.type,
+                    .present = input.present,
+                    .host = input.host.get(),
                     .contents = input.contents ? &*input.contents : nullptr});
   }
   const Made made = make(call, present);
@@ -172,7 +178,8 @@ std::string infer_graph(std::string_view text) {
     for (const Value* value : node->inputs) {
       seen.emplace_back();
       if (value == nullptr) continue;
-      seen.back() = {.type = value->type, .present = true,
+      seen.back() = {.type = value->type,
+                     .present = true,
                      .host = value->is_constant() ? &value->constant->host : nullptr,
                      .contents = value->contents ? &*value->contents : nullptr};
     }

@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kSlots = 1024;
 
 size_t slot_of(std::string_view name) {
-  uint32_t hash = 2166136261u;   // FNV-1a
+  uint32_t hash = 2166136261u;  // FNV-1a
   for (char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619u;
   return (hash ^ hash >> 15) % kSlots;
 }
@@ -34,8 +34,7 @@ const OpDef* find_op(std::string_view name, std::string_view domain, int version
   static const Table table;
   for (size_t at = slot_of(name); table.slots[at] != nullptr; at = (at + 1) % kSlots) {
     const OpDef& def = *table.slots[at];
-    if (def.name == name && def.domain == domain && def.since <= version &&
-        version <= def.until) {
+    if (def.name == name && def.domain == domain && def.since <= version && version <= def.until) {
       return &def;
     }
   }

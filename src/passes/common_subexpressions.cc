@@ -31,15 +31,15 @@ bool append_attributes(std::string& key, const Node& node) {
   return true;
 }
 
-Result<void> merge(Graph& graph, PassReport& report) {
+Result<void> merge(Graph& graph, const std::set<const Value*>& results, PassReport& report) {
   std::map<std::string, Node*> seen;
   for (size_t i = 0; i < graph.nodes().size();) {
     Node& node = *graph.nodes()[i];
     const OpDef* def = find_op(node);
-    for (Graph* body : node.subgraphs()) QUERN_TRY(merge(*body, report));
+    for (Graph* body : node.subgraphs()) QUERN_TRY(merge(*body, results, report));
     bool mergeable = def != nullptr && !def->is_random && !def->is_control && !def->is_host;
     for (const Value* v : node.outputs) {
-      mergeable = mergeable && v != nullptr && !graph.is_output(v);
+      mergeable = mergeable && v != nullptr && !results.contains(v);
     }
     std::string key = cat(node.domain, "::", node.op, "@", node.version, "#", node.outputs.size());
     for (const Value* v : node.inputs) key += v == nullptr ? "_," : cat(v->id, ",");
@@ -65,7 +65,7 @@ Result<void> merge(Graph& graph, PassReport& report) {
 }  // namespace
 
 Result<void> merge_common_subexpressions(Graph& graph, PassReport& report) {
-  return merge(graph, report);
+  return merge(graph, body_outputs(graph), report);
 }
 
 }  // namespace quern

@@ -50,13 +50,18 @@ struct Group {
 
 class Fuser {
  public:
-  Fuser(Graph& graph, const Placement& placement, uint32_t budget, PassReport& report)
-      : graph_(graph), placement_(placement), budget_(budget), report_(report) {}
+  Fuser(Graph& graph, const Placement& placement, const std::set<const Value*>& results,
+        uint32_t budget, PassReport& report)
+      : graph_(graph),
+        placement_(placement),
+        results_(results),
+        budget_(budget),
+        report_(report) {}
 
   Result<void> run() {
     for (const auto& node : graph_.nodes()) {
       for (Graph* body : node->subgraphs()) {
-        QUERN_TRY(Fuser(*body, placement_, budget_, report_).run());
+        QUERN_TRY(Fuser(*body, placement_, results_, budget_, report_).run());
       }
     }
     for (size_t i = graph_.nodes().size(); i-- > 0;) {
@@ -78,7 +83,7 @@ class Fuser {
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       const Value* v = node.outputs[i];
       if (v == nullptr) continue;
-      if (i > 0 && (!v->uses.empty() || graph_.is_output(v))) return false;
+      if (i > 0 && (!v->uses.empty() || results_.contains(v))) return false;
       if (i > 0) return false;
       if (!v->type.shape || v->type.kind != Type::Kind::kTensor) return false;
       if (placement_.constant[v->id] || placement_.host_needed[v->id]) return false;
@@ -146,7 +151,7 @@ class Fuser {
 
   bool join(Node& node) {
     Value& out = *node.outputs[0];
-    if (graph_.is_output(&out) || out.uses.empty()) return false;
+    if (results_.contains(&out) || out.uses.empty()) return false;
     size_t target = SIZE_MAX;
     for (const Use& use : out.uses) {
       auto it = group_of_.find(use.node);
@@ -244,6 +249,7 @@ class Fuser {
 
   Graph& graph_;
   const Placement& placement_;
+  const std::set<const Value*>& results_;
   uint32_t budget_;
   PassReport& report_;
   std::vector<Group> groups_;
@@ -254,7 +260,8 @@ class Fuser {
 
 Result<void> fuse(Graph& graph, uint32_t max_storage_buffers, PassReport& report) {
   const Placement placement = place(graph);
-  return Fuser(graph, placement, max_storage_buffers, report).run();
+  const std::set<const Value*> results = body_outputs(graph);
+  return Fuser(graph, placement, results, max_storage_buffers, report).run();
 }
 
 }  // namespace quern

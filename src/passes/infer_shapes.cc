@@ -67,6 +67,19 @@ class Inferer {
         body->inputs[i]->contents = node.inputs[i]->contents;
       }
       QUERN_TRY(run(*body, depth + 1));
+    } else if (Graph* branch = decided_branch(node)) {
+      // The other branch need not even be valid for these shapes.
+      if (branch->outputs.size() != node.outputs.size()) {
+        return invalid_model(cat(node.describe(), ": a branch gives ", branch->outputs.size(),
+                                 " outputs, expected ", node.outputs.size()));
+      }
+      QUERN_TRY(run(*branch, depth + 1));
+      for (size_t i = 0; i < node.outputs.size(); ++i) {
+        if (node.outputs[i] == nullptr) continue;
+        node.outputs[i]->type = branch->outputs[i]->type;
+        node.outputs[i]->contents = branch->outputs[i]->contents;
+      }
+      return {};
     } else {
       for (Graph* body : node.subgraphs()) QUERN_TRY(run(*body, depth + 1));
     }
@@ -94,6 +107,21 @@ class Inferer {
       out->contents = std::move(inferred.contents);
     }
     return {};
+  }
+
+  /// The branch of an If whose condition is known.
+  static Graph* decided_branch(const Node& node) {
+    if (!node.is("If")) return nullptr;
+    const Value* condition = node.inputs[0];
+    std::optional<int64_t> known;
+    if (condition->constant && condition->constant->is_inline() &&
+        condition->constant->host.count() == 1) {
+      known = condition->constant->host.int_at(0);
+    } else if (condition->contents && condition->contents->size() == 1) {
+      known = (*condition->contents)[0].constant();
+    }
+    if (!known) return nullptr;
+    return node.subgraph(*known != 0 ? "then_branch" : "else_branch");
   }
 
   /// Carried values take types that hold in every iteration: start from the initial ones, infer

@@ -6,6 +6,13 @@
 namespace quern {
 namespace {
 
+void collect_outputs(Graph& graph, std::set<const Value*>& out) {
+  out.insert(graph.outputs.begin(), graph.outputs.end());
+  for (const auto& node : graph.nodes()) {
+    for (Graph* body : node->subgraphs()) collect_outputs(*body, out);
+  }
+}
+
 /// Bodies first, then the graph: what a pass does to one graph at a time.
 template <class Pass>
 Result<void> over_all(Graph& graph, const Pass& pass) {
@@ -18,6 +25,12 @@ Result<void> over_all(Graph& graph, const Pass& pass) {
 }
 
 }  // namespace
+
+std::set<const Value*> body_outputs(Graph& graph) {
+  std::set<const Value*> out;
+  collect_outputs(graph, out);
+  return out;
+}
 
 Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& report) {
   // The one list of passes. `every` passes run with optimisation off too: execution needs them.
@@ -53,12 +66,13 @@ Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& re
 }
 
 Result<void> remove_dead_code(Graph& graph, PassReport& report) {
+  const std::set<const Value*> results = body_outputs(graph);
   return over_all(graph, [&](Graph& g) -> Result<void> {
     for (size_t i = g.nodes().size(); i-- > 0;) {
       Node* node = g.nodes()[i].get();
       bool used = false;
       for (const Value* v : node->outputs) {
-        used = used || (v != nullptr && (!v->uses.empty() || g.is_output(v)));
+        used = used || (v != nullptr && (!v->uses.empty() || results.contains(v)));
       }
       if (used) continue;
       g.erase(node);

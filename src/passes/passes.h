@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "base/result.h"
@@ -21,6 +22,10 @@ struct PassOptions {
   /// Runs the verifier after each pass (test builds).
   bool verify_each = false;
 };
+
+/// The outputs of the graph and of all its bodies: a body may give a value of an outer graph as it
+/// is, which its uses don't say.
+std::set<const Value*> body_outputs(Graph& graph);
 
 /// Infers types, symbolic shapes and contents through the graph and its bodies.
 Result<void> infer_shapes(Graph& graph);

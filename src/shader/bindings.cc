@@ -11,7 +11,8 @@ Result<std::vector<size_t>> merge_bindings(std::span<const BindingPlan> plans,
   for (size_t i = 0; i < plans.size(); ++i) {
     const int32_t same = plans[i].same_as;
     if (same >= 0 && static_cast<size_t>(same) >= i) {
-      return internal_error(cat("binding ", i, " is the same as ", same, ", which is no earlier one"));
+      return internal_error(
+          cat("binding ", i, " is the same as ", same, ", which is no earlier one"));
     }
     var_of.push_back(same >= 0 ? var_of[static_cast<size_t>(same)] : count++);
   }
@@ -31,12 +32,13 @@ Result<BindingTable> BindingTable::make(std::span<const BoundTensor> tensors,
   for (size_t i = 0; i < tensors.size(); ++i) {
     const BoundTensor& t = tensors[i];
     if (!has_elements(t.dtype)) {
-      return unsupported(cat("tensor ", t.name, ": kernels can't hold element type ",
-                             name_of(t.dtype)));
+      return unsupported(
+          cat("tensor ", t.name, ": kernels can't hold element type ", name_of(t.dtype)));
     }
     if (t.is_output && t.plan.same_as >= 0 &&
         bit_width(tensors[static_cast<size_t>(t.plan.same_as)].dtype) != bit_width(t.dtype)) {
-      return internal_error(cat("output ", t.name, " is in the place of a tensor whose elements have "
+      return internal_error(cat("output ", t.name,
+                                " is in the place of a tensor whose elements have "
                                 "another width"));
     }
     const size_t v = table.var_of_[i];

@@ -17,9 +17,9 @@ struct BoundTensor {
   std::string_view name;
   DType dtype = DType::kUndefined;
   BindingPlan plan;
-  uint32_t words = 1;       ///< words that an invocation takes at once; decides vectors
+  uint32_t words = 1;  ///< words that an invocation takes at once; decides vectors
   bool is_output = false;
-  char base = 0;            ///< the type of a word, where it is given: 'f', 'i' or 'u'
+  char base = 0;  ///< the type of a word, where it is given: 'f', 'i' or 'u'
 };
 
 /// The variables for tensors: one each, but for those whose range another one has.

@@ -18,13 +18,20 @@ struct SmallFloatText {
 
 SmallFloatText small_float(DType dtype) {
   switch (dtype) {
-    case DType::kF8E4M3FN: return {"f32_of_f8e4m3fn", "f8e4m3fn_bits"};
-    case DType::kF8E4M3FNUZ: return {"f32_of_f8e4m3fnuz", "f8e4m3fnuz_bits"};
-    case DType::kF8E5M2: return {"f32_of_f8e5m2", "f8e5m2_bits"};
-    case DType::kF8E5M2FNUZ: return {"f32_of_f8e5m2fnuz", "f8e5m2fnuz_bits"};
-    case DType::kF8E8M0: return {"f32_of_f8e8m0", "f8e8m0_bits"};
-    case DType::kF4E2M1: return {"f32_of_f4e2m1", "f4e2m1_bits"};
-    default: return {};
+    case DType::kF8E4M3FN:
+      return {"f32_of_f8e4m3fn", "f8e4m3fn_bits"};
+    case DType::kF8E4M3FNUZ:
+      return {"f32_of_f8e4m3fnuz", "f8e4m3fnuz_bits"};
+    case DType::kF8E5M2:
+      return {"f32_of_f8e5m2", "f8e5m2_bits"};
+    case DType::kF8E5M2FNUZ:
+      return {"f32_of_f8e5m2fnuz", "f8e5m2fnuz_bits"};
+    case DType::kF8E8M0:
+      return {"f32_of_f8e8m0", "f8e8m0_bits"};
+    case DType::kF4E2M1:
+      return {"f32_of_f4e2m1", "f4e2m1_bits"};
+    default:
+      return {};
   }
 }
 
@@ -35,7 +42,7 @@ std::string in_parens(std::string_view index) {
   return std::string(index);
 }
 
-std::string as_u32(char base, std::string word) {
+std::string as_u32(char base, const std::string& word) {
   return base == 'u' ? word : cat("bitcast<u32>(", word, ")");
 }
 
@@ -49,16 +56,17 @@ std::string word_value(DType dtype, char base, const std::string& word) {
 // The sub-word element at bit `offset` of the u32 `word`.
 std::string subword_value(DType dtype, const std::string& word, const std::string& offset) {
   const std::string bits = cat(bit_width(dtype), "u");
-  const auto shifted = [&] {
-    return offset == "0u" ? word : cat("(", word, " >> ", offset, ")");
-  };
+  const auto shifted = [&] { return offset == "0u" ? word : cat("(", word, " >> ", offset, ")"); };
   switch (dtype) {
-    case DType::kF16: return cat("unpack2x16float(", shifted(), ").x");
+    case DType::kF16:
+      return cat("unpack2x16float(", shifted(), ").x");
     case DType::kBF16:
       return offset == "16u" ? cat("bitcast<f32>(", word, " & 0xffff0000u)")
                              : cat("bitcast<f32>(", shifted(), " << 16u)");
-    case DType::kBool: return cat("(extractBits(", word, ", ", offset, ", 8u) != 0u)");
-    default: break;
+    case DType::kBool:
+      return cat("(extractBits(", word, ", ", offset, ", 8u) != 0u)");
+    default:
+      break;
   }
   if (is_signed_int(dtype)) {
     return cat("extractBits(bitcast<i32>(", word, "), ", offset, ", ", bits, ")");
@@ -72,11 +80,17 @@ std::string subword_value(DType dtype, const std::string& word, const std::strin
 
 std::string_view wgsl_type(Scalar type) {
   switch (type) {
-    case Scalar::kF32: case Scalar::kF64: return "f32";
-    case Scalar::kI32: return "i32";
-    case Scalar::kU32: return "u32";
-    case Scalar::kBool: return "bool";
-    default: return "vec2<u32>";
+    case Scalar::kF32:
+    case Scalar::kF64:
+      return "f32";
+    case Scalar::kI32:
+      return "i32";
+    case Scalar::kU32:
+      return "u32";
+    case Scalar::kBool:
+      return "bool";
+    default:
+      return "vec2<u32>";
   }
 }
 
@@ -122,8 +136,7 @@ std::string load_text(const BufferVar& var, DType dtype, std::string_view index)
     return dtype == DType::kF64 ? cat("f32_of_f64(", pair, ")") : pair;
   }
   const auto per_word = static_cast<uint32_t>(32 / bits);
-  const std::string word =
-      word_u32(var, cat("(", index, " >> ", std::countr_zero(per_word), "u)"));
+  const std::string word = word_u32(var, cat("(", index, " >> ", std::countr_zero(per_word), "u)"));
   const std::string offset = cat("((", index, " & ", per_word - 1, "u) << ",
                                  std::countr_zero(static_cast<uint32_t>(bits)), "u)");
   return subword_value(dtype, word, offset);
@@ -147,13 +160,19 @@ std::string lane_text(DType dtype, char base, const std::vector<std::string>& wo
 std::string element_bits(DType dtype, const std::string& value) {
   const int bits = bit_width(dtype);
   switch (dtype) {
-    case DType::kBool: return cat("u32(", value, ")");
-    case DType::kF16: return cat("f16_bits(", value, ")");
-    case DType::kBF16: return cat("bf16_bits(", value, ")");
-    case DType::kF32: return cat("bitcast<u32>(", value, ")");
-    case DType::kI32: return cat("bitcast<u32>(", value, ")");
-    case DType::kU32: return value;
-    default: break;
+    case DType::kBool:
+      return cat("u32(", value, ")");
+    case DType::kF16:
+      return cat("f16_bits(", value, ")");
+    case DType::kBF16:
+      return cat("bf16_bits(", value, ")");
+    case DType::kF32:
+    case DType::kI32:
+      return cat("bitcast<u32>(", value, ")");
+    case DType::kU32:
+      return value;
+    default:
+      break;
   }
   const std::string_view encode = small_float(dtype).encode;
   if (!encode.empty()) return cat(encode, "(", value, ")");
@@ -197,9 +216,12 @@ std::string narrow_text(DType dtype, Scalar type, const std::string& value) {
   const int bits = bit_width(dtype);
   if (is_float(type)) {
     switch (dtype) {
-      case DType::kF16: return cat("unpack2x16float(f16_bits(", value, ")).x");
-      case DType::kBF16: return cat("bitcast<f32>(bf16_bits(", value, ") << 16u)");
-      default: break;
+      case DType::kF16:
+        return cat("unpack2x16float(f16_bits(", value, ")).x");
+      case DType::kBF16:
+        return cat("bitcast<f32>(bf16_bits(", value, ") << 16u)");
+      default:
+        break;
     }
     const SmallFloatText f = small_float(dtype);
     return f.decode.empty() ? value : cat(f.decode, "(", f.encode, "(", value, "))");
@@ -221,11 +243,16 @@ std::string cast_text(Scalar to, Scalar from, const std::string& value) {
   if (to == from || (is_float(to) && is_float(from)) || (pair && is_pair(to))) return value;
   if (is_float(from)) {
     switch (to) {
-      case Scalar::kI32: return cat("i32_of_f32(", value, ")");
-      case Scalar::kU32: return cat("u32_of_f32(", value, ")");
-      case Scalar::kI64: return cat("i64_of_f32(", value, ")");
-      case Scalar::kU64: return cat("u64_of_f32(", value, ")");
-      default: return cat("ne_f32(", value, ", 0f)");
+      case Scalar::kI32:
+        return cat("i32_of_f32(", value, ")");
+      case Scalar::kU32:
+        return cat("u32_of_f32(", value, ")");
+      case Scalar::kI64:
+        return cat("i64_of_f32(", value, ")");
+      case Scalar::kU64:
+        return cat("u64_of_f32(", value, ")");
+      default:
+        return cat("ne_f32(", value, ", 0f)");
     }
   }
   if (is_float(to)) {
@@ -235,11 +262,15 @@ std::string cast_text(Scalar to, Scalar from, const std::string& value) {
     return cat("f32(", value, ")");
   }
   switch (to) {
-    case Scalar::kBool: return pair ? cat("any(", value, " != vec2<u32>())")
-                                    : cat("(", value, from == Scalar::kI32 ? " != 0)" : " != 0u)");
-    case Scalar::kI32: return pair ? cat("bitcast<i32>(", value, ".x)") : cat("i32(", value, ")");
-    case Scalar::kU32: return pair ? cat(value, ".x") : cat("u32(", value, ")");
-    default: break;
+    case Scalar::kBool:
+      return pair ? cat("any(", value, " != vec2<u32>())")
+                  : cat("(", value, from == Scalar::kI32 ? " != 0)" : " != 0u)");
+    case Scalar::kI32:
+      return pair ? cat("bitcast<i32>(", value, ".x)") : cat("i32(", value, ")");
+    case Scalar::kU32:
+      return pair ? cat(value, ".x") : cat("u32(", value, ")");
+    default:
+      break;
   }
   if (from == Scalar::kI32) return cat("i64_of_i32(", value, ")");
   return from == Scalar::kU32 ? cat("vec2<u32>(", value, ", 0u)")
@@ -248,14 +279,18 @@ std::string cast_text(Scalar to, Scalar from, const std::string& value) {
 
 std::string constant_text(Scalar type, int64_t bits) {
   switch (type) {
-    case Scalar::kBool: return bits != 0 ? "true" : "false";
+    case Scalar::kBool:
+      return bits != 0 ? "true" : "false";
     case Scalar::kI32:
       return bits == INT32_MIN ? "bitcast<i32>(0x80000000u)" : cat(static_cast<int32_t>(bits));
-    case Scalar::kU32: return cat(static_cast<uint32_t>(bits), "u");
-    case Scalar::kI64: case Scalar::kU64:
+    case Scalar::kU32:
+      return cat(static_cast<uint32_t>(bits), "u");
+    case Scalar::kI64:
+    case Scalar::kU64:
       return cat("vec2<u32>(", static_cast<uint32_t>(bits), "u, ",
                  static_cast<uint32_t>(static_cast<uint64_t>(bits) >> 32), "u)");
-    default: break;
+    default:
+      break;
   }
   const auto value = static_cast<float>(std::bit_cast<double>(bits));
   // Constant expressions may be neither NaN nor infinite, and may lose subnormals and -0.

@@ -17,8 +17,8 @@ namespace quern {
 /// `var<storage> name: array<f32>`, or of i32, u32, and vectors of 2 or 4 of them.
 struct BufferVar {
   std::string name;
-  char base = 'u';       ///< 'f', 'i' or 'u': the type of a word
-  uint32_t width = 1;    ///< words in an array element: 1, 2 or 4
+  char base = 'u';     ///< 'f', 'i' or 'u': the type of a word
+  uint32_t width = 1;  ///< words in an array element: 1, 2 or 4
 };
 
 /// "f32", "vec2<u32>" (for i64 and u64).

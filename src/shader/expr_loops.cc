@@ -22,12 +22,23 @@ bool is_float_sum(const ExprNode& node) {
 std::string combine(ExprOp op, Scalar type, const std::string& a, const std::string& b) {
   ExprOp as = ExprOp::kAdd;
   switch (op) {
-    case ExprOp::kReduceProd: as = ExprOp::kMul; break;
-    case ExprOp::kReduceMin: as = ExprOp::kMin; break;
-    case ExprOp::kReduceMax: as = ExprOp::kMax; break;
-    case ExprOp::kReduceAny: as = ExprOp::kOr; break;
-    case ExprOp::kReduceAll: as = ExprOp::kAnd; break;
-    default: break;
+    case ExprOp::kReduceProd:
+      as = ExprOp::kMul;
+      break;
+    case ExprOp::kReduceMin:
+      as = ExprOp::kMin;
+      break;
+    case ExprOp::kReduceMax:
+      as = ExprOp::kMax;
+      break;
+    case ExprOp::kReduceAny:
+      as = ExprOp::kOr;
+      break;
+    case ExprOp::kReduceAll:
+      as = ExprOp::kAnd;
+      break;
+    default:
+      break;
   }
   return op_text({as, type, 0, 0, {}}, type, {a, b});
 }
@@ -39,7 +50,7 @@ struct ExprText::Loop {
   std::string variable, from, extent, step;
   std::string body;
   std::string value;
-  int64_t count = -1;   // of iterations at most, where known
+  int64_t count = -1;  // of iterations at most, where known
 };
 
 // The loop of a reduction, with its body written. Where it is shared, nested reductions by the same
@@ -141,8 +152,8 @@ std::string ExprText::share(Scalar type, const std::string& value, std::string_v
   const std::string_view element = wgsl_type(type);
   const std::string_view tag = element == "vec2<u32>" ? "x64" : element;
   std::string name = cat("w_", tag, suffix);
-  const std::string declaration = cat("var<workgroup> ", name, ": array<", element, ", ",
-                                      options_.shared_by, ">;\n");
+  const std::string declaration =
+      cat("var<workgroup> ", name, ": array<", element, ", ", options_.shared_by, ">;\n");
   if (shared_.find(declaration) == std::string::npos) shared_ += declaration;
   body_ += cat(name, "[lid] = ", value, ";\n");
   return name;
@@ -155,8 +166,8 @@ void ExprText::write_reduction(uint32_t id) {
   if (is_arg_reduction(node.op)) return write_arg_reduction(id, loop, shared);
 
   const std::string sum = fresh("a");
-  body_ += cat("var ", sum, " = ",
-               constant_text(node.type, reduction_identity(node.op, node.type)), ";\n");
+  body_ += cat("var ", sum, " = ", constant_text(node.type, reduction_identity(node.op, node.type)),
+               ";\n");
   if (is_float_sum(node)) {
     write_sum(loop, sum);
   } else {
@@ -177,7 +188,7 @@ void ExprText::write_reduction(uint32_t id) {
 void ExprText::write_arg_reduction(uint32_t id, const Loop& loop, bool shared) {
   const ExprNode& node = program_.nodes[id];
   const Scalar type = program_.at(node.args[1]).type;
-  const std::string at = fresh("a");    // -1: nothing yet
+  const std::string at = fresh("a");  // -1: nothing yet
   const std::string best = cat(at, "v");
   const std::string value = cat(at, "n");
   body_ += cat("var ", at, " = -1;\nvar ", best, ": ", wgsl_type(type), ";\n");
@@ -193,13 +204,13 @@ void ExprText::write_arg_reduction(uint32_t id, const Loop& loop, bool shared) {
   const std::string values = share(type, best, "v");
   const std::string places = share(Scalar::kI32, at, "");
   body_ += cat("workgroupBarrier();\nfor (var s = ", options_.shared_by / 2,
-               "u; s > 0u; s >>= 1u) {\nif (lid < s) {\nlet o = ", places, "[lid + s];\nlet ", value,
-               " = ", values, "[lid + s];\nif (o >= 0 && (", at, " < 0 || select(!",
+               "u; s > 0u; s >>= 1u) {\nif (lid < s) {\nlet o = ", places, "[lid + s];\nlet ",
+               value, " = ", values, "[lid + s];\nif (o >= 0 && (", at, " < 0 || select(!",
                arg_replaces_text(node.op, type, best, value), ", ",
                arg_replaces_text(node.op, type, value, best), ", o > ", at, "))) {\n", at,
                " = o;\n", best, " = ", value, ";\n", values, "[lid] = ", best, ";\n", places,
-               "[lid] = ", at, ";\n}\n}\nworkgroupBarrier();\n}\nlet ", texts_[id], " = max(", places,
-               "[0], 0);\nworkgroupBarrier();\n");
+               "[lid] = ", at, ";\n}\n}\nworkgroupBarrier();\n}\nlet ", texts_[id], " = max(",
+               places, "[0], 0);\nworkgroupBarrier();\n");
 }
 
 }  // namespace quern

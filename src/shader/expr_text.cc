@@ -73,8 +73,7 @@ std::string count_text(const std::vector<Extent>& extents, std::string_view para
   return baked == 1 ? product : cat(product, " * ", baked, "u");
 }
 
-ExprText::ExprText(const ExprProgram& program, const std::vector<NodeFacts>& facts,
-                   Options options)
+ExprText::ExprText(const ExprProgram& program, const std::vector<NodeFacts>& facts, Options options)
     : program_(program),
       facts_(facts),
       options_(std::move(options)),
@@ -153,15 +152,20 @@ void ExprText::write_node(uint32_t id, bool may_inline) {
 std::string ExprText::node_text(uint32_t id) {
   const ExprNode& node = program_.nodes[id];
   switch (node.op) {
-    case ExprOp::kConst: return constant_text(node.type, node.bits);
-    case ExprOp::kParam: return param_text(node.slot, node.type);
-    case ExprOp::kLoop: return loop_names_[node.slot];
+    case ExprOp::kConst:
+      return constant_text(node.type, node.bits);
+    case ExprOp::kParam:
+      return param_text(node.slot, node.type);
+    case ExprOp::kLoop:
+      return loop_names_[node.slot];
     case ExprOp::kIndex:
       used_axes_ |= 1u << (node.slot & 31);
       return cat("i", node.slot);
-    case ExprOp::kLoad: case ExprOp::kLoadFlat:
+    case ExprOp::kLoad:
+    case ExprOp::kLoadFlat:
       return options_.load(node.slot, load_index({id}));
-    default: break;
+    default:
+      break;
   }
   if (node.op == ExprOp::kCast && is_float(node.type)) {  // of few bits: exact
     const ExprNode& arg = program_.at(node.args[0]);
@@ -185,7 +189,7 @@ std::string ExprText::node_text(uint32_t id) {
 }
 
 std::string ExprText::param_text(uint32_t slot, Scalar type) const {
-  const std::string name = cat(options_.param_prefix, slot);
+  std::string name = cat(options_.param_prefix, slot);
   if (is_pair(type)) return cat("vec2<u32>(", name, ", ", name, "h)");
   if (type == Scalar::kBool) return cat("(", name, " != 0u)");
   for (const ParamField& f : param_fields(program_)) {
@@ -220,9 +224,9 @@ std::string ExprText::load_index(Expr load) {
       baked *= e.baked() ? e.value : 1;
       all_baked = all_baked && e.baked();
     }
-    const std::string count =
-        all_baked ? cat(std::max<int64_t>(baked - 1, 0))
-                  : cat("i32(", count_text(dims, options_.param_prefix), ") - 1");
+    const std::string count = all_baked
+                                  ? cat(std::max<int64_t>(baked - 1, 0))
+                                  : cat("i32(", count_text(dims, options_.param_prefix), ") - 1");
     return cat("u32(", clamped(node.args[0], count), ")");
   }
   std::string flat;

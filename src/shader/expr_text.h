@@ -37,7 +37,7 @@ std::string count_text(const std::vector<Extent>& extents, std::string_view para
 class ExprText {
  public:
   struct Options {
-    std::string param_prefix = "p.p";   ///< parameter 3 is `p.p3` (a pair's high word `p.p3h`)
+    std::string param_prefix = "p.p";  ///< parameter 3 is `p.p3` (a pair's high word `p.p3h`)
     /// A load: of input `slot` at the u32 expression `index`.
     std::function<std::string(uint32_t slot, const std::string& index)> load;
     /// Texts of nodes that are computed elsewhere; empty: here.
@@ -77,7 +77,7 @@ class ExprText {
   std::string share(Scalar type, const std::string& value, std::string_view suffix);
   std::string param_text(uint32_t slot, Scalar type) const;
   std::string fresh(std::string_view prefix) { return cat(prefix, next_++); }
-  std::string clamped(Expr index, const std::string& count);
+  std::string clamped(Expr index, const std::string& last);
 
   const ExprProgram& program_;
   const std::vector<NodeFacts>& facts_;

@@ -34,8 +34,8 @@ class KernelWriter {
 
  private:
   struct Hoisted {
-    uint32_t id;                       // the load
-    std::vector<std::string> lanes;    // its value in each lane
+    uint32_t id;                     // the load
+    std::vector<std::string> lanes;  // its value in each lane
   };
 
   Result<void> bind(std::span<const BindingPlan> inputs, std::span<const BindingPlan> outputs,
@@ -58,11 +58,11 @@ class KernelWriter {
   LanePlan plan_;
   bool shared_;
   std::vector<std::string> names_;
-  std::vector<bool> uses_load_function_;   // per input
+  std::vector<bool> uses_load_function_;  // per input
   BindingTable table_;
-  std::string main_;        // statements
+  std::string main_;  // statements
   std::string functions_;
-  std::string workgroup_;   // declarations
+  std::string workgroup_;  // declarations
 };
 
 std::vector<Expr> KernelWriter::output_values() const {
@@ -131,8 +131,8 @@ std::string KernelWriter::load(uint32_t slot, const std::string& index) {
   if (is_plain(var, dtype)) return load_text(var, dtype, index);
   if (!uses_load_function_[slot]) {
     uses_load_function_[slot] = true;
-    functions_ += cat("fn get", slot, "(i: u32) -> ", wgsl_type(compute_type(dtype)),
-                      " {\nreturn ", load_text(var, dtype, "i"), ";\n}\n");
+    functions_ += cat("fn get", slot, "(i: u32) -> ", wgsl_type(compute_type(dtype)), " {\nreturn ",
+                      load_text(var, dtype, "i"), ";\n}\n");
   }
   return cat("get", slot, "(", index, ")");
 }
@@ -244,7 +244,7 @@ void KernelWriter::write_lanes() {
       std::string value;
       if (form == LoadForm::kSplat) value = texts[at++];
       if (form == LoadForm::kRow) at += program_.nodes[id].args.size();
-      groups.push_back(form == LoadForm::kRow ? cat(before.load_index({id}), " / ", lanes, "u")
+      groups.push_back(form == LoadForm::kRow    ? cat(before.load_index({id}), " / ", lanes, "u")
                        : form == LoadForm::kFlat ? "g"
                                                  : value);
     }
@@ -344,8 +344,7 @@ void KernelWriter::write_store(size_t output, std::vector<std::string> lanes) {
 }
 
 Result<ShaderText> KernelWriter::write(std::span<const BindingPlan> inputs,
-                                       std::span<const BindingPlan> outputs,
-                                       const Target& target) {
+                                       std::span<const BindingPlan> outputs, const Target& target) {
   QUERN_TRY(bind(inputs, outputs, target));
   const uint32_t size = schedule_.workgroup_size;
   const std::string number = "(wid.x + wid.y * nwg.x)";
@@ -406,8 +405,8 @@ Result<ShaderText> write_wgsl(const ExprProgram& program, std::span<const Bindin
     return internal_error("a binding plan that does not fit its expression");
   }
   if (program.loops > 64 || program.domain.size() > 32) {
-    return unsupported(cat("an expression of ", program.loops, " loops and ", program.domain.size(),
-                           " axes"));
+    return unsupported(
+        cat("an expression of ", program.loops, " loops and ", program.domain.size(), " axes"));
   }
   if (static_cast<uint64_t>(program.domain_count()) > UINT32_MAX - 64) {
     return unsupported(cat("a kernel over ", program.domain_count(), " elements"));

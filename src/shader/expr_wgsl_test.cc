@@ -90,8 +90,8 @@ TEST(WriteWgsl, MergesEqualBindings) {
 
 TEST(WriteWgsl, RefusesTooManyBuffers) {
   ExprProgram p = add_bias({{16, -1}}, DType::kF32);
-  const auto shader = write_wgsl(p, std::vector{kRead, kRead}, std::vector{kWrite}, {},
-                                 {.max_storage_buffers = 2});
+  const auto shader =
+      write_wgsl(p, std::vector{kRead, kRead}, std::vector{kWrite}, {}, {.max_storage_buffers = 2});
   ASSERT_FALSE(shader);
   EXPECT_EQ(shader.error().code, ErrorCode::kUnsupported);
   EXPECT_THAT(shader.error().message, HasSubstr("binds 3 storage buffers, the device allows 2"));
@@ -160,8 +160,8 @@ TEST(ParamWords, OfAllTypes) {
   p.params.push_back(77);  // of no node: not passed
   b.param(Scalar::kU32, UINT32_MAX);
   b.param(Scalar::kF64, __builtin_bit_cast(int64_t, 2.5));
-  EXPECT_THAT(param_words(p), ElementsAre(0xfffffffeu, 0xffffffffu, word_of(1.5f), 0xffffffffu,
-                                          word_of(2.5f)));
+  EXPECT_THAT(param_words(p),
+              ElementsAre(0xfffffffeu, 0xffffffffu, word_of(1.5f), 0xffffffffu, word_of(2.5f)));
 }
 
 }  // namespace

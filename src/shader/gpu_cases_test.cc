@@ -54,8 +54,9 @@ bool as_f32(ExprProgram& program, std::vector<HostTensor>& inputs) {
 TEST(GpuCases, RandomPrograms) {
   GpuCases cases("random");
   std::mt19937 random(7);
-  const Dims shapes[] = {{}, {1}, {7}, {64}, {1025}, {3, 8}, {5, 7}, {2, 3, 4}, {2, 3, 2, 5},
-                         {4, 16}, {6, 1, 12}, {2, 2, 3, 2, 4}, {0, 3}, {300}};
+  const Dims shapes[] = {{},     {1},       {7},          {64},    {1025},     {3, 8},
+                         {5, 7}, {2, 3, 4}, {2, 3, 2, 5}, {4, 16}, {6, 1, 12}, {2, 2, 3, 2, 4},
+                         {0, 3}, {300}};
   for (uint32_t seed = 0; seed < 400; ++seed) {
     RandomOptions options;
     options.dims = shapes[seed % std::size(shapes)];
@@ -108,12 +109,64 @@ struct Flat {
 };
 
 std::vector<double> special_floats() {
-  std::vector<double> v = {0.0, -0.0, 1, -1, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 0.1, -0.1, 3, -3, 7,
-                           kInf, -kInf, kNan, 1e-5, -1e-5, 1e-30, 1e30, -1e30, 3.4e38, -3.4e38,
-                           2147483648.0, -2147483648.0, 4294967296.0, 2147483520.0, 9.3e18, -9.3e18,
-                           1.9e19, 16777217, 16777216, 0.999999, 1.000001, -0.999999, 88, 89, -88,
-                           -104, 1e5, 1e4, -123.456, 99999, 65504, 65520, 1e-8, 3.1415927,
-                           1.5707964, 0.7853982, 6.2831855, 2, -2, 10, -10, 0.3333, 100};
+  std::vector<double> v = {0.0,
+                           -0.0,
+                           1,
+                           -1,
+                           0.5,
+                           -0.5,
+                           1.5,
+                           -1.5,
+                           2.5,
+                           -2.5,
+                           0.1,
+                           -0.1,
+                           3,
+                           -3,
+                           7,
+                           kInf,
+                           -kInf,
+                           kNan,
+                           1e-5,
+                           -1e-5,
+                           1e-30,
+                           1e30,
+                           -1e30,
+                           3.4e38,
+                           -3.4e38,
+                           2147483648.0,
+                           -2147483648.0,
+                           4294967296.0,
+                           2147483520.0,
+                           9.3e18,
+                           -9.3e18,
+                           1.9e19,
+                           16777217,
+                           16777216,
+                           0.999999,
+                           1.000001,
+                           -0.999999,
+                           88,
+                           89,
+                           -88,
+                           -104,
+                           1e5,
+                           1e4,
+                           -123.456,
+                           99999,
+                           65504,
+                           65520,
+                           1e-8,
+                           3.1415927,
+                           1.5707964,
+                           0.7853982,
+                           6.2831855,
+                           2,
+                           -2,
+                           10,
+                           -10,
+                           0.3333,
+                           100};
   return v;
 }
 
@@ -131,20 +184,21 @@ struct UnaryBound {
 TEST(GpuCases, FloatFunctions) {
   GpuCases cases("float");
   std::vector<double> values = special_floats();
-  for (int i = 0; i < 3000; ++i) values.push_back(std::ldexp(1 + (i * 37 % 997) / 997.0, i % 40 - 25) * (i % 2 ? -1 : 1));
+  for (int i = 0; i < 3000; ++i)
+    values.push_back(std::ldexp(1 + (i * 37 % 997) / 997.0, i % 40 - 25) * (i % 2 ? -1 : 1));
   for (int i = -400; i <= 400; ++i) values.push_back(i / 100.0);
   for (int i = 0; i < 500; ++i) values.push_back(i * 199.7 + 0.3);
   // Larger relative errors stand where WGSL's own exp, division and square root enter.
   const UnaryBound ops[] = {
-      {ExprOp::kNeg, 0, 0}, {ExprOp::kAbs, 0, 0}, {ExprOp::kSign, 0, 0}, {ExprOp::kFloor, 0, 0},
-      {ExprOp::kCeil, 0, 0}, {ExprOp::kRound, 0, 0}, {ExprOp::kTrunc, 0, 0},
-      {ExprOp::kSqrt, 3e-7, 0}, {ExprOp::kExp, 1e-5, 0}, {ExprOp::kExpm1, 1e-5, 0},
-      {ExprOp::kLog, 3e-7, 1e-7}, {ExprOp::kLog1p, 3e-7, 0}, {ExprOp::kSin, 0, 3e-7},
-      {ExprOp::kCos, 0, 3e-7}, {ExprOp::kTan, 2e-6, 3e-7}, {ExprOp::kAsin, 1e-6, 0},
-      {ExprOp::kAcos, 1e-6, 2e-7}, {ExprOp::kAtan, 5e-7, 0}, {ExprOp::kSinh, 1e-5, 0},
-      {ExprOp::kCosh, 1e-5, 0}, {ExprOp::kTanh, 6e-7, 0}, {ExprOp::kAsinh, 1e-6, 0},
-      {ExprOp::kAcosh, 1e-6, 1e-7}, {ExprOp::kAtanh, 1e-6, 0}, {ExprOp::kErf, 3e-7, 2e-7},
-      {ExprOp::kIsNan, 0, 0}, {ExprOp::kIsInf, 0, 0}};
+      {ExprOp::kNeg, 0, 0},       {ExprOp::kAbs, 0, 0},         {ExprOp::kSign, 0, 0},
+      {ExprOp::kFloor, 0, 0},     {ExprOp::kCeil, 0, 0},        {ExprOp::kRound, 0, 0},
+      {ExprOp::kTrunc, 0, 0},     {ExprOp::kSqrt, 3e-7, 0},     {ExprOp::kExp, 1e-5, 0},
+      {ExprOp::kExpm1, 1e-5, 0},  {ExprOp::kLog, 3e-7, 1e-7},   {ExprOp::kLog1p, 3e-7, 0},
+      {ExprOp::kSin, 0, 3e-7},    {ExprOp::kCos, 0, 3e-7},      {ExprOp::kTan, 2e-6, 3e-7},
+      {ExprOp::kAsin, 1e-6, 0},   {ExprOp::kAcos, 1e-6, 2e-7},  {ExprOp::kAtan, 5e-7, 0},
+      {ExprOp::kSinh, 1e-5, 0},   {ExprOp::kCosh, 1e-5, 0},     {ExprOp::kTanh, 6e-7, 0},
+      {ExprOp::kAsinh, 1e-6, 0},  {ExprOp::kAcosh, 1e-6, 1e-7}, {ExprOp::kAtanh, 1e-6, 0},
+      {ExprOp::kErf, 3e-7, 2e-7}, {ExprOp::kIsNan, 0, 0},       {ExprOp::kIsInf, 0, 0}};
   for (const UnaryBound& u : ops) {
     Flat f(static_cast<int64_t>(values.size()), u.op != ExprOp::kTanh);
     f.output(f.b.unary(u.op, f.input(floats(values))));
@@ -164,11 +218,14 @@ TEST(GpuCases, FloatFunctions) {
     left.push_back(std::ldexp(1 + (i * 37 % 997) / 997.0, i % 21 - 10) * (i % 3 ? 1 : -1));
     right.push_back((i * 53 % 331) / 16.0 - 10);
   }
-  const UnaryBound pairs[] = {
-      {ExprOp::kAdd, 0, 0}, {ExprOp::kSub, 0, 0}, {ExprOp::kMul, 0, 0}, {ExprOp::kDiv, 3e-7, kTiny},
-      {ExprOp::kRem, 0, 0}, {ExprOp::kMod, 0, 0}, {ExprOp::kPow, 2e-5, 0}, {ExprOp::kMin, 0, 0},
-      {ExprOp::kMax, 0, 0}, {ExprOp::kAtan2, 5e-7, kTiny}, {ExprOp::kEq, 0, 0}, {ExprOp::kNe, 0, 0},
-      {ExprOp::kLt, 0, 0}, {ExprOp::kLe, 0, 0}, {ExprOp::kGt, 0, 0}, {ExprOp::kGe, 0, 0}};
+  const UnaryBound pairs[] = {{ExprOp::kAdd, 0, 0},    {ExprOp::kSub, 0, 0},
+                              {ExprOp::kMul, 0, 0},    {ExprOp::kDiv, 3e-7, kTiny},
+                              {ExprOp::kRem, 0, 0},    {ExprOp::kMod, 0, 0},
+                              {ExprOp::kPow, 2e-5, 0}, {ExprOp::kMin, 0, 0},
+                              {ExprOp::kMax, 0, 0},    {ExprOp::kAtan2, 5e-7, kTiny},
+                              {ExprOp::kEq, 0, 0},     {ExprOp::kNe, 0, 0},
+                              {ExprOp::kLt, 0, 0},     {ExprOp::kLe, 0, 0},
+                              {ExprOp::kGt, 0, 0},     {ExprOp::kGe, 0, 0}};
   for (const UnaryBound& u : pairs) {
     Flat f(static_cast<int64_t>(left.size()));
     const Expr a = f.input(floats(left));
@@ -178,14 +235,27 @@ TEST(GpuCases, FloatFunctions) {
 }
 
 std::vector<int64_t> special_ints(Scalar type) {
-  std::vector<int64_t> v = {0, 1, -1, 2, -2, 3, -3, 5, 7, -7, 10, 31, 32, 33, 63, 64, 65, 100, -100,
-                            255, 256, 65535, 65536, 1000003, INT32_MAX, INT32_MIN, INT32_MIN + 1};
+  std::vector<int64_t> v = {0,         1,         -1,           2,   -2,  3,     -3,    5,
+                            7,         -7,        10,           31,  32,  33,    63,    64,
+                            65,        100,       -100,         255, 256, 65535, 65536, 1000003,
+                            INT32_MAX, INT32_MIN, INT32_MIN + 1};
   if (width_of(type) == 64) {
-    const int64_t wide[] = {int64_t{UINT32_MAX}, int64_t{1} << 32, -(int64_t{1} << 32),
-                            (int64_t{1} << 32) + 7, 123456789012345, -987654321098765, INT64_MAX,
-                            INT64_MIN, INT64_MIN + 1, (int64_t{1} << 40) - 1, int64_t{1} << 62,
-                            (int64_t{1} << 53) + 1, 0x7fffff8000000001, 0x0000008000000000 + 0x8000,
-                            0x1000001000000000 >> 4, 0x1000003000000000 >> 4};
+    const int64_t wide[] = {int64_t{UINT32_MAX},
+                            int64_t{1} << 32,
+                            -(int64_t{1} << 32),
+                            (int64_t{1} << 32) + 7,
+                            123456789012345,
+                            -987654321098765,
+                            INT64_MAX,
+                            INT64_MIN,
+                            INT64_MIN + 1,
+                            (int64_t{1} << 40) - 1,
+                            int64_t{1} << 62,
+                            (int64_t{1} << 53) + 1,
+                            0x7fffff8000000001,
+                            0x0000008000000000 + 0x8000,
+                            0x1000001000000000 >> 4,
+                            0x1000003000000000 >> 4};
     v.insert(v.end(), std::begin(wide), std::end(wide));
   }
   return v;
@@ -234,7 +304,8 @@ TEST(GpuCases, Casts) {
     HostTensor input;
     if (from == Scalar::kF32) {
       std::vector<double> values = special_floats();
-      for (int i = 0; i < 200; ++i) values.push_back(std::ldexp(1 + i / 200.0, i % 70) * (i % 2 ? 1 : -1));
+      for (int i = 0; i < 200; ++i)
+        values.push_back(std::ldexp(1 + i / 200.0, i % 70) * (i % 2 ? 1 : -1));
       input = floats(values);
     } else {
       std::vector<int64_t> values = special_ints(from);
@@ -256,12 +327,14 @@ TEST(GpuCases, Casts) {
 }
 
 constexpr DType kStored[] = {
-    DType::kF32, DType::kF16, DType::kBF16, DType::kF64, DType::kI64, DType::kU64, DType::kI32,
-    DType::kU32, DType::kI16, DType::kU16, DType::kI8, DType::kU8, DType::kBool, DType::kI4,
-    DType::kU4, DType::kI2, DType::kU2, DType::kF8E4M3FN, DType::kF8E4M3FNUZ, DType::kF8E5M2,
+    DType::kF32,        DType::kF16,    DType::kBF16,     DType::kF64,        DType::kI64,
+    DType::kU64,        DType::kI32,    DType::kU32,      DType::kI16,        DType::kU16,
+    DType::kI8,         DType::kU8,     DType::kBool,     DType::kI4,         DType::kU4,
+    DType::kI2,         DType::kU2,     DType::kF8E4M3FN, DType::kF8E4M3FNUZ, DType::kF8E5M2,
     DType::kF8E5M2FNUZ, DType::kF4E2M1, DType::kF8E8M0};
 
-// Every code (of wide types: many) of an element type, widened; and values rounded or wrapped to it.
+// Every code (of wide types: many) of an element type, widened; and values rounded or wrapped to
+// it.
 TEST(GpuCases, ElementTypes) {
   GpuCases cases("element");
   std::vector<double> numbers = special_floats();

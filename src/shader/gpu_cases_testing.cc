@@ -15,8 +15,8 @@ std::string base64(const uint8_t* data, size_t size) {
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   for (size_t i = 0; i < size; i += 3) {
-    const uint32_t b = data[i] << 16 | (i + 1 < size ? data[i + 1] << 8 : 0) |
-                       (i + 2 < size ? data[i + 2] : 0);
+    const uint32_t b =
+        data[i] << 16 | (i + 1 < size ? data[i + 1] << 8 : 0) | (i + 2 < size ? data[i + 2] : 0);
     out += digits[b >> 18];
     out += digits[b >> 12 & 63];
     out += i + 1 < size ? digits[b >> 6 & 63] : '=';
@@ -30,8 +30,10 @@ std::string json_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') out += "\\n";
-    else out += c;
+    if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
   }
   return out + "\"";
 }
@@ -75,8 +77,10 @@ void GpuCases::add(std::string_view name, const ExprProgram& program,
     const HostTensor& e = (*expected)[k];
     HostTensor t = *HostTensor::zeros(program.outputs[k].dtype, e.dims);
     for (int64_t i = 0; i < t.count(); ++i) {
-      if (t.dtype == e.dtype) store_bits(t.dtype, t.bytes.data(), i, load_bits(e.dtype, e.bytes.data(), i));
-      else t.set_float(i, e.float_at(i));
+      if (t.dtype == e.dtype)
+        store_bits(t.dtype, t.bytes.data(), i, load_bits(e.dtype, e.bytes.data(), i));
+      else
+        t.set_float(i, e.float_at(i));
     }
     results.push_back(std::move(t));
   }
@@ -88,9 +92,8 @@ void GpuCases::add(std::string_view name, const ExprProgram& program,
 }
 
 void GpuCases::add_shader(std::string_view name, const ShaderText& shader,
-                          const std::vector<Binding>& bindings,
-                          const std::vector<uint32_t>& params, std::array<uint64_t, 3> workgroups,
-                          CaseTolerance tolerance) {
+                          const std::vector<Binding>& bindings, const std::vector<uint32_t>& params,
+                          std::array<uint64_t, 3> workgroups, CaseTolerance tolerance) {
   std::vector<BindingPlan> plans;
   for (const Binding& b : bindings) plans.push_back(b.plan);
   const auto var_of = merge_bindings(plans, Target{.max_storage_buffers = 1000});
@@ -112,10 +115,10 @@ void GpuCases::add_shader(std::string_view name, const ShaderText& shader,
     }
     if (b.expected == nullptr) continue;
     if (!outputs.empty()) outputs += ",";
-    outputs += cat("{\"binding\":", at, ",\"dtype\":\"", name_of(b.expected->dtype),
-                   "\",\"count\":", b.expected->count(), ",\"expected\":\"",
-                   base64(b.expected->bytes), "\",\"rtol\":", tolerance.rtol,
-                   ",\"atol\":", tolerance.atol, "}");
+    outputs +=
+        cat("{\"binding\":", at, ",\"dtype\":\"", name_of(b.expected->dtype),
+            "\",\"count\":", b.expected->count(), ",\"expected\":\"", base64(b.expected->bytes),
+            "\",\"rtol\":", tolerance.rtol, ",\"atol\":", tolerance.atol, "}");
   }
   std::string list;
   for (size_t i = 0; i < shader.bindings.size(); ++i) {
@@ -139,10 +142,10 @@ void GpuCases::add_shader(std::string_view name, const ShaderText& shader,
   for (const auto& [key, value] : shader.overrides) {
     overrides += cat(overrides.empty() ? "" : ",", json_string(key), ":", value);
   }
-  lines_ += cat("{\"name\":", json_string(cat(group_, "/", name)), ",\"wgsl\":", json_string(shader.wgsl),
-                ",\"workgroups\":[", workgroups[0], ",", workgroups[1], ",", workgroups[2],
-                "],\"overrides\":{", overrides, "},\"bindings\":[", list, "],\"outputs\":[",
-                outputs, "]}\n");
+  lines_ += cat("{\"name\":", json_string(cat(group_, "/", name)),
+                ",\"wgsl\":", json_string(shader.wgsl), ",\"workgroups\":[", workgroups[0], ",",
+                workgroups[1], ",", workgroups[2], "],\"overrides\":{", overrides,
+                "},\"bindings\":[", list, "],\"outputs\":[", outputs, "]}\n");
 }
 
 }  // namespace quern

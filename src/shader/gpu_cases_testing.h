@@ -28,9 +28,9 @@ class GpuCases {
 
   struct Options {
     CaseTolerance tolerance;
-    const ExprSchedule* schedule = nullptr;          ///< null: schedule_of()
+    const ExprSchedule* schedule = nullptr;  ///< null: schedule_of()
     Target target;
-    std::vector<BindingPlan> inputs;                 ///< empty: each its own, read
+    std::vector<BindingPlan> inputs;  ///< empty: each its own, read
     std::vector<BindingPlan> outputs;
     /// Program for evaluate(), where it is another one.
     const ExprProgram* oracle = nullptr;
@@ -46,8 +46,8 @@ class GpuCases {
   }
 
   struct Binding {
-    const HostTensor* tensor = nullptr;     ///< contents before (null: none)
-    const HostTensor* expected = nullptr;   ///< and after (null: not looked at)
+    const HostTensor* tensor = nullptr;    ///< contents before (null: none)
+    const HostTensor* expected = nullptr;  ///< and after (null: not looked at)
     BindingPlan plan;
   };
   /// Adds a shader; `bindings` are its tensors before merging.

@@ -79,16 +79,18 @@ TEST(GpuShapes, FlatTails) {
 TEST(GpuShapes, Broadcast) {
   GpuCases cases("broadcast");
   const Dims shapes[] = {{2, 3, 4}, {3, 2, 8}, {2, 5, 3}, {4, 1, 16}, {1, 7, 1}, {2, 2, 2}};
-  const std::vector<bool> forms[] = {{false, false, true}, {false, true, false}, {true, false, false},
-                                     {false, false, false}, {true, true, false},
-                                     {true, false, true}, {false, true, true}};
+  const std::vector<bool> forms[] = {
+      {false, false, true}, {false, true, false}, {true, false, false}, {false, false, false},
+      {true, true, false},  {true, false, true},  {false, true, true}};
   int number = 0;
   for (const Dims& shape : shapes) {
     for (const uint32_t dynamic : {0u, 1u, 4u, 7u}) {
       for (const auto& form : forms) {
         ++number;
         const DType x = kTypes[number % 3];
-        const DType out = number % 4 == 0 ? DType::kF16 : number % 7 == 0 ? DType::kBool : DType::kF32;
+        const DType out = number % 4 == 0   ? DType::kF16
+                          : number % 7 == 0 ? DType::kBool
+                                            : DType::kF32;
         Kernel k(shape, dynamic);
         const Expr sum = k.b.add(k.b.cast(k.full(x), Scalar::kF32),
                                  k.b.cast(k.load(kTypes[number % 5], form), Scalar::kF32));
@@ -178,8 +180,8 @@ TEST(GpuShapes, MergedBindings) {
 // y[i, j] = op over k of x[i, k, j] and the like.
 TEST(GpuShapes, Reductions) {
   GpuCases cases("reduce");
-  constexpr ExprOp ops[] = {ExprOp::kReduceSum, ExprOp::kReduceProd, ExprOp::kReduceMin,
-                            ExprOp::kReduceMax, ExprOp::kReduceAny, ExprOp::kReduceAll,
+  constexpr ExprOp ops[] = {ExprOp::kReduceSum,   ExprOp::kReduceProd, ExprOp::kReduceMin,
+                            ExprOp::kReduceMax,   ExprOp::kReduceAny,  ExprOp::kReduceAll,
                             ExprOp::kArgMinFirst, ExprOp::kArgMinLast, ExprOp::kArgMaxFirst,
                             ExprOp::kArgMaxLast};
   constexpr DType types[] = {DType::kF32, DType::kI64, DType::kF16, DType::kU8, DType::kBool};
@@ -243,9 +245,8 @@ TEST(GpuShapes, NestedReductions) {
         return k.b.reduce(op, i, k.b.extent(outer), k.b.reduce(op, j, k.b.extent(inner), value));
       };
       const Expr top = over(ExprOp::kReduceMax, [](Expr v) { return v; });
-      const Expr sum = over(ExprOp::kReduceSum, [&](Expr v) {
-        return k.b.unary(ExprOp::kExp, k.b.sub(v, top));
-      });
+      const Expr sum = over(ExprOp::kReduceSum,
+                            [&](Expr v) { return k.b.unary(ExprOp::kExp, k.b.sub(v, top)); });
       const Expr squares = over(ExprOp::kReduceSum, [&](Expr v) { return k.b.mul(v, v); });
       k.output(k.b.add(top, k.b.unary(ExprOp::kLog, sum)), DType::kF32);
       k.output(k.b.unary(ExprOp::kSqrt, squares), DType::kF16);
@@ -269,8 +270,7 @@ TEST(GpuShapes, LongSums) {
       }
       const Expr loop = k.b.loop();
       const Expr at[] = {k.b.index(0), loop};
-      k.output(k.b.reduce(ExprOp::kReduceSum, loop, k.b.i32(length), k.b.load(x, at)),
-               DType::kF32);
+      k.output(k.b.reduce(ExprOp::kReduceSum, loop, k.b.i32(length), k.b.load(x, at)), DType::kF32);
       // In doubles:
       Kernel exact({2});
       exact.inputs = k.inputs;

@@ -14,7 +14,7 @@ bool is_one(const Extent& e) { return e.baked() && e.value <= 1; }
 std::string product(std::string_view a, uint32_t factor) {
   return factor == 1 ? std::string(a) : cat(a, " * ", factor, "u");
 }
-std::string sum(std::string a, uint32_t b) { return b == 0 ? a : cat(a, " + ", b, "u"); }
+std::string sum(const std::string& a, uint32_t b) { return b == 0 ? a : cat(a, " + ", b, "u"); }
 
 std::string parenthesised(std::string_view text) {
   return text.find(' ') == std::string_view::npos ? std::string(text) : cat("(", text, ")");
@@ -94,8 +94,7 @@ std::string carry_statements(const std::vector<Extent>& domain, uint32_t axes,
 }
 
 std::vector<std::string> load_words(std::string& statements, const BufferVar& var,
-                                    std::string_view name, std::string_view group,
-                                    uint32_t count) {
+                                    std::string_view name, std::string_view group, uint32_t count) {
   std::vector<std::string> words;
   const std::string at = parenthesised(group);
   if (count % var.width == 0) {
@@ -155,8 +154,7 @@ void store_words(std::string& statements, const BufferVar& var, std::string_view
     whole += cat(target, " = ", vector, ";\n");
     for (uint32_t c = 0; c < var.width; ++c) {
       const std::string component = var.width == 1 ? "" : cat(".", kComponents[c]);
-      parts += guarded(q * var.width + c,
-                       cat(target, component, " = ", vector, component, ";\n"));
+      parts += guarded(q * var.width + c, cat(target, component, " = ", vector, component, ";\n"));
     }
   }
   if (end_bits == 0 || count == 1) return;

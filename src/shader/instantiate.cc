@@ -47,10 +47,10 @@ bool scalar_named(std::string_view type, Scalar& scalar) {
 // A variable of the kernel's file.
 struct FileVar {
   const WgslDecl* decl = nullptr;
-  std::string type;          // "array<f32>"
+  std::string type;  // "array<f32>"
   bool is_uniform = false;
   bool is_output = false;
-  bool known_type = false;   // an array of words or vectors of words:
+  bool known_type = false;  // an array of words or vectors of words:
   char base = 'u';
   uint32_t width = 1;
 };
@@ -85,7 +85,7 @@ struct Hook {
   size_t decl = 0;
   std::string_view variable;
   bool is_store = false;
-  bool is_vector = false;    // of four
+  bool is_vector = false;  // of four
   Scalar type = Scalar::kF32;
 };
 
@@ -127,13 +127,13 @@ class Instantiation {
   KernelSource source_;
   const ExprProgram* epilogue_;
   std::vector<Hook> hooks_;
-  std::vector<FileVar> variables_;      // per binding of the call
+  std::vector<FileVar> variables_;  // per binding of the call
   const WgslDecl* uniform_ = nullptr;
   std::string_view params_struct_;
   std::string params_name_ = "params";
-  std::vector<BoundTensor> tensors_;    // of the call, then of the epilogue
-  std::vector<std::string> names_;      // of the epilogue's inputs
-  std::vector<size_t> epilogue_tensor_; // per input: its place in tensors_
+  std::vector<BoundTensor> tensors_;     // of the call, then of the epilogue
+  std::vector<std::string> names_;       // of the epilogue's inputs
+  std::vector<size_t> epilogue_tensor_;  // per input: its place in tensors_
   BindingTable table_;
   std::vector<std::string> var_types_;  // per variable, where it is no array of words
   std::string functions_;
@@ -174,7 +174,8 @@ Result<Hook> Instantiation::read_hook(size_t decl, std::string_view variable, bo
     name = spelled_out(source_.resolve(name));
   }
   if (!scalar_named(name, hook.type)) {
-    return broken("values of type ", name, " of ", variable, ", expected f32, i32, u32, bool, "
+    return broken("values of type ", name, " of ", variable,
+                  ", expected f32, i32, u32, bool, "
                   "vec2<u32>, or four");
   }
   return hook;
@@ -189,8 +190,8 @@ Result<void> Instantiation::find_hooks() {
       if (directive == nullptr) continue;
       std::string_view variable = directive->substr(word.size());
       while (variable.starts_with(' ')) variable.remove_prefix(1);
-      QUERN_ASSIGN(Hook hook, read_hook(d, variable, word.starts_with("store"),
-                                        word.ends_with('4')));
+      QUERN_ASSIGN(Hook hook,
+                   read_hook(d, variable, word.starts_with("store"), word.ends_with('4')));
       hooks_.push_back(hook);
     }
   }
@@ -282,7 +283,8 @@ Result<void> Instantiation::bind(std::span<const BindingPlan> bindings,
     const ExprInput& input = epilogue_->inputs[k];
     if (input.is_anchor) continue;
     names_.push_back(cat("e", k));
-    tensors_.push_back({names_.back(), input.dtype, epilogue_inputs[k], words(input.dtype, 1), false});
+    tensors_.push_back(
+        {names_.back(), input.dtype, epilogue_inputs[k], words(input.dtype, 1), false});
   }
   QUERN_ASSIGN(table_, BindingTable::make(tensors_, target));
   var_types_.resize(table_.access().size());
@@ -348,10 +350,10 @@ Result<void> Instantiation::write_epilogue() {
   ExprText text(program, facts, std::move(options));
   const Expr value = program.outputs[0].value;
   const std::vector<std::string> result = text.write({&value, 1});
-  functions_ += cat("fn epilogue(i: u32, v: ", wgsl_type(type), ") -> ",
-                    wgsl_type(program.at(value).type), " {\n",
-                    index_statements(program.domain, text.used_axes(), cat(params_name_, ".q")),
-                    text.statements(), "return ", result[0], ";\n}\n");
+  functions_ +=
+      cat("fn epilogue(i: u32, v: ", wgsl_type(type), ") -> ", wgsl_type(program.at(value).type),
+          " {\n", index_statements(program.domain, text.used_axes(), cat(params_name_, ".q")),
+          text.statements(), "return ", result[0], ";\n}\n");
   return {};
 }
 
@@ -370,8 +372,8 @@ Result<std::string> Instantiation::store_text(const Hook& hook, const BufferVar&
     }
     std::vector<std::string> values;
     for (uint32_t k = 0; k < 4; ++k) {
-      body += cat("let v", k, " = ", converted(cat("i * 4u + ", k, "u"), cat("v.", "xyzw"[k])),
-                  ";\n");
+      body +=
+          cat("let v", k, " = ", converted(cat("i * 4u + ", k, "u"), cat("v.", "xyzw"[k])), ";\n");
       std::string value = cat("v", k);
       if (dtype == DType::kF64) value = cat("f64_of_f32(", value, ")");
       values.push_back(std::move(value));
@@ -450,8 +452,8 @@ Result<std::string> Instantiation::hook_text(const Hook& hook) {
       base = 'u';
       body = cat("let w = ", word_u32(var, cat("i / ", 32 / bits, "u")), " >> (i % ", 32 / bits,
                  "u * ", bits, "u);\n");
-    } else if (bits == 128 && var.width == 4 && var.base == word_base(as) && hook.type ==
-               compute_type(as)) {
+    } else if (bits == 128 && var.width == 4 && var.base == word_base(as) &&
+               hook.type == compute_type(as)) {
       return cat("fn ", decl.name, "(i: u32) -> ", value_type, " {\nreturn ", var.name, "[i];\n}");
     } else {
       words = load_words(body, var, "w", "i", bits / 32);
@@ -549,8 +551,7 @@ Result<ShaderText> Instantiation::assemble() {
 
 Result<ShaderText> instantiate(const KernelCall& call, std::span<const BindingPlan> bindings,
                                const ExprProgram* epilogue,
-                               std::span<const BindingPlan> epilogue_inputs,
-                               const Target& target) {
+                               std::span<const BindingPlan> epilogue_inputs, const Target& target) {
   QUERN_ASSIGN(KernelSource source, kernel_source(call.kernel, call.config));
   return instantiate_source(call, std::move(source), bindings, epilogue, epilogue_inputs, target);
 }

@@ -78,8 +78,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 )";
 
 Result<ShaderText> make(std::string_view text, const KernelCall& call,
-                        std::span<const BindingPlan> plans,
-                        const ExprProgram* epilogue = nullptr,
+                        std::span<const BindingPlan> plans, const ExprProgram* epilogue = nullptr,
                         std::span<const BindingPlan> epilogue_plans = {}, Target target = {}) {
   QUERN_ASSIGN(KernelSource source, kernel_source_of("test", text, call.config));
   return instantiate_source(call, std::move(source), plans, epilogue, epilogue_plans, target);
@@ -106,8 +105,8 @@ TEST(Instantiate, KeepsWhatFits) {
   EXPECT_THAT(shader->wgsl, HasSubstr("fn load_a(i: u32) -> Acc { return a[i]; }"));
   EXPECT_THAT(shader->wgsl, Not(HasSubstr("//")));
   EXPECT_THAT(shader->wgsl, Not(HasSubstr("Acc(0)")));
-  EXPECT_EQ(shader->bindings, (std::vector{Access::kRead, Access::kRead, Access::kReadWrite,
-                                           Access::kUniform}));
+  EXPECT_EQ(shader->bindings,
+            (std::vector{Access::kRead, Access::kRead, Access::kReadWrite, Access::kUniform}));
   EXPECT_EQ(shader->overrides, (std::vector<std::pair<std::string, double>>{{"WG", 32}}));
   EXPECT_EQ(shader->param_words, 2u);
 }
@@ -167,17 +166,20 @@ struct ScaleData {
 HostTensor converted(const HostTensor& t, DType dtype) {
   HostTensor out = *HostTensor::zeros(dtype, t.dims);
   for (int64_t i = 0; i < t.count(); ++i) {
-    if (is_float(dtype)) out.set_float(i, t.float_at(i));
-    else if (is_unsigned_int(dtype)) out.set_int(i, std::max<int64_t>(t.int_at(i), 0));
-    else out.set_int(i, dtype == DType::kBool ? t.float_at(i) != 0 : t.int_at(i));
+    if (is_float(dtype))
+      out.set_float(i, t.float_at(i));
+    else if (is_unsigned_int(dtype))
+      out.set_int(i, std::max<int64_t>(t.int_at(i), 0));
+    else
+      out.set_int(i, dtype == DType::kBool ? t.float_at(i) != 0 : t.int_at(i));
   }
   return out;
 }
 
 TEST(GpuKernels, ElementTypes) {
   GpuCases cases("kernel");
-  constexpr DType types[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kF64, DType::kI64,
-                             DType::kI32, DType::kU8, DType::kI4, DType::kBool, DType::kF8E5M2};
+  constexpr DType types[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kF64,  DType::kI64,
+                             DType::kI32, DType::kU8,  DType::kI4,   DType::kBool, DType::kF8E5M2};
   constexpr DType outputs[] = {DType::kF32, DType::kI32, DType::kI64, DType::kF64};
   for (const DType a : types) {
     for (const DType b : {DType::kF32, DType::kF16, DType::kI64}) {
@@ -187,10 +189,10 @@ TEST(GpuKernels, ElementTypes) {
         const KernelCall call = scale_call(a, b, y);
         const auto shader = make(kScale, call, std::vector{kRead, kWrite, kWrite});
         ASSERT_TRUE(shader) << shader.error().message;
-        cases.add_shader(cat("scale_", name_of(a), "_", name_of(b), "_", name_of(y)), *shader,
-                         {{&data.a, nullptr, kRead}, {&data.b, nullptr, kWrite},
-                          {nullptr, &want, kWrite}},
-                         call.params, {1, 1, 1}, {});
+        cases.add_shader(
+            cat("scale_", name_of(a), "_", name_of(b), "_", name_of(y)), *shader,
+            {{&data.a, nullptr, kRead}, {&data.b, nullptr, kWrite}, {nullptr, &want, kWrite}},
+            call.params, {1, 1, 1}, {});
       }
     }
   }
@@ -199,9 +201,8 @@ TEST(GpuKernels, ElementTypes) {
       std::mt19937 random(5);
       const HostTensor in = random_tensor(a, {48}, random);
       const HostTensor want = converted(in, y);
-      KernelCall call = {.kernel = "test",
-                         .bindings = {{"a", {}, a, 48}, {"y", {}, y, 48}},
-                         .params = {12}};
+      KernelCall call = {
+          .kernel = "test", .bindings = {{"a", {}, a, 48}, {"y", {}, y, 48}}, .params = {12}};
       const std::vector<GpuCases::Binding> bindings = {{&in, nullptr, kRead},
                                                        {nullptr, &want, kWrite}};
       const std::string name = cat(name_of(a), "_", name_of(y));
@@ -220,8 +221,10 @@ TEST(GpuKernels, ElementTypes) {
 
 TEST(GpuKernels, MergedBindings) {
   GpuCases cases("kernel_merged");
-  for (const auto& [a, b] : {std::pair{DType::kF32, DType::kF32}, {DType::kF16, DType::kF16},
-                             {DType::kF32, DType::kI32}, {DType::kU32, DType::kU8}}) {
+  for (const auto& [a, b] : {std::pair{DType::kF32, DType::kF32},
+                             {DType::kF16, DType::kF16},
+                             {DType::kF32, DType::kI32},
+                             {DType::kU32, DType::kU8}}) {
     ScaleData data(a, b, 9);
     // b is the first elements of a's range, in its own type.
     std::copy_n(data.a.bytes.begin(), data.b.bytes.size(), data.b.bytes.begin());
@@ -232,7 +235,8 @@ TEST(GpuKernels, MergedBindings) {
     ASSERT_TRUE(shader) << shader.error().message;
     EXPECT_EQ(shader->bindings.size(), 3u);
     cases.add_shader(cat(name_of(a), "_", name_of(b)), *shader,
-                     {{&data.a, nullptr, plans[0]}, {&data.b, nullptr, plans[1]},
+                     {{&data.a, nullptr, plans[0]},
+                      {&data.b, nullptr, plans[1]},
                       {nullptr, &data.result, plans[2]}},
                      call.params, {1, 1, 1}, {1e-6, 1e-6});
   }
@@ -241,7 +245,7 @@ TEST(GpuKernels, MergedBindings) {
 // relu(anchor + residual) * scale[channel] over [2, 3, last], with a parameter, and a cast.
 struct Epilogue {
   ExprProgram program;
-  std::vector<HostTensor> inputs;   // the anchor's is empty
+  std::vector<HostTensor> inputs;  // the anchor's is empty
 
   Epilogue(DType residual, DType output, bool dynamic, bool flat, int64_t last = 5) {
     program.domain = {{2, -1}, {3, -1}, {last, -1}};
@@ -251,7 +255,8 @@ struct Epilogue {
     }
     ExprBuilder b(program);
     std::mt19937 random(11);
-    program.inputs = {{DType::kF32, program.domain, true}, {residual, program.domain, false},
+    program.inputs = {{DType::kF32, program.domain, true},
+                      {residual, program.domain, false},
                       {DType::kF16, {{3, -1}, {1, -1}}, false}};
     inputs = {HostTensor{}, random_tensor(residual, {2, 3, last}, random),
               random_tensor(DType::kF16, {3, 1}, random)};
@@ -281,14 +286,17 @@ TEST(GpuKernels, Epilogues) {
         KernelCall call = scale_call(DType::kF16, DType::kF32, output);
         call.epilogue_at = "y";
         const std::vector<BindingPlan> extra = {kRead, kRead, kRead};
-        const auto shader = make(kScale, call, std::vector{kRead, kRead, kWrite}, &e.program, extra);
+        const auto shader =
+            make(kScale, call, std::vector{kRead, kRead, kWrite}, &e.program, extra);
         ASSERT_TRUE(shader) << shader.error().message;
         std::vector<uint32_t> params = call.params;
         const auto more = param_words(e.program);
         params.insert(params.end(), more.begin(), more.end());
         cases.add_shader(cat(name_of(residual), "_", name_of(output), "_", form), *shader,
-                         {{&data.a, nullptr, kRead}, {&data.b, nullptr, kRead},
-                          {nullptr, &(*want)[0], kWrite}, {&e.inputs[1], nullptr, kRead},
+                         {{&data.a, nullptr, kRead},
+                          {&data.b, nullptr, kRead},
+                          {nullptr, &(*want)[0], kWrite},
+                          {&e.inputs[1], nullptr, kRead},
                           {&e.inputs[2], nullptr, kRead}},
                          params, {1, 1, 1}, {1e-6, 0});
       }
@@ -313,8 +321,10 @@ TEST(GpuKernels, Epilogues) {
     std::vector<uint32_t> params = call.params;
     for (const uint32_t w : param_words(e.program)) params.push_back(w);
     cases.add_shader("in_place", *shader,
-                     {{&data.a, nullptr, kRead}, {&data.b, nullptr, kRead},
-                      {&e.inputs[1], &(*want)[0], kWrite}, {nullptr, nullptr, extra[1]},
+                     {{&data.a, nullptr, kRead},
+                      {&data.b, nullptr, kRead},
+                      {&e.inputs[1], &(*want)[0], kWrite},
+                      {nullptr, nullptr, extra[1]},
                       {nullptr, nullptr, extra[2]}},
                      params, {1, 1, 1}, {1e-6, 0});
   }
@@ -337,8 +347,10 @@ TEST(GpuKernels, Epilogues) {
     std::vector<uint32_t> params = call.params;
     for (const uint32_t w : param_words(e.program)) params.push_back(w);
     cases.add_shader("copy4", *shader,
-                     {{&a, nullptr, kRead}, {nullptr, &(*want)[0], kWrite},
-                      {&e.inputs[1], nullptr, kRead}, {&e.inputs[2], nullptr, kRead}},
+                     {{&a, nullptr, kRead},
+                      {nullptr, &(*want)[0], kWrite},
+                      {&e.inputs[1], nullptr, kRead},
+                      {&e.inputs[2], nullptr, kRead}},
                      params, {1, 1, 1}, {1e-6, 0});
   }
 }
@@ -365,13 +377,17 @@ TEST(GpuKernels, AllFilesCompile) {
         std::vector<BindingPlan> plans;
         for (const WgslDecl& decl : source->decls) {
           if (decl.kind == "struct" && decl.name == "Params") {
-            call.params.resize(static_cast<size_t>(
-                std::count(decl.text.begin(), decl.text.end(), ':')));
+            call.params.resize(
+                static_cast<size_t>(std::count(decl.text.begin(), decl.text.end(), ':')));
           }
           if (decl.kind != "var" || decl.text.find("<storage") == std::string::npos) continue;
           const bool output = decl.text.find("read_write") != std::string::npos;
           const bool words = decl.text.find("array<f32>") == std::string::npos;
-          call.bindings.push_back({decl.name, {}, words ? DType::kU32 : output ? DType::kF32 : input,
+          call.bindings.push_back({decl.name,
+                                   {},
+                                   words    ? DType::kU32
+                                   : output ? DType::kF32
+                                            : input,
                                    64});
           plans.push_back(output ? kWrite : kRead);
         }

@@ -9,7 +9,8 @@ namespace {
 
 std::string_view trim(std::string_view s) {
   while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
-  while (!s.empty() && (s.back() == ' ' || s.back() == '\t' || s.back() == '\r')) s.remove_suffix(1);
+  while (!s.empty() && (s.back() == ' ' || s.back() == '\t' || s.back() == '\r'))
+    s.remove_suffix(1);
   return s;
 }
 
@@ -28,8 +29,8 @@ class Reader {
     QUERN_TRY(read_text(kernel_, text, source_.decls));
     for (size_t i = 0; i < config_.size(); ++i) {
       if (!used_[i]) {
-        return internal_error(cat("kernel ", kernel_, " has nothing that config ", config_[i].name,
-                                  " sets"));
+        return internal_error(
+            cat("kernel ", kernel_, " has nothing that config ", config_[i].name, " sets"));
       }
     }
     return std::move(source_);
@@ -129,8 +130,8 @@ class Reader {
     if (equals == std::string::npos) {
       return internal_error(cat("config ", decl.name, " of kernel ", kernel_, " has no value"));
     }
-    const std::string_view old = trim(std::string_view(decl.text).substr(
-        equals + 1, decl.text.size() - equals - 2));
+    const std::string_view old =
+        trim(std::string_view(decl.text).substr(equals + 1, decl.text.size() - equals - 2));
     std::string text = *value;
     if (old == "true" || old == "false") {
       text = is_set(value) ? "true" : "false";

@@ -14,11 +14,11 @@
 namespace quern {
 
 struct KernelSource {
-  std::vector<WgslDecl> decls;     ///< of the kernel's file
-  std::vector<WgslDecl> used;      ///< of the snippets that it names by //@use
-  bool stores_words = false;       ///< it has //@words
+  std::vector<WgslDecl> decls;  ///< of the kernel's file
+  std::vector<WgslDecl> used;   ///< of the snippets that it names by //@use
+  bool stores_words = false;    ///< it has //@words
   std::vector<std::pair<std::string, double>> overrides;
-  std::deque<std::string> texts;   ///< what the declarations' views refer to
+  std::deque<std::string> texts;  ///< what the declarations' views refer to
 
   /// What an alias stands for, through any number of them; other types as they are.
   [[nodiscard]] std::string_view resolve(std::string_view type) const;

@@ -96,7 +96,8 @@ Affine affine_of(const ExprNode& node, const std::vector<Affine>& before) {
         return out;
       }
       return kUnknown();
-    default: return kUnknown();
+    default:
+      return kUnknown();
   }
 }
 
@@ -119,7 +120,7 @@ struct Classifier {
   const ExprProgram& program;
   const std::vector<NodeFacts>& facts;
   std::vector<Affine> affine;
-  std::vector<Polynomial> strides;   // of the domain
+  std::vector<Polynomial> strides;  // of the domain
 
   [[nodiscard]] bool is_flat(const Affine& at) const {
     if (!at.known || !at.constant.empty()) return false;

@@ -12,18 +12,18 @@ namespace quern {
 
 /// What is known of a node of an ExprProgram.
 struct NodeFacts {
-  bool reachable = false;        ///< from the outputs
-  bool from_data = false;        ///< its value depends on a load
-  uint64_t loops = 0;            ///< bit s: uses loop variable s that is bound outside of it
-  uint32_t axes = 0;             ///< bit a: depends on the index along domain axis a
+  bool reachable = false;  ///< from the outputs
+  bool from_data = false;  ///< its value depends on a load
+  uint64_t loops = 0;      ///< bit s: uses loop variable s that is bound outside of it
+  uint32_t axes = 0;       ///< bit a: depends on the index along domain axis a
 };
 std::vector<NodeFacts> facts_of(const ExprProgram& program);
 
 enum class LoadForm : uint8_t {
   kAny,
-  kFlat,    ///< element i of the input for element i of the domain
-  kRow,     ///< along the last axis one element after another, from a multiple of the lanes on
-  kSplat,   ///< the same for all lanes
+  kFlat,   ///< element i of the input for element i of the domain
+  kRow,    ///< along the last axis one element after another, from a multiple of the lanes on
+  kSplat,  ///< the same for all lanes
 };
 
 /// The shares: invocation g computes the elements [g * lanes, (g + 1) * lanes), so that it writes
@@ -33,7 +33,7 @@ struct LanePlan {
   /// The last axis is a baked multiple of `lanes`: only its index differs between lanes.
   bool row = false;
   bool has_loops = false;
-  std::vector<LoadForm> loads;   ///< per node; kAny for what is no load
+  std::vector<LoadForm> loads;  ///< per node; kAny for what is no load
 };
 
 /// The shares for `program`; depends on its structure only.

@@ -14,10 +14,19 @@
 //                                     rewritten for narrower or wider element types, and where a
 //                                     fused prologue computes it
 //   fn store_y(i: u32, v: f32) { y[i] = v; } //@store y    likewise, with the fused epilogue
-//   //#if BIAS ... //#endif           kept where Config field BIAS is not 0 (optional bindings)
-//   //@use name                       the shared snippet src/shader/snippets/name.wgsl goes here
+//   //#if BIAS ... //#else ... //#endif   kept where Config field BIAS is not 0 (optional bindings);
+//                                     //#if !BIAS likewise where it is 0
+//   //@use name                       the shared snippet src/shader/snippets/name.wgsl: those of its
+//                                     declarations that the program needs and does not have. The
+//                                     library's (floats, math, pow, trig, arc, ints, i64...) come
+//                                     without.
+//   //@words                          stores to sub-word types are safe: all elements of a word are
+//                                     stored by one invocation, one after another
 // Only load_/store_ functions touch a binding whose element type may vary; a vec4 form
-// (load4_a, store4_y, element index times four) may stand beside them.
+// (//@load4 a, //@store4 y: `i` counts fours) may stand beside them. Then the binding is an array
+// of vectors: its size must be rounded up to 16 bytes, as expression kernels want it too.
+// A config value that nothing in the file takes is an error, so is a count of params that is not
+// that of the fields of Params.
 #pragma once
 
 #include <array>
@@ -142,16 +151,23 @@ ExprSchedule schedule_of(const ExprProgram& program, const Target& target);
 std::array<uint64_t, 3> workgroups_of(const ExprProgram& program, const ExprSchedule& schedule,
                                       const Target& target);
 
-/// WGSL for an expression program. Bindings: inputs then outputs (merged as planned), then the
-/// uniform with the parameters (program.params as words: i32, u32, f32 one, i64, u64 two).
+/// WGSL for an expression program. Bindings: inputs then outputs (merged as planned; `same_as`
+/// counts through both), then, where it has parameters, the uniform (the slots that it uses, as
+/// words: i32, u32, f32, f64 one, i64, u64 two). An output may lie in the place of an input only
+/// where the input is read at the same elements and its elements have the same width. f64 is
+/// computed in f32. An error (kUnsupported) past target.max_storage_buffers.
 Result<ShaderText> write_wgsl(const ExprProgram& program, std::span<const BindingPlan> inputs,
                               std::span<const BindingPlan> outputs, const ExprSchedule& schedule,
                               const Target& target);
 /// The words of the uniform for this binding.
 std::vector<uint32_t> param_words(const ExprProgram& program);
 
-/// WGSL for a hand-written kernel. `epilogue` (or null): its input `is_anchor` is the value given
-/// to the store of `call.epilogue_at`, its other inputs are bound after the call's bindings.
+/// WGSL for a hand-written kernel, its bindings in the call's order. `epilogue` (or null): its input
+/// `is_anchor` is the value given to the store of `call.epilogue_at`, its other inputs are bound
+/// after the call's bindings (the anchor has an entry in `epilogue_inputs` too, but no binding, and
+/// `same_as` counts without it), its parameters follow the call's, its output has the type of that
+/// binding. An error (kUnsupported) where a scalar store is to a sub-word type: write f32 to a
+/// scratch tensor and cast it.
 Result<ShaderText> instantiate(const KernelCall& call, std::span<const BindingPlan> bindings,
                                const ExprProgram* epilogue,
                                std::span<const BindingPlan> epilogue_inputs, const Target& target);

@@ -91,8 +91,7 @@ std::array<uint64_t, 3> workgroups_of(const ExprProgram& program, const ExprSche
                                       const Target& target) {
   const std::vector<NodeFacts> facts = facts_of(program);
   const uint64_t lanes = lanes_of(program, facts).lanes;
-  const uint64_t invocations =
-      (static_cast<uint64_t>(program.domain_count()) + lanes - 1) / lanes;
+  const uint64_t invocations = (static_cast<uint64_t>(program.domain_count()) + lanes - 1) / lanes;
   if (is_shared(program, facts, schedule)) return split_workgroups(invocations, target);
   const uint64_t size = schedule.workgroup_size;
   return split_workgroups((invocations + size - 1) / size, target);

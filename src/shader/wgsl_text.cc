@@ -10,8 +10,9 @@ namespace quern {
 namespace {
 
 // The snippets whose functions generated code calls; a kernel's other snippets come by //@use.
-constexpr std::string_view kLibrary[] = {"floats", "math",     "pow",        "trig", "arc",   "ints",
-                                         "i64",    "i64_math", "i64_floats", "half", "float8"};
+constexpr std::string_view kLibrary[] = {"floats",     "math", "pow",   "trig",
+                                         "arc",        "ints", "i64",   "i64_math",
+                                         "i64_floats", "half", "float8"};
 
 bool is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -21,8 +22,8 @@ std::string_view trim(std::string_view s) {
   while (!s.empty() && (s.front() == ' ' || s.front() == '\t' || s.front() == '\n')) {
     s.remove_prefix(1);
   }
-  while (!s.empty() && (s.back() == ' ' || s.back() == '\t' || s.back() == '\n' ||
-                        s.back() == '\r')) {
+  while (!s.empty() &&
+         (s.back() == ' ' || s.back() == '\t' || s.back() == '\n' || s.back() == '\r')) {
     s.remove_suffix(1);
   }
   return s;

@@ -12,9 +12,9 @@ namespace quern {
 
 /// A declaration at module scope.
 struct WgslDecl {
-  std::string_view kind;    ///< its keyword: "fn", "const", "override", "var", "struct", "alias"...
-  std::string_view name;    ///< empty for `enable`, `const_assert` and the like
-  std::string text;         ///< as it stands, with attributes, without comments
+  std::string_view kind;  ///< its keyword: "fn", "const", "override", "var", "struct", "alias"...
+  std::string_view name;  ///< empty for `enable`, `const_assert` and the like
+  std::string text;       ///< as it stands, with attributes, without comments
   /// What follows `//@` in comments before it, in it, or behind it on its last line.
   std::vector<std::string_view> directives;
 

@@ -73,7 +73,9 @@ export async function dispatch(device, { wgsl, workgroups, overrides = {}, bindi
     const guard = uniform ? 0 : GUARD_BYTES;
     const buffer = device.createBuffer({
       size: slice + 2 * guard,
-      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC |
+      usage:
+        GPUBufferUsage.COPY_DST |
+        GPUBufferUsage.COPY_SRC |
         (uniform ? GPUBufferUsage.UNIFORM : GPUBufferUsage.STORAGE),
     });
     const contents = new Uint8Array(slice + 2 * guard);
@@ -130,9 +132,29 @@ export async function dispatch(device, { wgsl, workgroups, overrides = {}, bindi
 }
 
 const BITS = {
-  f64: 64, i64: 64, u64: 64, f32: 32, i32: 32, u32: 32, f16: 16, bf16: 16, i16: 16, u16: 16,
-  i8: 8, u8: 8, bool: 8, i4: 4, u4: 4, i2: 2, u2: 2, f8e4m3fn: 8, f8e4m3fnuz: 8, f8e5m2: 8,
-  f8e5m2fnuz: 8, f8e8m0: 8, f4e2m1: 4,
+  f64: 64,
+  i64: 64,
+  u64: 64,
+  f32: 32,
+  i32: 32,
+  u32: 32,
+  f16: 16,
+  bf16: 16,
+  i16: 16,
+  u16: 16,
+  i8: 8,
+  u8: 8,
+  bool: 8,
+  i4: 4,
+  u4: 4,
+  i2: 2,
+  u2: 2,
+  f8e4m3fn: 8,
+  f8e4m3fnuz: 8,
+  f8e5m2: 8,
+  f8e5m2fnuz: 8,
+  f8e8m0: 8,
+  f4e2m1: 4,
 };
 
 /** The value of a float of `mantissa` and `exponent` bits, with infinities where IEEE has them. */
@@ -141,7 +163,9 @@ function small(code, mantissa, exponent, bias, ieee) {
   const e = (code >> mantissa) & ((1 << exponent) - 1);
   const m = code & ((1 << mantissa) - 1);
   if (ieee && e === (1 << exponent) - 1) return m ? NaN : sign * Infinity;
-  return sign * (e ? (1 + m / 2 ** mantissa) * 2 ** (e - bias) : (m / 2 ** mantissa) * 2 ** (1 - bias));
+  return (
+    sign * (e ? (1 + m / 2 ** mantissa) * 2 ** (e - bias) : (m / 2 ** mantissa) * 2 ** (1 - bias))
+  );
 }
 
 /** Element `i` as a number (bigint for 64-bit integers). */
@@ -153,22 +177,38 @@ function element(dtype, bytes, i) {
     return dtype === 'f4e2m1' ? small(code, 1, 2, 1, false) : code;
   }
   switch (dtype) {
-    case 'f64': return view.getFloat64(i * 8, true);
-    case 'i64': return view.getBigInt64(i * 8, true);
-    case 'u64': return view.getBigUint64(i * 8, true);
-    case 'f32': return view.getFloat32(i * 4, true);
-    case 'i32': return view.getInt32(i * 4, true);
-    case 'u32': return view.getUint32(i * 4, true);
-    case 'f16': return small(view.getUint16(i * 2, true), 10, 5, 15, true);
-    case 'bf16': return small(view.getUint16(i * 2, true), 7, 8, 127, true);
-    case 'i16': return view.getInt16(i * 2, true);
-    case 'u16': return view.getUint16(i * 2, true);
-    case 'f8e4m3fn': return (bytes[i] & 127) === 127 ? NaN : small(bytes[i], 3, 4, 7, false);
-    case 'f8e4m3fnuz': return bytes[i] === 128 ? NaN : small(bytes[i], 3, 4, 8, false);
-    case 'f8e5m2': return small(bytes[i], 2, 5, 15, true);
-    case 'f8e5m2fnuz': return bytes[i] === 128 ? NaN : small(bytes[i], 2, 5, 16, false);
-    case 'f8e8m0': return bytes[i] === 255 ? NaN : 2 ** (bytes[i] - 127);
-    default: return dtype === 'i8' ? view.getInt8(i) : bytes[i];
+    case 'f64':
+      return view.getFloat64(i * 8, true);
+    case 'i64':
+      return view.getBigInt64(i * 8, true);
+    case 'u64':
+      return view.getBigUint64(i * 8, true);
+    case 'f32':
+      return view.getFloat32(i * 4, true);
+    case 'i32':
+      return view.getInt32(i * 4, true);
+    case 'u32':
+      return view.getUint32(i * 4, true);
+    case 'f16':
+      return small(view.getUint16(i * 2, true), 10, 5, 15, true);
+    case 'bf16':
+      return small(view.getUint16(i * 2, true), 7, 8, 127, true);
+    case 'i16':
+      return view.getInt16(i * 2, true);
+    case 'u16':
+      return view.getUint16(i * 2, true);
+    case 'f8e4m3fn':
+      return (bytes[i] & 127) === 127 ? NaN : small(bytes[i], 3, 4, 7, false);
+    case 'f8e4m3fnuz':
+      return bytes[i] === 128 ? NaN : small(bytes[i], 3, 4, 8, false);
+    case 'f8e5m2':
+      return small(bytes[i], 2, 5, 15, true);
+    case 'f8e5m2fnuz':
+      return bytes[i] === 128 ? NaN : small(bytes[i], 2, 5, 16, false);
+    case 'f8e8m0':
+      return bytes[i] === 255 ? NaN : 2 ** (bytes[i] - 127);
+    default:
+      return dtype === 'i8' ? view.getInt8(i) : bytes[i];
   }
 }
 
@@ -235,7 +275,9 @@ async function main(args) {
   const device = await openDevice();
   const cases = args.indexOf('--cases');
   if (cases < 0) {
-    const { bindings } = { bindings: await dispatch(device, JSON.parse(readFileSync(args[0] ?? 0, 'utf8'))) };
+    const { bindings } = {
+      bindings: await dispatch(device, JSON.parse(readFileSync(args[0] ?? 0, 'utf8'))),
+    };
     const texts = bindings.map((b) => b && Buffer.from(b.bytes).toString('base64'));
     console.log(JSON.stringify({ bindings: texts }));
     return true;

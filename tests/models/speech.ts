@@ -78,6 +78,7 @@ export function speechSteps(
       dims: [1, before + size],
       data: padded.slice(i * size, (i + 1) * size + before),
     };
-    return { inputs: i === 0 ? { input, sr, state } : { input, sr } };
+    const inputs: Tensors = i === 0 ? { input, sr, state } : { input, sr };
+    return { inputs };
   });
 }

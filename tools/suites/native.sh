@@ -1,4 +1,5 @@
-# The C++ tests, natively.
+# The C++ tests and the conformance cases, natively.
 # shellcheck shell=bash
 cmake_build debug
 run_gtest build/debug/quern_tests
+check 'conformance' node tests/conformance/run.mjs build/debug/quern_native

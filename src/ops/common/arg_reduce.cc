@@ -25,8 +25,7 @@ Result<void> infer_arg_reduce(InferContext& c) {
 }
 
 Result<Expr> arg_reduce(ExprContext& c, ExprOp first, ExprOp last) {
-  QUERN_ASSIGN(size_t axis,
-               resolve_axis(c.node(), c.node().int_or("axis", 0), c.input(0).rank()));
+  QUERN_ASSIGN(size_t axis, resolve_axis(c.node(), c.node().int_or("axis", 0), c.input(0).rank()));
   std::vector<Expr> index = c.indices();
   const auto at = index.begin() + static_cast<ptrdiff_t>(axis);
   const Expr variable = c.b.loop();

@@ -19,11 +19,15 @@ struct Float8Range {
 
 std::optional<Float8Range> float8_range(DType type) {
   switch (type) {
-    case DType::kF8E4M3FN: return Float8Range{448, 16};
-    case DType::kF8E4M3FNUZ: return Float8Range{240, 8};
+    case DType::kF8E4M3FN:
+      return Float8Range{448, 16};
+    case DType::kF8E4M3FNUZ:
+      return Float8Range{240, 8};
     case DType::kF8E5M2:
-    case DType::kF8E5M2FNUZ: return Float8Range{57344, 4096};
-    default: return std::nullopt;
+    case DType::kF8E5M2FNUZ:
+      return Float8Range{57344, 4096};
+    default:
+      return std::nullopt;
   }
 }
 
@@ -45,8 +49,7 @@ Expr to_float8(ExprBuilder& b, Expr x, DType type, Float8Range range, bool satur
 Expr to_float8_e8m0(ExprBuilder& b, Expr x, std::string_view round_mode, bool saturate) {
   const auto u32 = [&](int64_t value) { return b.constant_int(Scalar::kU32, value); };
   const Expr bits = b.bitcast(x, Scalar::kU32);
-  const Expr exponent =
-      b.binary(ExprOp::kBitAnd, b.binary(ExprOp::kShr, bits, u32(23)), u32(0xff));
+  const Expr exponent = b.binary(ExprOp::kBitAnd, b.binary(ExprOp::kShr, bits, u32(23)), u32(0xff));
   const Expr mantissa = b.binary(ExprOp::kBitAnd, bits, u32(0x7fffff));
   Expr up = b.boolean(false);
   if (round_mode == "up") {
@@ -105,8 +108,8 @@ std::optional<Dim> convert(const Dim& x, DType to) {
 Result<DType> type_attribute(const Node& node, std::string_view name, DType fallback) {
   const int64_t number = node.int_or(name, static_cast<int64_t>(fallback));
   if (number < 1 || number > static_cast<int64_t>(DType::kI2)) {
-    return invalid_model(cat(node.describe(), ": attribute ", name, " is no element type: ",
-                             number));
+    return invalid_model(
+        cat(node.describe(), ": attribute ", name, " is no element type: ", number));
   }
   return static_cast<DType>(number);
 }

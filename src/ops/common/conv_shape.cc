@@ -32,6 +32,7 @@ Result<Window> read_window(const Node& node, size_t rank) {
   w.pads_begin.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(rank));
   w.pads_end.assign(pads.begin() + static_cast<std::ptrdiff_t>(rank), pads.end());
   w.ceil_mode = node.int_or("ceil_mode", 0) != 0;
+  w.clips = node.op.ends_with("Pool");
   const std::string_view mode = node.string_or("auto_pad", "NOTSET");
   if (mode == "NOTSET" || mode.empty()) {
     w.auto_pad = AutoPad::kNotSet;
@@ -69,7 +70,11 @@ WindowAxis window_axis(const Window& window, size_t axis, const Dim& input, cons
       return out;
     }
   }
-  const Dim room = input + out.pad_begin + out.pad_end - reach;
+  Dim room = input + out.pad_begin + out.pad_end - reach;
+  // A window larger than its padded input still gives one element, over what there is of it: so
+  // do the frameworks that divide toward zero here, and exports rely on it (a MaxPool at the end
+  // of a net, on a small picture).
+  if (window.clips) room = max(room, 0);
   if (window.ceil_mode) {
     out.output = min(ceil_div(room, stride), floor_div(input + out.pad_begin - 1, stride)) + 1;
   } else {

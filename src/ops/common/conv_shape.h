@@ -22,6 +22,7 @@ struct Window {
   std::vector<int64_t> pads_end;
   AutoPad auto_pad = AutoPad::kNotSet;
   bool ceil_mode = false;
+  bool clips = false;   ///< of pools: a window past the padded input's end takes what is inside
 };
 Result<Window> read_window(const Node& node, size_t rank);
 

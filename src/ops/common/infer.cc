@@ -124,7 +124,7 @@ void set_broadcast_contents(InferContext& c, DimFn f) {
 
   struct Operand {
     std::vector<Dim> contents;
-    Dims strides;   // by the output's axes
+    Dims strides;  // by the output's axes
   };
   std::vector<Operand> operands;
   for (size_t i = 0; i < c.input_count(); ++i) {
@@ -172,8 +172,8 @@ void set_checked_contents(InferContext& c, size_t output,
     } else if (type == DType::kBool && contents.size() <= kMaxUnknown) {
       known.push_back(c.fresh_dim(output, kElementSymbols + i, 0, 1));
     } else if (bit_width(type) >= 32 && contents.size() <= kMaxUnknown) {
-      known.push_back(c.fresh_dim(output, kElementSymbols + i,
-                                  is_signed_int(type) ? INT64_MIN : 0, INT64_MAX));
+      known.push_back(
+          c.fresh_dim(output, kElementSymbols + i, is_signed_int(type) ? INT64_MIN : 0, INT64_MAX));
     } else {
       return;
     }
@@ -187,8 +187,7 @@ void pass_contents(InferContext& c) {
   }
 }
 
-IntList int_list(const InferContext& c, std::string_view attribute, size_t input,
-                 int input_since) {
+IntList int_list(const InferContext& c, std::string_view attribute, size_t input, int input_since) {
   IntList list;
   if (list_from_attribute(c.node(), attribute, input_since, list) || !c.has_input(input)) {
     return list;

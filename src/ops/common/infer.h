@@ -45,7 +45,7 @@ void pass_contents(InferContext& c);
 /// A list of integers that older operator sets give as an attribute and newer ones as an input.
 struct IntList {
   bool present = false;
-  bool known = false;            ///< `values` is set
+  bool known = false;  ///< `values` is set
   std::vector<int64_t> values;
 };
 /// The attribute before operator set `input_since`, else input `input`.

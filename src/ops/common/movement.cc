@@ -12,8 +12,8 @@ namespace {
 /// The elements of the inputs in the bit set `data`, numbered from 1 in order; 0 is none of them
 /// (a padding of zeros).
 struct Numbering {
-  std::vector<HostTensor> numbers;   // by input
-  std::vector<int64_t> first;        // by input: the number of its first element
+  std::vector<HostTensor> numbers;  // by input
+  std::vector<int64_t> first;       // by input: the number of its first element
 
   Numbering(const std::vector<TensorInfo>& inputs, uint64_t data)
       : numbers(inputs.size()), first(inputs.size(), 0) {
@@ -44,8 +44,8 @@ std::optional<TensorInfo> info_of(const Type& type) {
   if (!dims) return std::nullopt;
   Result<int64_t> count = element_count(*dims);
   if (!count || *count > kMaxContents) return std::nullopt;
-  return TensorInfo{.dtype = type.dtype, .dims = *std::move(dims), .baked = UINT32_MAX,
-                    .present = true};
+  return TensorInfo{
+      .dtype = type.dtype, .dims = *std::move(dims), .baked = UINT32_MAX, .present = true};
 }
 
 }  // namespace

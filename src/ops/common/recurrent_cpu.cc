@@ -43,7 +43,8 @@ void activate(const ActivationUse& use, float clip, float* x, int64_t n) {
   if (use.kind == Activation::kSigmoid) {
     const V one = hn::Set(kD, 1.0f);
     for (; i + kLanes <= n; i += kLanes) {
-      const V e = hn::Exp(kD, hn::Neg(hn::LoadU(kD, x + i)));
+      // Exp is undefined past 104.
+      const V e = hn::Exp(kD, hn::Neg(hn::Max(hn::LoadU(kD, x + i), hn::Set(kD, -88.0f))));
       hn::StoreU(hn::Div(one, hn::Add(one, e)), kD, x + i);
     }
   } else if (use.kind == Activation::kTanh) {

@@ -40,7 +40,7 @@ Expr reduced_count(ExprContext& c, size_t input, std::span<const size_t> axes) {
 Result<Expr> reduce_axes(ExprContext& c, size_t input, std::vector<Expr> index,
                          std::span<const size_t> axes, ExprOp op, ReduceBody body, Expr extra) {
   const TensorInfo& info = c.input(input);
-  std::vector<size_t> loops;   // the axes that are more than one element
+  std::vector<size_t> loops;  // the axes that are more than one element
   for (size_t a : axes) {
     if (info.is_baked(a) && info.dims[a] == 1) {
       index[a] = c.b.i32(0);
@@ -120,8 +120,12 @@ Result<Expr> reduce_expr(ExprContext& c, int axes_input_since, ExprOp op, Reduce
 
 Scalar float_type_for(Scalar type) {
   switch (type) {
-    case Scalar::kF64: case Scalar::kI64: case Scalar::kU64: return Scalar::kF64;
-    default: return Scalar::kF32;
+    case Scalar::kF64:
+    case Scalar::kI64:
+    case Scalar::kU64:
+      return Scalar::kF64;
+    default:
+      return Scalar::kF32;
   }
 }
 

@@ -21,8 +21,7 @@ Expr reduced_count(ExprContext& c, size_t input, std::span<const size_t> axes);
 /// `op` of `body` of input i over these axes. `index` has the input's rank; its entries along the
 /// axes don't matter. Without axes it is the body of the one element.
 Result<Expr> reduce_axes(ExprContext& c, size_t input, std::vector<Expr> index,
-                         std::span<const size_t> axes, ExprOp op, ReduceBody body,
-                         Expr extra = {});
+                         std::span<const size_t> axes, ExprOp op, ReduceBody body, Expr extra = {});
 
 inline constexpr AttributeField kReduceAttributes[] = {
     {"axes", AttributeKind::kInts},
@@ -42,7 +41,7 @@ Result<void> infer_reduce(InferContext& c, int axes_input_since, DimFold fold = 
 /// A node of that family at an output element.
 struct Reduction {
   std::vector<size_t> axes;
-  std::vector<Expr> index;   ///< of the input; entries along the axes are 0
+  std::vector<Expr> index;  ///< of the input; entries along the axes are 0
 };
 Result<Reduction> reduction_of(ExprContext& c, int axes_input_since);
 /// `op` of `body` over the node's axes.

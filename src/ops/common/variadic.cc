@@ -18,8 +18,8 @@ Result<bool> expand_into_tree(Graph& graph, Node& node) {
       }
       const auto begin = level.begin();
       Node* part = graph.add_node(
-          node.op, {begin + static_cast<ptrdiff_t>(first), begin + static_cast<ptrdiff_t>(last)},
-          1, &node, node.domain, node.version);
+          node.op, {begin + static_cast<ptrdiff_t>(first), begin + static_cast<ptrdiff_t>(last)}, 1,
+          &node, node.domain, node.version);
       part->attributes = node.attributes;
       part->name = cat(node.name, ".", part->id);
       next.push_back(part->outputs[0]);

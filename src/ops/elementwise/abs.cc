@@ -10,10 +10,11 @@ const OpDef op_abs = {
     .name = "Abs",
     .types = kNumeric,
     .is_elementwise = true,
-    .infer = [](InferContext& c) {
-      return infer_same(
-          c, [](std::span<const Dim> d) -> std::optional<Dim> { return max(d[0], 0 - d[0]); });
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_same(
+              c, [](std::span<const Dim> d) -> std::optional<Dim> { return max(d[0], 0 - d[0]); });
+        },
     .expr = unary_expr<ExprOp::kAbs>,
 };
 

@@ -12,10 +12,11 @@ const OpDef op_add = {
     .max_inputs = 2,
     .types = kNumeric,
     .is_elementwise = true,
-    .infer = [](InferContext& c) {
-      return infer_broadcast(
-          c, [](std::span<const Dim> d) -> std::optional<Dim> { return d[0] + d[1]; });
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_broadcast(
+              c, [](std::span<const Dim> d) -> std::optional<Dim> { return d[0] + d[1]; });
+        },
     .expr = binary_expr<ExprOp::kAdd>,
 };
 

@@ -28,7 +28,8 @@ bool is_per_element(const Node& node) { return node.version < 9 && node.int_or("
 
 Result<void> infer_batch_normalization(InferContext& c) {
   c.set(0, c.type(0));
-  for (size_t k = 1; k < c.output_count(); ++k) c.set(k, c.type(k == 1 || k == 3 ? kMean : kVariance));
+  for (size_t k = 1; k < c.output_count(); ++k)
+    c.set(k, c.type(k == 1 || k == 3 ? kMean : kVariance));
   return {};
 }
 
@@ -53,13 +54,13 @@ Result<Statistics> statistics(ExprContext& c, const std::vector<Expr>& index) {
   QUERN_ASSIGN(Expr sum, reduce_axes(c, kInput, index, axes, ExprOp::kReduceSum,
                                      [](ExprBuilder&, Expr x, Expr) { return x; }));
   const Expr mean = c.b.div(sum, count);
-  QUERN_ASSIGN(Expr squares,
-               reduce_axes(c, kInput, index, axes, ExprOp::kReduceSum,
-                           [](ExprBuilder& b, Expr x, Expr center) {
-                             const Expr distance = b.sub(x, center);
-                             return b.mul(distance, distance);
-                           },
-                           mean));
+  QUERN_ASSIGN(Expr squares, reduce_axes(
+                                 c, kInput, index, axes, ExprOp::kReduceSum,
+                                 [](ExprBuilder& b, Expr x, Expr center) {
+                                   const Expr distance = b.sub(x, center);
+                                   return b.mul(distance, distance);
+                                 },
+                                 mean));
   return Statistics{mean, c.b.div(squares, count)};
 }
 

@@ -1,5 +1,6 @@
 // Cast: to another element type.
 #include "ops/common/cast.h"
+
 #include "ops/common/types.h"
 #include "ops/op_def.h"
 

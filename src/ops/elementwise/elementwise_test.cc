@@ -10,7 +10,9 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 const float kNan = std::nanf("");
 
 TEST(Elementwise, UnaryFunctions) {
-  const auto of = [](const char* op, float x) { return run_one({.op = op}, {f32({x})}).float_at(0); };
+  const auto of = [](const char* op, float x) {
+    return run_one({.op = op}, {f32({x})}).float_at(0);
+  };
   EXPECT_EQ(of("Abs", -2), 2);
   EXPECT_EQ(of("Neg", 3), -3);
   EXPECT_EQ(of("Sign", -0.5f), -1);
@@ -38,7 +40,8 @@ TEST(Elementwise, UnaryFunctions) {
 TEST(Elementwise, EmptyAndRankZero) {
   EXPECT_EQ(text(run_one({.op = "Exp"}, {f32({0, 3}, {})})), "f32[0, 3] {}");
   EXPECT_EQ(text(run_one({.op = "Neg"}, {f32({}, {2})})), "f32[] {-2}");
-  EXPECT_EQ(text(run_one({.op = "Add"}, {f32({0, 1}, {}), f32({1, 3}, {1, 2, 3})})), "f32[0, 3] {}");
+  EXPECT_EQ(text(run_one({.op = "Add"}, {f32({0, 1}, {}), f32({1, 3}, {1, 2, 3})})),
+            "f32[0, 3] {}");
   EXPECT_EQ(text(run_one({.op = "Add"}, {f32({}, {2}), f32({}, {3})})), "f32[] {5}");
 }
 
@@ -47,16 +50,19 @@ TEST(Elementwise, Broadcasts) {
             "f32[2, 3] {9, 8, 7, 19, 18, 17}");
   EXPECT_EQ(infer({.op = "Mul"}, {InferInput::of("f32[n, 1]"), InferInput::of("f32[3]")}),
             "f32[n, 3]");
-  EXPECT_EQ(infer({.op = "Mul"}, {InferInput::of("f32[n, 4]"), InferInput::of("f32[*]")}), "f32[*]");
-  EXPECT_NE(infer({.op = "Mul"}, {InferInput::of("f32[2]"), InferInput::of("f32[3]")}).find("error"),
-            std::string::npos);
-  EXPECT_NE(infer({.op = "Mul"}, {InferInput::of("f32[2]"), InferInput::of("i64[2]")}).find("error"),
-            std::string::npos);
+  EXPECT_EQ(infer({.op = "Mul"}, {InferInput::of("f32[n, 4]"), InferInput::of("f32[*]")}),
+            "f32[*]");
+  EXPECT_NE(
+      infer({.op = "Mul"}, {InferInput::of("f32[2]"), InferInput::of("f32[3]")}).find("error"),
+      std::string::npos);
+  EXPECT_NE(
+      infer({.op = "Mul"}, {InferInput::of("f32[2]"), InferInput::of("i64[2]")}).find("error"),
+      std::string::npos);
 }
 
 TEST(Elementwise, IntegersWrapAndTruncate) {
-  EXPECT_EQ(text(run_one({.op = "Add"}, {tensor(DType::kI8, {2}, {127, -128}),
-                                         tensor(DType::kI8, {2}, {1, -1})})),
+  EXPECT_EQ(text(run_one({.op = "Add"},
+                         {tensor(DType::kI8, {2}, {127, -128}), tensor(DType::kI8, {2}, {1, -1})})),
             "i8[2] {-128, 127}");
   EXPECT_EQ(text(run_one({.op = "Div"}, {i64({-7, 7, 5}), i64({2, -2, 0})})), "i64[3] {-3, -3, 0}");
   EXPECT_EQ(text(run_one({.op = "Mod"}, {i64({-7, 7}), i64({3, -3})})), "i64[2] {2, -2}");
@@ -98,9 +104,9 @@ TEST(Elementwise, ClipByVersion) {
 
 TEST(Elementwise, CastRounds) {
   const auto cast = [](const HostTensor& x, DType to, int64_t saturate = 1) {
-    return text(run_one({.op = "Cast", .attributes = {{"to", static_cast<int64_t>(to)},
-                                                      {"saturate", saturate}}},
-                        {x}));
+    return text(run_one(
+        {.op = "Cast", .attributes = {{"to", static_cast<int64_t>(to)}, {"saturate", saturate}}},
+        {x}));
   };
   EXPECT_EQ(cast(f32({-1.9f, 1.9f}), DType::kI64), "i64[2] {-1, 1}");
   EXPECT_EQ(cast(f32({-1, 256}), DType::kU8), "u8[2] {255, 0}");
@@ -123,9 +129,9 @@ TEST(Elementwise, ShiftsPastTheWidth) {
   EXPECT_EQ(text(run_one(right, {tensor(DType::kI8, {3}, {-8, 4, -1}),
                                  tensor(DType::kI8, {3}, {-1, 9, 100})})),
             "i8[3] {-1, 0, -1}");
-  EXPECT_EQ(text(run_one(right, {tensor(DType::kU32, {2}, {16, 16}),
-                                 tensor(DType::kU32, {2}, {2, 32})})),
-            "u32[2] {4, 0}");
+  EXPECT_EQ(
+      text(run_one(right, {tensor(DType::kU32, {2}, {16, 16}), tensor(DType::kU32, {2}, {2, 32})})),
+      "u32[2] {4, 0}");
 }
 
 TEST(Elementwise, NotNumbers) {
@@ -150,13 +156,12 @@ TEST(Elementwise, BatchNormalization) {
   EXPECT_EQ(text(run_one({.op = "BatchNormalization", .attributes = {{"epsilon", 0.0f}}},
                          {x, f32({2, 3}), f32({0, 1}), f32({1, 2}), f32({4, 1})})),
             "f32[2, 2, 1] {0, 1, 2, 13}");
-  const auto trained = run({.op = "BatchNormalization",
-                            .version = 15,
-                            .attributes = {{"epsilon", 0.0f},
-                                           {"momentum", 0.5f},
-                                           {"training_mode", int64_t{1}}},
-                            .outputs = 3},
-                           {x, one, zero, zero, one});
+  const auto trained =
+      run({.op = "BatchNormalization",
+           .version = 15,
+           .attributes = {{"epsilon", 0.0f}, {"momentum", 0.5f}, {"training_mode", int64_t{1}}},
+           .outputs = 3},
+          {x, one, zero, zero, one});
   ASSERT_TRUE(trained.has_value()) << trained.error().message;
   EXPECT_EQ(text((*trained)[0]), "f32[2, 2, 1] {-1, -1, 1, 1}");
   EXPECT_EQ(text((*trained)[1]), "f32[2] {1, 2}");

@@ -20,7 +20,8 @@ const OpDef op_hard_sigmoid = {
     .infer = infer_same,
     .expr = [](ExprContext& c, size_t) -> Result<Expr> {
       QUERN_ASSIGN(Expr x, c.load_broadcast(0));
-      return hard_sigmoid(c.b, x, c.node().float_or("alpha", 0.2f), c.node().float_or("beta", 0.5f));
+      return hard_sigmoid(c.b, x, c.node().float_or("alpha", 0.2f),
+                          c.node().float_or("beta", 0.5f));
     },
 };
 

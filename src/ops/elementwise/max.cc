@@ -12,13 +12,14 @@ const OpDef op_max = {
     .max_inputs = kVariadic,
     .types = kNumeric,
     .is_elementwise = true,
-    .infer = [](InferContext& c) {
-      return infer_broadcast(c, [](std::span<const Dim> d) -> std::optional<Dim> {
-        Dim most = d[0];
-        for (const Dim& x : d) most = max(most, x);
-        return most;
-      });
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_broadcast(c, [](std::span<const Dim> d) -> std::optional<Dim> {
+            Dim most = d[0];
+            for (const Dim& x : d) most = max(most, x);
+            return most;
+          });
+        },
     .expr = variadic_expr<ExprOp::kMax>,
     .expand = expand_into_tree,
 };

@@ -12,13 +12,14 @@ const OpDef op_min = {
     .max_inputs = kVariadic,
     .types = kNumeric,
     .is_elementwise = true,
-    .infer = [](InferContext& c) {
-      return infer_broadcast(c, [](std::span<const Dim> d) -> std::optional<Dim> {
-        Dim least = d[0];
-        for (const Dim& x : d) least = min(least, x);
-        return least;
-      });
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_broadcast(c, [](std::span<const Dim> d) -> std::optional<Dim> {
+            Dim least = d[0];
+            for (const Dim& x : d) least = min(least, x);
+            return least;
+          });
+        },
     .expr = variadic_expr<ExprOp::kMin>,
     .expand = expand_into_tree,
 };

@@ -26,9 +26,10 @@ const OpDef op_mod = {
     .attributes = kAttributes,
     .is_elementwise = true,
     .infer = [](InferContext& c) { return infer_broadcast(c, remainder); },
-    .expr = [](ExprContext& c, size_t) {
-      return binary_expr(c, c.node().int_or("fmod", 0) != 0 ? ExprOp::kRem : ExprOp::kMod);
-    },
+    .expr =
+        [](ExprContext& c, size_t) {
+          return binary_expr(c, c.node().int_or("fmod", 0) != 0 ? ExprOp::kRem : ExprOp::kMod);
+        },
 };
 
 }  // namespace quern

@@ -11,10 +11,12 @@ const OpDef op_sign = {
     .since = 9,
     .types = kNumeric,
     .is_elementwise = true,
-    .infer = [](InferContext& c) {
-      return infer_same(
-          c, [](std::span<const Dim> d) -> std::optional<Dim> { return max(min(d[0], 1), -1); });
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_same(c, [](std::span<const Dim> d) -> std::optional<Dim> {
+            return max(min(d[0], 1), -1);
+          });
+        },
     .expr = unary_expr<ExprOp::kSign>,
 };
 

@@ -10,9 +10,8 @@ const OpDef op_arg_max = {
     .types = kNumeric,
     .attributes = kArgReduceAttributes,
     .infer = infer_arg_reduce,
-    .expr = [](ExprContext& c, size_t) {
-      return arg_reduce(c, ExprOp::kArgMaxFirst, ExprOp::kArgMaxLast);
-    },
+    .expr = [](ExprContext& c,
+               size_t) { return arg_reduce(c, ExprOp::kArgMaxFirst, ExprOp::kArgMaxLast); },
 };
 
 }  // namespace quern

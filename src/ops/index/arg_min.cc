@@ -10,9 +10,8 @@ const OpDef op_arg_min = {
     .types = kNumeric,
     .attributes = kArgReduceAttributes,
     .infer = infer_arg_reduce,
-    .expr = [](ExprContext& c, size_t) {
-      return arg_reduce(c, ExprOp::kArgMinFirst, ExprOp::kArgMinLast);
-    },
+    .expr = [](ExprContext& c,
+               size_t) { return arg_reduce(c, ExprOp::kArgMinFirst, ExprOp::kArgMinLast); },
 };
 
 }  // namespace quern

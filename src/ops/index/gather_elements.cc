@@ -1,4 +1,5 @@
-// GatherElements: the data at each index along `axis`, and at the index's own place along the others.
+// GatherElements: the data at each index along `axis`, and at the index's own place along the
+// others.
 #include "ops/common/exprs.h"
 #include "ops/common/infer.h"
 #include "ops/common/movement.h"
@@ -20,8 +21,7 @@ Result<void> infer_gather_elements(InferContext& c) {
 }
 
 Result<Expr> gathered(ExprContext& c, size_t) {
-  QUERN_ASSIGN(size_t axis,
-               resolve_axis(c.node(), c.node().int_or("axis", 0), c.input(0).rank()));
+  QUERN_ASSIGN(size_t axis, resolve_axis(c.node(), c.node().int_or("axis", 0), c.input(0).rank()));
   QUERN_ASSIGN(Expr which, c.load(1, c.indices()));
   std::vector<Expr> index = c.indices();
   index[axis] = wrap_index(c.b, which, c.dim(0, axis));

@@ -1,5 +1,5 @@
-// GatherND: the last axis of the indices holds indices into the data's axes after the batch_dims that
-// both share.
+// GatherND: the last axis of the indices holds indices into the data's axes after the batch_dims
+// that both share.
 #include "ops/common/exprs.h"
 #include "ops/common/infer.h"
 #include "ops/common/movement.h"

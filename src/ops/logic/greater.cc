@@ -12,9 +12,10 @@ const OpDef op_greater = {
     .max_inputs = 2,
     .types = kNumeric,
     .is_elementwise = true,
-    .infer = [](InferContext& c) {
-      return infer_compare(c, [](std::span<const Dim> d) { return proven_below(d[1], d[0]); });
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_compare(c, [](std::span<const Dim> d) { return proven_below(d[1], d[0]); });
+        },
     .expr = binary_expr<ExprOp::kGt>,
 };
 

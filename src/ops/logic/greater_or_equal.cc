@@ -13,10 +13,11 @@ const OpDef op_greater_or_equal = {
     .max_inputs = 2,
     .types = kNumeric,
     .is_elementwise = true,
-    .infer = [](InferContext& c) {
-      return infer_compare(
-          c, [](std::span<const Dim> d) { return proven_below(d[1], d[0] + 1); });
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_compare(c,
+                               [](std::span<const Dim> d) { return proven_below(d[1], d[0] + 1); });
+        },
     .expr = binary_expr<ExprOp::kGe>,
 };
 

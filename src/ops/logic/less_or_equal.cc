@@ -13,10 +13,11 @@ const OpDef op_less_or_equal = {
     .max_inputs = 2,
     .types = kNumeric,
     .is_elementwise = true,
-    .infer = [](InferContext& c) {
-      return infer_compare(
-          c, [](std::span<const Dim> d) { return proven_below(d[0], d[1] + 1); });
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_compare(c,
+                               [](std::span<const Dim> d) { return proven_below(d[0], d[1] + 1); });
+        },
     .expr = binary_expr<ExprOp::kLe>,
 };
 

@@ -10,10 +10,11 @@ const OpDef op_not = {
     .name = "Not",
     .types = type_bit(DType::kBool),
     .is_elementwise = true,
-    .infer = [](InferContext& c) {
-      return infer_compare(
-          c, [](std::span<const Dim> d) -> std::optional<Dim> { return 1 - d[0]; });
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_compare(
+              c, [](std::span<const Dim> d) -> std::optional<Dim> { return 1 - d[0]; });
+        },
     .expr = unary_expr<ExprOp::kNot>,
 };
 

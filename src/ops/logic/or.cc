@@ -12,10 +12,11 @@ const OpDef op_or = {
     .max_inputs = 2,
     .types = type_bit(DType::kBool),
     .is_elementwise = true,
-    .infer = [](InferContext& c) {
-      return infer_compare(
-          c, [](std::span<const Dim> d) -> std::optional<Dim> { return max(d[0], d[1]); });
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_compare(
+              c, [](std::span<const Dim> d) -> std::optional<Dim> { return max(d[0], d[1]); });
+        },
     .expr = binary_expr<ExprOp::kOr>,
 };
 

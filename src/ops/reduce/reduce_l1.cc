@@ -12,10 +12,11 @@ const OpDef op_reduce_l1 = {
     .attributes = kReduceAttributes,
     .host_inputs = 1 << 1,
     .infer = infer_reduce18,
-    .expr = [](ExprContext& c, size_t) {
-      return reduce_expr(c, 18, ExprOp::kReduceSum,
-                         [](ExprBuilder& b, Expr x, Expr) { return b.unary(ExprOp::kAbs, x); });
-    },
+    .expr =
+        [](ExprContext& c, size_t) {
+          return reduce_expr(c, 18, ExprOp::kReduceSum,
+                             [](ExprBuilder& b, Expr x, Expr) { return b.unary(ExprOp::kAbs, x); });
+        },
 };
 
 }  // namespace quern

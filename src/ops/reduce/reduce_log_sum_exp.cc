@@ -12,16 +12,18 @@ Expr as_float(ExprBuilder& b, Expr x) { return b.cast(x, float_type_for(b.type_o
 Result<Expr> log_sum_exp(ExprContext& c, size_t) {
   QUERN_ASSIGN(Reduction r, reduction_of(c, 18));
   const Scalar type = compute_type(c.input(0).dtype);
-  QUERN_ASSIGN(Expr largest, reduce_axes(c, 0, r.index, r.axes, ExprOp::kReduceMax,
-                                         [](ExprBuilder& b, Expr x, Expr) { return as_float(b, x); }));
+  QUERN_ASSIGN(Expr largest,
+               reduce_axes(c, 0, r.index, r.axes, ExprOp::kReduceMax,
+                           [](ExprBuilder& b, Expr x, Expr) { return as_float(b, x); }));
   // Infinity minus infinity is not a number; exp(inf) needs no help.
   const Expr is_infinite = c.b.unary(ExprOp::kIsInf, largest);
   const Expr shift = c.b.select(is_infinite, zero(c.b, largest), largest);
-  QUERN_ASSIGN(Expr sum, reduce_axes(c, 0, r.index, r.axes, ExprOp::kReduceSum,
-                                     [](ExprBuilder& b, Expr x, Expr s) {
-                                       return b.unary(ExprOp::kExp, b.sub(as_float(b, x), s));
-                                     },
-                                     shift));
+  QUERN_ASSIGN(Expr sum, reduce_axes(
+                             c, 0, r.index, r.axes, ExprOp::kReduceSum,
+                             [](ExprBuilder& b, Expr x, Expr s) {
+                               return b.unary(ExprOp::kExp, b.sub(as_float(b, x), s));
+                             },
+                             shift));
   return c.b.cast(c.b.add(c.b.unary(ExprOp::kLog, sum), shift), type);
 }
 

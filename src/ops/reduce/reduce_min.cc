@@ -11,13 +11,15 @@ const OpDef op_reduce_min = {
     .types = kReduceTypes | types_of(DType::kI8, DType::kU8, DType::kBool),
     .attributes = kReduceAttributes,
     .host_inputs = 1 << 1,
-    .infer = [](InferContext& c) {
-      return infer_reduce(c, 18, [](const Dim& a, const Dim& b) { return min(a, b); });
-    },
-    .expr = [](ExprContext& c, size_t) {
-      const bool is_bool = c.input(0).dtype == DType::kBool;
-      return reduce_expr(c, 18, is_bool ? ExprOp::kReduceAll : ExprOp::kReduceMin);
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_reduce(c, 18, [](const Dim& a, const Dim& b) { return min(a, b); });
+        },
+    .expr =
+        [](ExprContext& c, size_t) {
+          const bool is_bool = c.input(0).dtype == DType::kBool;
+          return reduce_expr(c, 18, is_bool ? ExprOp::kReduceAll : ExprOp::kReduceMin);
+        },
 };
 
 }  // namespace quern

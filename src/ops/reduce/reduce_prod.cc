@@ -11,9 +11,10 @@ const OpDef op_reduce_prod = {
     .types = kReduceTypes,
     .attributes = kReduceAttributes,
     .host_inputs = 1 << 1,
-    .infer = [](InferContext& c) {
-      return infer_reduce(c, 18, [](const Dim& a, const Dim& b) { return a * b; }, Dim(1));
-    },
+    .infer =
+        [](InferContext& c) {
+          return infer_reduce(c, 18, [](const Dim& a, const Dim& b) { return a * b; }, Dim(1));
+        },
     .expr = [](ExprContext& c, size_t) { return reduce_expr(c, 18, ExprOp::kReduceProd); },
 };
 

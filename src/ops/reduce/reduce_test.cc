@@ -13,17 +13,19 @@ TEST(Reduce, AxesByVersion) {
   EXPECT_EQ(text(run_one({.op = "ReduceSum", .attributes = {{"keepdims", int64_t{0}}}},
                          {kCube, i64({1})})),
             "f32[2, 2] {4, 6, 12, 14}");
-  EXPECT_EQ(text(run_one({.op = "ReduceMean", .version = 13,
-                          .attributes = {{"axes", std::vector<int64_t>{2}}}},
-                         {kCube})),
-            "f32[2, 2, 1] {1.5, 3.5, 5.5, 7.5}");
+  EXPECT_EQ(
+      text(run_one(
+          {.op = "ReduceMean", .version = 13, .attributes = {{"axes", std::vector<int64_t>{2}}}},
+          {kCube})),
+      "f32[2, 2, 1] {1.5, 3.5, 5.5, 7.5}");
   EXPECT_EQ(text(run_one({.op = "ReduceMax"}, {kCube})), "f32[1, 1, 1] {8}");
   EXPECT_EQ(text(run_one({.op = "ReduceMin", .attributes = {{"keepdims", int64_t{0}}}},
                          {kCube, i64({0}, {})})),
             "f32[] {1}");
-  EXPECT_EQ(text(run_one({.op = "ReduceSumSquare", .attributes = {{"noop_with_empty_axes", int64_t{1}}}},
-                         {f32({2, 3})})),
-            "f32[2] {4, 9}");
+  EXPECT_EQ(
+      text(run_one({.op = "ReduceSumSquare", .attributes = {{"noop_with_empty_axes", int64_t{1}}}},
+                   {f32({2, 3})})),
+      "f32[2] {4, 9}");
   EXPECT_FALSE(run({.op = "ReduceSum"}, {kCube, i64({0, -3})}).has_value());
   EXPECT_FALSE(run({.op = "ReduceSum"}, {kCube, i64({3})}).has_value());
 }
@@ -69,8 +71,8 @@ TEST(Reduce, OfSymbols) {
                   {InferInput::of("i64[3] = {n, 3, h}")}),
             "i64[] = {3 * h * n}");
   EXPECT_EQ(infer({.op = "ReduceMax"}, {InferInput::of("i64[2] = {2, 5}")}), "i64[1] = {5}");
-  EXPECT_EQ(infer({.op = "ReduceSum"}, {InferInput::of("f32[n, 3]"), InferInput::of("i64[1]")}).find(
-                "f32[_"),
+  EXPECT_EQ(infer({.op = "ReduceSum"}, {InferInput::of("f32[n, 3]"), InferInput::of("i64[1]")})
+                .find("f32[_"),
             0u);
 }
 

@@ -29,7 +29,7 @@ Result<void> infer_concat(InferContext& c) {
   Dim sum = 0;
   bool all_known = true;
   size_t axis = 0;
-  std::vector<Dim> joined;   // the contents of vectors, which are most of shape arithmetic
+  std::vector<Dim> joined;  // the contents of vectors, which are most of shape arithmetic
   bool contents_known = true;
   for (size_t i = 0; i < c.input_count(); ++i) {
     QUERN_TRY(expect_same_type(c, 0, i));
@@ -63,8 +63,7 @@ Result<void> infer_concat(InferContext& c) {
 
 /// The input in whose range the index lies: a chain of selections, from the last on.
 Result<Expr> concatenated(ExprContext& c, size_t) {
-  QUERN_ASSIGN(size_t axis,
-               resolve_axis(c.node(), c.node().int_or("axis", 1), c.output(0).rank()));
+  QUERN_ASSIGN(size_t axis, resolve_axis(c.node(), c.node().int_or("axis", 1), c.output(0).rank()));
   struct Part {
     Expr value;
     Expr end;

@@ -19,8 +19,9 @@ Result<void> infer_depth_to_space(InferContext& c) {
   if (channels.is_const() && channels.value() % (block * block) != 0) {
     return c.error(cat("channels of ", *shape, " are no multiple of ", block * block));
   }
-  c.set(0, c.dtype(0), Shape{(*shape)[0], floor_div(channels, block * block),
-                             (*shape)[2] * block, (*shape)[3] * block});
+  c.set(0, c.dtype(0),
+        Shape{(*shape)[0], floor_div(channels, block * block), (*shape)[2] * block,
+              (*shape)[3] * block});
   return {};
 }
 

@@ -19,8 +19,9 @@ Result<void> infer_flatten(InferContext& c) {
   if (axis < 0) axis += rank;
   if (axis < 0 || axis > rank) return c.error(cat("axis is out of range for ", *shape));
   const auto middle = shape->begin() + axis;
-  c.set(0, c.dtype(0), Shape{element_count(Shape(shape->begin(), middle)),
-                             element_count(Shape(middle, shape->end()))});
+  c.set(0, c.dtype(0),
+        Shape{element_count(Shape(shape->begin(), middle)),
+              element_count(Shape(middle, shape->end()))});
   pass_contents(c);
   return {};
 }

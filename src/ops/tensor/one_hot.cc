@@ -1,5 +1,5 @@
-// OneHot: `on` at the index given along a new axis of extent `depth`, `off` elsewhere and for indices
-// out of range.
+// OneHot: `on` at the index given along a new axis of extent `depth`, `off` elsewhere and for
+// indices out of range.
 #include "ops/common/exprs.h"
 #include "ops/common/infer.h"
 #include "ops/common/movement.h"

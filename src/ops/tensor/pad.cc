@@ -1,5 +1,5 @@
-// Pad: elements put before and after along axes (or cut away, where negative): a constant, the edge, a
-// reflection, or the other end. Pads and constant are attributes before operator set 11.
+// Pad: elements put before and after along axes (or cut away, where negative): a constant, the
+// edge, a reflection, or the other end. Pads and constant are attributes before operator set 11.
 #include "ops/common/exprs.h"
 #include "ops/common/infer.h"
 #include "ops/common/movement.h"

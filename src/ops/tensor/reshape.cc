@@ -43,7 +43,7 @@ Result<void> infer_reshape(InferContext& c) {
   Shape shape;
   Shape known;
   std::optional<size_t> inferred;
-  bool unsure = input == nullptr;   // the number of elements, or of an extent that may be -1
+  bool unsure = input == nullptr;  // the number of elements, or of an extent that may be -1
   for (size_t a = 0; a < target->size(); ++a) {
     Dim extent = (*target)[a];
     if (extent == Dim(0) && zero_copies) {

@@ -12,7 +12,7 @@ constexpr AttributeField kAttributes[] = {{"start", AttributeKind::kInt},
 
 struct Range {
   size_t first;
-  size_t last;   // one past
+  size_t last;  // one past
 };
 
 /// The axes asked for, clamped to the rank.
@@ -34,8 +34,8 @@ Result<void> infer_shape(InferContext& c) {
   const Range axes = axes_of(c.node(), shape->size());
   c.set(0, DType::kI64, Shape{Dim(static_cast<int64_t>(axes.last - axes.first))});
   const auto begin = shape->begin();
-  c.set_contents(0, {begin + static_cast<ptrdiff_t>(axes.first),
-                     begin + static_cast<ptrdiff_t>(axes.last)});
+  c.set_contents(
+      0, {begin + static_cast<ptrdiff_t>(axes.first), begin + static_cast<ptrdiff_t>(axes.last)});
   return {};
 }
 

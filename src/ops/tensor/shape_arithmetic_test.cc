@@ -93,17 +93,20 @@ TEST(ShapeArithmetic, LooksAtTheRightInputs) {
   EXPECT_EQ(infer({.op = "CastLike"}, {InferInput::of("i64[1] = {n + 1}"),
                                        InferInput::of("bool[2, 3] = {1, 0, 1, 0, 1, 0}")}),
             "bool[1] = {1}");
-  EXPECT_EQ(infer({.op = "Cast", .attributes = {{"to", int64_t{7}}}}, {InferInput::of(f32({2.9f, -1}))}),
-            "i64[2] = {2, -1}");
+  EXPECT_EQ(
+      infer({.op = "Cast", .attributes = {{"to", int64_t{7}}}}, {InferInput::of(f32({2.9f, -1}))}),
+      "i64[2] = {2, -1}");
   EXPECT_EQ(infer({.op = "Add"}, {InferInput::of(i64({0, 1 << 20, 1 << 20, 1 << 20}, {})),
                                   InferInput::of(i64({1}))}),
             "i64[0, 1048576, 1048576, 1048576] = {}");
 }
 
 TEST(ShapeArithmetic, DropsWhatDoesNotFit) {
-  EXPECT_EQ(infer({.op = "Cast", .attributes = {{"to", int64_t{2}}}}, {InferInput::of("i64[1] = {n}")}),
-            "u8[1]");
-  EXPECT_EQ(infer({.op = "Cast", .attributes = {{"to", int64_t{9}}}}, {InferInput::of("i64[1] = {n + 1}")}),
+  EXPECT_EQ(
+      infer({.op = "Cast", .attributes = {{"to", int64_t{2}}}}, {InferInput::of("i64[1] = {n}")}),
+      "u8[1]");
+  EXPECT_EQ(infer({.op = "Cast", .attributes = {{"to", int64_t{9}}}},
+                  {InferInput::of("i64[1] = {n + 1}")}),
             "bool[1] = {1}");
   EXPECT_EQ(infer({.op = "Add"}, {InferInput::of("u8[1] = {250}"), InferInput::of("u8[1] = {9}")}),
             "u8[1]");

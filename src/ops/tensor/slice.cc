@@ -34,7 +34,8 @@ std::optional<Dim> sliced_extent(const Dim& start, const Dim& end, int64_t step,
     const std::optional<Dim> last = absolute(end, extent, 0, extent);
     if (!first || !last) return std::nullopt;
     // The last few, in the form that shapes are usually compared in.
-    if (start.is_const() && start.value() < 0 && step == 1 && *last == extent) {
+    const bool is_tail = start.is_const() && start.value() < 0 && *first == extent + start;
+    if (is_tail && step == 1 && *last == extent) {
       return min(extent, 0 - start);
     }
     return max(ceil_div(min(*last, extent) - max(*first, 0), step), 0);
@@ -48,7 +49,7 @@ std::optional<Dim> sliced_extent(const Dim& start, const Dim& end, int64_t step,
 /// Axes, from the front, and steps; those that aren't given are all axes and 1.
 struct Layout {
   std::vector<size_t> axes;
-  std::vector<int64_t> steps;   // empty where unknown
+  std::vector<int64_t> steps;  // empty where unknown
 };
 template <class Context>
 Result<std::optional<Layout>> layout_of(const Context& c, size_t count, size_t rank) {
@@ -93,8 +94,8 @@ Result<void> infer_slice(InferContext& c) {
   std::optional<size_t> count;
   if (starts) {
     count = starts->size();
-  } else if (const Shape* length = c.shape(1); length != nullptr && length->size() == 1 &&
-                                               (*length)[0].is_const()) {
+  } else if (const Shape* length = c.shape(1);
+             length != nullptr && length->size() == 1 && (*length)[0].is_const()) {
     count = static_cast<size_t>((*length)[0].value());
   }
   if (starts && ends && starts->size() != ends->size()) {

@@ -20,8 +20,9 @@ Result<void> infer_space_to_depth(InferContext& c) {
       return c.error(cat("extents of ", *shape, " are no multiple of ", block));
     }
   }
-  c.set(0, c.dtype(0), Shape{(*shape)[0], (*shape)[1] * (block * block),
-                             floor_div((*shape)[2], block), floor_div((*shape)[3], block)});
+  c.set(0, c.dtype(0),
+        Shape{(*shape)[0], (*shape)[1] * (block * block), floor_div((*shape)[2], block),
+              floor_div((*shape)[3], block)});
   return {};
 }
 
@@ -40,10 +41,10 @@ const OpDef op_space_to_depth = {
       const Expr block = b.i32(size);
       const Expr count = b.i32(size * size);
       const Expr channels = c.dim(0, 1);
-      const Expr channel = depth_first ? b.div(c.index(1), count)
-                                       : b.binary(ExprOp::kRem, c.index(1), channels);
-      const Expr inner = depth_first ? b.binary(ExprOp::kRem, c.index(1), count)
-                                     : b.div(c.index(1), channels);
+      const Expr channel =
+          depth_first ? b.div(c.index(1), count) : b.binary(ExprOp::kRem, c.index(1), channels);
+      const Expr inner =
+          depth_first ? b.binary(ExprOp::kRem, c.index(1), count) : b.div(c.index(1), channels);
       const Expr index[] = {c.index(0), channel,
                             b.add(b.mul(c.index(2), block), b.div(inner, block)),
                             b.add(b.mul(c.index(3), block), b.binary(ExprOp::kRem, inner, block))};

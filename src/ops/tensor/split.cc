@@ -60,8 +60,7 @@ Result<void> infer_split(InferContext& c) {
 }
 
 Result<Expr> part(ExprContext& c, size_t output) {
-  QUERN_ASSIGN(size_t axis,
-               resolve_axis(c.node(), c.node().int_or("axis", 0), c.input(0).rank()));
+  QUERN_ASSIGN(size_t axis, resolve_axis(c.node(), c.node().int_or("axis", 0), c.input(0).rank()));
   int64_t first = 0;
   bool baked = host_baked(c, 1);
   for (size_t k = 0; k < output; ++k) {

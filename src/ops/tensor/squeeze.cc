@@ -28,7 +28,7 @@ Result<void> infer_squeeze(InferContext& c) {
   } else {
     for (const Dim& extent : *shape) {
       const std::optional<bool> is_one = proven_equal(extent, 1);
-      if (!is_one) return {};   // the rank differs from binding to binding
+      if (!is_one) return {};  // the rank differs from binding to binding
       if (!*is_one) result.push_back(extent);
     }
   }

@@ -17,8 +17,8 @@ Result<std::vector<size_t>> permutation(const Node& node, size_t rank) {
     for (size_t a = rank; a-- > 0;) perm.push_back(static_cast<int64_t>(a));
   }
   if (perm.size() != rank) {
-    return invalid_model(cat(node.describe(), ": perm [", join(perm, ", "), "] is not of rank ",
-                             rank));
+    return invalid_model(
+        cat(node.describe(), ": perm [", join(perm, ", "), "] is not of rank ", rank));
   }
   return resolve_axes(node, perm, rank);
 }
@@ -27,8 +27,8 @@ Result<void> infer_transpose(InferContext& c) {
   const Shape* shape = c.shape(0);
   if (shape == nullptr) {
     const std::vector<int64_t>* perm = c.node().ints("perm");
-    c.set(0, c.dtype(0), perm == nullptr ? std::nullopt
-                                         : std::optional(fresh_shape(c, 0, perm->size())));
+    c.set(0, c.dtype(0),
+          perm == nullptr ? std::nullopt : std::optional(fresh_shape(c, 0, perm->size())));
     return {};
   }
   QUERN_ASSIGN(std::vector<size_t> perm, permutation(c.node(), shape->size()));
