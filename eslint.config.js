@@ -1,5 +1,6 @@
 import js from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
+import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig([
@@ -27,12 +28,7 @@ export default defineConfig([
   {
     files: ['**/*.js', '**/*.mjs', '**/*.cjs'],
     languageOptions: {
-      globals: Object.fromEntries(
-        [
-          ...['Buffer', 'URL', 'TextDecoder', 'TextEncoder', 'WebAssembly', 'clearTimeout'],
-          ...['console', 'crypto', 'fetch', 'navigator', 'performance', 'process', 'setTimeout'],
-        ].map((name) => [name, 'readonly']),
-      ),
+      globals: { ...globals.node, ...globals.browser, Deno: 'readonly' },
     },
   },
   {

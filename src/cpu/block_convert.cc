@@ -27,9 +27,7 @@ uint16_t float_to_half(float value) {
       std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5F) - 0x3f000000;
   const uint32_t normal = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
   const uint32_t special = magnitude > 0x7f800000 ? 0x7e00 : 0x7c00;
-  const uint32_t half = magnitude < 0x38800000    ? tiny
-                        : magnitude >= 0x477ff000 ? special
-                                                  : normal;
+  const uint32_t half = magnitude < 0x38800000 ? tiny : magnitude >= 0x477ff000 ? special : normal;
   return static_cast<uint16_t>(half | (bits >> 16 & 0x8000));
 }
 
@@ -72,19 +70,45 @@ struct Bfloat {
 template <class Body>
 bool with_form(DType dtype, Body body) {
   switch (dtype) {
-    case DType::kF32: body(Plain<float, float>()); return true;
-    case DType::kF64: body(Plain<double, double>()); return true;
-    case DType::kF16: body(Half()); return true;
-    case DType::kBF16: body(Bfloat()); return true;
-    case DType::kI8: body(Plain<int8_t, int32_t>()); return true;
-    case DType::kU8: body(Plain<uint8_t, uint32_t>()); return true;
-    case DType::kI16: body(Plain<int16_t, int32_t>()); return true;
-    case DType::kU16: body(Plain<uint16_t, uint32_t>()); return true;
-    case DType::kI32: body(Plain<int32_t, int32_t>()); return true;
-    case DType::kU32: body(Plain<uint32_t, uint32_t>()); return true;
-    case DType::kI64: case DType::kU64: body(Plain<int64_t, int64_t>()); return true;
-    case DType::kBool: body(Bool()); return true;
-    default: return false;
+    case DType::kF32:
+      body(Plain<float, float>());
+      return true;
+    case DType::kF64:
+      body(Plain<double, double>());
+      return true;
+    case DType::kF16:
+      body(Half());
+      return true;
+    case DType::kBF16:
+      body(Bfloat());
+      return true;
+    case DType::kI8:
+      body(Plain<int8_t, int32_t>());
+      return true;
+    case DType::kU8:
+      body(Plain<uint8_t, uint32_t>());
+      return true;
+    case DType::kI16:
+      body(Plain<int16_t, int32_t>());
+      return true;
+    case DType::kU16:
+      body(Plain<uint16_t, uint32_t>());
+      return true;
+    case DType::kI32:
+      body(Plain<int32_t, int32_t>());
+      return true;
+    case DType::kU32:
+      body(Plain<uint32_t, uint32_t>());
+      return true;
+    case DType::kI64:
+    case DType::kU64:
+      body(Plain<int64_t, int64_t>());
+      return true;
+    case DType::kBool:
+      body(Bool());
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -105,7 +129,11 @@ void load_slow(DType dtype, const uint8_t* data, int count, void* out, Offset of
 
 bool is_register_type(DType dtype) {
   switch (dtype) {
-    case DType::kF32: case DType::kF64: case DType::kI32: case DType::kU32: case DType::kI64:
+    case DType::kF32:
+    case DType::kF64:
+    case DType::kI32:
+    case DType::kU32:
+    case DType::kI64:
     case DType::kU64:
       return true;
     default:

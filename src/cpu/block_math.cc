@@ -25,9 +25,7 @@ V poly(V x, float highest, C... others) {
   return y;
 }
 // 2^n for -126 <= n <= 127.
-V power_of_two(VI n) {
-  return hn::BitCast(F(), hn::ShiftLeft<23>(hn::Add(n, hn::Set(I(), 127))));
-}
+V power_of_two(VI n) { return hn::BitCast(F(), hn::ShiftLeft<23>(hn::Add(n, hn::Set(I(), 127)))); }
 V keep_nan(V x, V y) { return hn::IfThenElse(hn::IsNaN(x), x, y); }
 // Within bounds, NaN as 0: what may be converted to integers.
 V clamp(V x, float lower, float upper) {
@@ -52,7 +50,7 @@ Reduced reduce_exp(V x) {
   r = hn::NegMulAdd(n, set(kLn2Low), r);
   // exp(r) = 1 + r + r^2 p(r) for |r| <= ln 2 / 2
   const V p = poly(r, 1.395294675603509e-3F, 8.370321244001389e-3F, 4.1666168719530106e-2F,
-                       0.16666506230831146F, 0.5F);
+                   0.16666506230831146F, 0.5F);
   return {hn::MulAdd(hn::Mul(r, r), p, r), hn::ConvertTo(I(), n)};
 }
 
@@ -92,8 +90,8 @@ V log_of(V x) {
   const V n = hn::ConvertTo(F(), e);
   // log(1 + f) = f - f^2 / 2 + f^3 p(f)
   const V p = poly(f, 6.914879381656647e-2F, -0.11789418756961823F, 0.11872987449169159F,
-                       -0.12384418398141861F, 0.14218665659427643F, -0.16669246554374695F,
-                       0.20002226531505585F, -0.24999986588954926F, 0.3333331048488617F);
+                   -0.12384418398141861F, 0.14218665659427643F, -0.16669246554374695F,
+                   0.20002226531505585F, -0.24999986588954926F, 0.3333331048488617F);
   const V square = hn::Mul(f, f);
   V y = hn::Mul(hn::Mul(square, f), p);
   y = hn::MulAdd(n, set(kLn2Low), y);
@@ -120,7 +118,7 @@ V tanh_of(V x) {
   // tanh(x) = x + x^3 p(x^2) below 0.625, else 1 - 2 / (exp(2 x) + 1)
   const V z = hn::Mul(x, x);
   const V p = poly(z, -5.716997664421797e-3F, 2.065054513514042e-2F, -5.374348536133766e-2F,
-                       0.13331490755081177F, -0.3333328366279602F);
+                   0.13331490755081177F, -0.3333328366279602F);
   const V small = hn::MulAdd(hn::Mul(x, z), p, x);
   const V e = exp_of(hn::Min(hn::Add(a, a), set(40.0F)));
   const V big = hn::Sub(set(1.0F), hn::Div(set(2.0F), hn::Add(e, set(1.0F))));
@@ -132,12 +130,12 @@ V erf_of(V x) {
   const V a = hn::Abs(x);
   const V t = hn::Min(a, set(3.95F));
   // erf(x) = x + x p(x^2) below 0.93, else 1 - exp(-t q(t))
-  const V p = poly(hn::Mul(t, t), -5.964582087472081e-4F, 4.988584201782942e-3F,
-                                   -2.6763956993818283e-2F, 0.11281759291887283F,
-                                   -0.37612488865852356F, 0.12837915122509003F);
+  const V p =
+      poly(hn::Mul(t, t), -5.964582087472081e-4F, 4.988584201782942e-3F, -2.6763956993818283e-2F,
+           0.11281759291887283F, -0.37612488865852356F, 0.12837915122509003F);
   const V small = hn::MulAdd(x, p, x);
   const V q = poly(t, -2.135316317435354e-4F, 3.2113073393702507e-3F, -2.2878577932715416e-2F,
-                       0.10524461418390274F, 0.6357309818267822F, 1.1285107135772705F);
+                   0.10524461418390274F, 0.6357309818267822F, 1.1285107135772705F);
   const V big = hn::Sub(set(1.0F), exp_of(hn::Neg(hn::Mul(t, q))));
   const V y = hn::IfThenElse(hn::Lt(a, set(0.93F)), small, hn::CopySign(big, x));
   return keep_nan(x, y);
@@ -192,12 +190,11 @@ V sin_or_cos(V angle) {
   const V z = hn::Mul(r, r);
   const V s = hn::MulAdd(hn::Mul(r, z),
                          poly(z, 2.717939651120105e-6F, -1.9839295418933034e-4F,
-                                  8.333329111337662e-3F, -0.1666666716337204F),
+                              8.333329111337662e-3F, -0.1666666716337204F),
                          r);
   const V c = hn::Add(hn::NegMulAdd(set(0.5F), z, set(1.0F)),
                       hn::Mul(hn::Mul(z, z), poly(z, -2.72068177764595e-7F, 2.4799479433568195e-5F,
-                                                      -1.3888883404433727e-3F,
-                                                      4.16666679084301e-2F)));
+                                                  -1.3888883404433727e-3F, 4.16666679084301e-2F)));
   const VI one = hn::Set(I(), 1);
   const V y = hn::IfThenElse(hn::RebindMask(F(), hn::Eq(hn::And(n, one), one)), c, s);
   // The second half of the circle is negative.
@@ -246,29 +243,52 @@ void by_library(const BlockArgs& k) {
 template <class T>
 BlockKernel library_kernel(ExprOp op) {
   switch (op) {
-    case ExprOp::kFloor: return &by_library<T, [](T x) { return std::floor(x); }>;
-    case ExprOp::kCeil: return &by_library<T, [](T x) { return std::ceil(x); }>;
-    case ExprOp::kRound: return &by_library<T, [](T x) { return std::nearbyint(x); }>;
-    case ExprOp::kTrunc: return &by_library<T, [](T x) { return std::trunc(x); }>;
-    case ExprOp::kSqrt: return &by_library<T, [](T x) { return std::sqrt(x); }>;
-    case ExprOp::kExp: return &by_library<T, [](T x) { return std::exp(x); }>;
-    case ExprOp::kExpm1: return &by_library<T, [](T x) { return std::expm1(x); }>;
-    case ExprOp::kLog: return &by_library<T, [](T x) { return std::log(x); }>;
-    case ExprOp::kLog1p: return &by_library<T, [](T x) { return std::log1p(x); }>;
-    case ExprOp::kSin: return &by_library<T, [](T x) { return std::sin(x); }>;
-    case ExprOp::kCos: return &by_library<T, [](T x) { return std::cos(x); }>;
-    case ExprOp::kTan: return &by_library<T, [](T x) { return std::tan(x); }>;
-    case ExprOp::kAsin: return &by_library<T, [](T x) { return std::asin(x); }>;
-    case ExprOp::kAcos: return &by_library<T, [](T x) { return std::acos(x); }>;
-    case ExprOp::kAtan: return &by_library<T, [](T x) { return std::atan(x); }>;
-    case ExprOp::kSinh: return &by_library<T, [](T x) { return std::sinh(x); }>;
-    case ExprOp::kCosh: return &by_library<T, [](T x) { return std::cosh(x); }>;
-    case ExprOp::kTanh: return &by_library<T, [](T x) { return std::tanh(x); }>;
-    case ExprOp::kAsinh: return &by_library<T, [](T x) { return std::asinh(x); }>;
-    case ExprOp::kAcosh: return &by_library<T, [](T x) { return std::acosh(x); }>;
-    case ExprOp::kAtanh: return &by_library<T, [](T x) { return std::atanh(x); }>;
-    case ExprOp::kErf: return &by_library<T, [](T x) { return std::erf(x); }>;
-    default: return nullptr;
+    case ExprOp::kFloor:
+      return &by_library<T, [](T x) { return std::floor(x); }>;
+    case ExprOp::kCeil:
+      return &by_library<T, [](T x) { return std::ceil(x); }>;
+    case ExprOp::kRound:
+      return &by_library<T, [](T x) { return std::nearbyint(x); }>;
+    case ExprOp::kTrunc:
+      return &by_library<T, [](T x) { return std::trunc(x); }>;
+    case ExprOp::kSqrt:
+      return &by_library<T, [](T x) { return std::sqrt(x); }>;
+    case ExprOp::kExp:
+      return &by_library<T, [](T x) { return std::exp(x); }>;
+    case ExprOp::kExpm1:
+      return &by_library<T, [](T x) { return std::expm1(x); }>;
+    case ExprOp::kLog:
+      return &by_library<T, [](T x) { return std::log(x); }>;
+    case ExprOp::kLog1p:
+      return &by_library<T, [](T x) { return std::log1p(x); }>;
+    case ExprOp::kSin:
+      return &by_library<T, [](T x) { return std::sin(x); }>;
+    case ExprOp::kCos:
+      return &by_library<T, [](T x) { return std::cos(x); }>;
+    case ExprOp::kTan:
+      return &by_library<T, [](T x) { return std::tan(x); }>;
+    case ExprOp::kAsin:
+      return &by_library<T, [](T x) { return std::asin(x); }>;
+    case ExprOp::kAcos:
+      return &by_library<T, [](T x) { return std::acos(x); }>;
+    case ExprOp::kAtan:
+      return &by_library<T, [](T x) { return std::atan(x); }>;
+    case ExprOp::kSinh:
+      return &by_library<T, [](T x) { return std::sinh(x); }>;
+    case ExprOp::kCosh:
+      return &by_library<T, [](T x) { return std::cosh(x); }>;
+    case ExprOp::kTanh:
+      return &by_library<T, [](T x) { return std::tanh(x); }>;
+    case ExprOp::kAsinh:
+      return &by_library<T, [](T x) { return std::asinh(x); }>;
+    case ExprOp::kAcosh:
+      return &by_library<T, [](T x) { return std::acosh(x); }>;
+    case ExprOp::kAtanh:
+      return &by_library<T, [](T x) { return std::atanh(x); }>;
+    case ExprOp::kErf:
+      return &by_library<T, [](T x) { return std::erf(x); }>;
+    default:
+      return nullptr;
   }
 }
 
@@ -278,20 +298,34 @@ BlockKernel math_kernel(ExprOp op, Scalar type) {
   if (type == Scalar::kF64) return library_kernel<double>(op);
   if (type != Scalar::kF32) return nullptr;
   switch (op) {
-    case ExprOp::kFloor: return &map<floor_of>;
-    case ExprOp::kCeil: return &map<ceil_of>;
-    case ExprOp::kRound: return &map<round_of>;
-    case ExprOp::kTrunc: return &map<trunc_of>;
-    case ExprOp::kSqrt: return &map<sqrt_of>;
-    case ExprOp::kExp: return &map<exp_of>;
-    case ExprOp::kExpm1: return &map<expm1_of>;
-    case ExprOp::kLog: return &map<log_of>;
-    case ExprOp::kLog1p: return &map<log1p_of>;
-    case ExprOp::kTanh: return &map<tanh_of>;
-    case ExprOp::kErf: return &map<erf_of>;
-    case ExprOp::kSin: return &angles<false>;
-    case ExprOp::kCos: return &angles<true>;
-    default: return library_kernel<float>(op);
+    case ExprOp::kFloor:
+      return &map<floor_of>;
+    case ExprOp::kCeil:
+      return &map<ceil_of>;
+    case ExprOp::kRound:
+      return &map<round_of>;
+    case ExprOp::kTrunc:
+      return &map<trunc_of>;
+    case ExprOp::kSqrt:
+      return &map<sqrt_of>;
+    case ExprOp::kExp:
+      return &map<exp_of>;
+    case ExprOp::kExpm1:
+      return &map<expm1_of>;
+    case ExprOp::kLog:
+      return &map<log_of>;
+    case ExprOp::kLog1p:
+      return &map<log1p_of>;
+    case ExprOp::kTanh:
+      return &map<tanh_of>;
+    case ExprOp::kErf:
+      return &map<erf_of>;
+    case ExprOp::kSin:
+      return &angles<false>;
+    case ExprOp::kCos:
+      return &angles<true>;
+    default:
+      return library_kernel<float>(op);
   }
 }
 

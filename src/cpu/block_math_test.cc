@@ -85,8 +85,7 @@ TEST(BlockMath, ErrorsInUlps) {
 
 TEST(BlockMath, SpecialValues) {
   const float inf = std::numeric_limits<float>::infinity();
-  EXPECT_EQ(run(ExprOp::kExp, {inf, -inf, 89, -104, 0}),
-            (std::vector<float>{inf, 0, inf, 0, 1}));
+  EXPECT_EQ(run(ExprOp::kExp, {inf, -inf, 89, -104, 0}), (std::vector<float>{inf, 0, inf, 0, 1}));
   EXPECT_EQ(run(ExprOp::kLog, {0, -0.0F, 1, inf}), (std::vector<float>{-inf, -inf, 0, inf}));
   EXPECT_EQ(run(ExprOp::kLog1p, {-1, 0, inf}), (std::vector<float>{-inf, 0, inf}));
   EXPECT_EQ(run(ExprOp::kExpm1, {-inf, 0, inf}), (std::vector<float>{-1, 0, inf}));

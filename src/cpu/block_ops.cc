@@ -150,8 +150,8 @@ To convert(From v) {
                 std::is_floating_point_v<To>) {
     return static_cast<To>(v);
   } else {
-    constexpr From low = std::is_signed_v<To> ? -static_cast<From>(uint64_t{1} << (sizeof(To) * 8 - 1))
-                                              : From{0};
+    constexpr From low =
+        std::is_signed_v<To> ? -static_cast<From>(uint64_t{1} << (sizeof(To) * 8 - 1)) : From{0};
     constexpr From past = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * 2;
     if (v != v) return 0;
     if (v <= low) return std::numeric_limits<To>::min();
@@ -177,13 +177,20 @@ void cast_to_bool(const BlockArgs& k) {
 template <class From>
 BlockKernel cast_from(Scalar to) {
   switch (to) {
-    case Scalar::kF32: return &cast<float, From>;
-    case Scalar::kF64: return &cast<double, From>;
-    case Scalar::kI32: return &cast<int32_t, From>;
-    case Scalar::kU32: return &cast<uint32_t, From>;
-    case Scalar::kI64: return &cast<int64_t, From>;
-    case Scalar::kU64: return &cast<uint64_t, From>;
-    default: return &cast_to_bool<From>;
+    case Scalar::kF32:
+      return &cast<float, From>;
+    case Scalar::kF64:
+      return &cast<double, From>;
+    case Scalar::kI32:
+      return &cast<int32_t, From>;
+    case Scalar::kU32:
+      return &cast<uint32_t, From>;
+    case Scalar::kI64:
+      return &cast<int64_t, From>;
+    case Scalar::kU64:
+      return &cast<uint64_t, From>;
+    default:
+      return &cast_to_bool<From>;
   }
 }
 
@@ -232,89 +239,143 @@ void narrow_floats(const BlockArgs& k) {
 template <class T>
 BlockKernel compare_kernel(ExprOp op) {
   switch (op) {
-    case ExprOp::kEq: return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a == b; }>;
-    case ExprOp::kNe: return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a != b; }>;
-    case ExprOp::kLt: return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a < b; }>;
-    case ExprOp::kLe: return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a <= b; }>;
-    case ExprOp::kGt: return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a > b; }>;
-    case ExprOp::kGe: return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a >= b; }>;
-    default: return nullptr;
+    case ExprOp::kEq:
+      return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a == b; }>;
+    case ExprOp::kNe:
+      return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a != b; }>;
+    case ExprOp::kLt:
+      return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a < b; }>;
+    case ExprOp::kLe:
+      return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a <= b; }>;
+    case ExprOp::kGt:
+      return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a > b; }>;
+    case ExprOp::kGe:
+      return &map2<uint8_t, T, [](T a, T b) -> uint8_t { return a >= b; }>;
+    default:
+      return nullptr;
   }
 }
 
 template <class T>
 BlockKernel float_kernel(ExprOp op) {
   switch (op) {
-    case ExprOp::kNeg: return &map1<T, T, [](T a) { return -a; }>;
-    case ExprOp::kAbs: return &map1<T, T, [](T a) { return std::fabs(a); }>;
+    case ExprOp::kNeg:
+      return &map1<T, T, [](T a) { return -a; }>;
+    case ExprOp::kAbs:
+      return &map1<T, T, [](T a) { return std::fabs(a); }>;
     case ExprOp::kSign:
       return &map1<T, T, [](T a) { return a != a ? a : static_cast<T>((a > 0) - (a < 0)); }>;
-    case ExprOp::kIsNan: return &map1<uint8_t, T, [](T a) -> uint8_t { return a != a; }>;
+    case ExprOp::kIsNan:
+      return &map1<uint8_t, T, [](T a) -> uint8_t { return a != a; }>;
     case ExprOp::kIsInf:
       return &map1<uint8_t, T, [](T a) -> uint8_t {
         return std::fabs(a) == std::numeric_limits<T>::infinity();
       }>;
-    case ExprOp::kAdd: return &map2<T, T, [](T a, T b) { return a + b; }>;
-    case ExprOp::kSub: return &map2<T, T, [](T a, T b) { return a - b; }>;
-    case ExprOp::kMul: return &map2<T, T, [](T a, T b) { return a * b; }>;
-    case ExprOp::kDiv: return &map2<T, T, [](T a, T b) { return a / b; }>;
-    case ExprOp::kRem: return &map2<T, T, [](T a, T b) { return std::fmod(a, b); }>;
-    case ExprOp::kMod: return &map2<T, T, float_mod<T>>;
-    case ExprOp::kPow: return &map2<T, T, [](T a, T b) { return std::pow(a, b); }>;
-    case ExprOp::kMin: return &map2<T, T, float_min<T>>;
-    case ExprOp::kMax: return &map2<T, T, float_max<T>>;
-    case ExprOp::kAtan2: return &map2<T, T, [](T a, T b) { return std::atan2(a, b); }>;
-    case ExprOp::kNarrow: return &narrow_floats<T>;
-    default: return compare_kernel<T>(op);
+    case ExprOp::kAdd:
+      return &map2<T, T, [](T a, T b) { return a + b; }>;
+    case ExprOp::kSub:
+      return &map2<T, T, [](T a, T b) { return a - b; }>;
+    case ExprOp::kMul:
+      return &map2<T, T, [](T a, T b) { return a * b; }>;
+    case ExprOp::kDiv:
+      return &map2<T, T, [](T a, T b) { return a / b; }>;
+    case ExprOp::kRem:
+      return &map2<T, T, [](T a, T b) { return std::fmod(a, b); }>;
+    case ExprOp::kMod:
+      return &map2<T, T, float_mod<T>>;
+    case ExprOp::kPow:
+      return &map2<T, T, [](T a, T b) { return std::pow(a, b); }>;
+    case ExprOp::kMin:
+      return &map2<T, T, float_min<T>>;
+    case ExprOp::kMax:
+      return &map2<T, T, float_max<T>>;
+    case ExprOp::kAtan2:
+      return &map2<T, T, [](T a, T b) { return std::atan2(a, b); }>;
+    case ExprOp::kNarrow:
+      return &narrow_floats<T>;
+    default:
+      return compare_kernel<T>(op);
   }
 }
 
 template <class T>
 BlockKernel int_kernel(ExprOp op) {
   switch (op) {
-    case ExprOp::kNeg: return &map1<T, T, int_neg<T>>;
-    case ExprOp::kAbs: return &map1<T, T, int_abs<T>>;
-    case ExprOp::kSign: return &map1<T, T, [](T a) { return static_cast<T>((a > 0) - (a < 0)); }>;
-    case ExprOp::kBitNot: return &map1<T, T, [](T a) { return static_cast<T>(~a); }>;
-    case ExprOp::kAdd: return &map2<T, T, int_add<T>>;
-    case ExprOp::kSub: return &map2<T, T, int_sub<T>>;
-    case ExprOp::kMul: return &map2<T, T, int_mul<T>>;
-    case ExprOp::kDiv: return &map2<T, T, int_div<T>>;
-    case ExprOp::kRem: return &map2<T, T, int_rem<T>>;
-    case ExprOp::kMod: return &map2<T, T, int_mod<T>>;
-    case ExprOp::kPow: return &map2<T, T, int_pow<T>>;
-    case ExprOp::kMin: return &map2<T, T, [](T a, T b) { return b < a ? b : a; }>;
-    case ExprOp::kMax: return &map2<T, T, [](T a, T b) { return b > a ? b : a; }>;
-    case ExprOp::kBitAnd: return &map2<T, T, [](T a, T b) { return static_cast<T>(a & b); }>;
-    case ExprOp::kBitOr: return &map2<T, T, [](T a, T b) { return static_cast<T>(a | b); }>;
-    case ExprOp::kBitXor: return &map2<T, T, [](T a, T b) { return static_cast<T>(a ^ b); }>;
-    case ExprOp::kShl: return &map2<T, T, shift_left<T>>;
-    case ExprOp::kShr: return &map2<T, T, shift_right<T>>;
-    case ExprOp::kNarrow: return &narrow_ints<T>;
-    default: return compare_kernel<T>(op);
+    case ExprOp::kNeg:
+      return &map1<T, T, int_neg<T>>;
+    case ExprOp::kAbs:
+      return &map1<T, T, int_abs<T>>;
+    case ExprOp::kSign:
+      return &map1<T, T, [](T a) { return static_cast<T>((a > 0) - (a < 0)); }>;
+    case ExprOp::kBitNot:
+      return &map1<T, T, [](T a) { return static_cast<T>(~a); }>;
+    case ExprOp::kAdd:
+      return &map2<T, T, int_add<T>>;
+    case ExprOp::kSub:
+      return &map2<T, T, int_sub<T>>;
+    case ExprOp::kMul:
+      return &map2<T, T, int_mul<T>>;
+    case ExprOp::kDiv:
+      return &map2<T, T, int_div<T>>;
+    case ExprOp::kRem:
+      return &map2<T, T, int_rem<T>>;
+    case ExprOp::kMod:
+      return &map2<T, T, int_mod<T>>;
+    case ExprOp::kPow:
+      return &map2<T, T, int_pow<T>>;
+    case ExprOp::kMin:
+      return &map2<T, T, [](T a, T b) { return b < a ? b : a; }>;
+    case ExprOp::kMax:
+      return &map2<T, T, [](T a, T b) { return b > a ? b : a; }>;
+    case ExprOp::kBitAnd:
+      return &map2<T, T, [](T a, T b) { return static_cast<T>(a & b); }>;
+    case ExprOp::kBitOr:
+      return &map2<T, T, [](T a, T b) { return static_cast<T>(a | b); }>;
+    case ExprOp::kBitXor:
+      return &map2<T, T, [](T a, T b) { return static_cast<T>(a ^ b); }>;
+    case ExprOp::kShl:
+      return &map2<T, T, shift_left<T>>;
+    case ExprOp::kShr:
+      return &map2<T, T, shift_right<T>>;
+    case ExprOp::kNarrow:
+      return &narrow_ints<T>;
+    default:
+      return compare_kernel<T>(op);
   }
 }
 
 BlockKernel bool_kernel(ExprOp op) {
   using B = uint8_t;
   switch (op) {
-    case ExprOp::kNot: return &map1<B, B, [](B a) -> B { return a ^ 1; }>;
-    case ExprOp::kAnd: return &map2<B, B, [](B a, B b) -> B { return a & b; }>;
-    case ExprOp::kOr: return &map2<B, B, [](B a, B b) -> B { return a | b; }>;
-    case ExprOp::kXor: return &map2<B, B, [](B a, B b) -> B { return a ^ b; }>;
-    default: return compare_kernel<B>(op);
+    case ExprOp::kNot:
+      return &map1<B, B, [](B a) -> B { return a ^ 1; }>;
+    case ExprOp::kAnd:
+      return &map2<B, B, [](B a, B b) -> B { return a & b; }>;
+    case ExprOp::kOr:
+      return &map2<B, B, [](B a, B b) -> B { return a | b; }>;
+    case ExprOp::kXor:
+      return &map2<B, B, [](B a, B b) -> B { return a ^ b; }>;
+    default:
+      return compare_kernel<B>(op);
   }
 }
 
 BlockKernel cast_kernel(Scalar to, Scalar from) {
   switch (from) {
-    case Scalar::kF32: return cast_from<float>(to);
-    case Scalar::kF64: return cast_from<double>(to);
-    case Scalar::kI32: return cast_from<int32_t>(to);
-    case Scalar::kU32: return cast_from<uint32_t>(to);
-    case Scalar::kI64: return cast_from<int64_t>(to);
-    case Scalar::kU64: return cast_from<uint64_t>(to);
-    default: return cast_from<uint8_t>(to);
+    case Scalar::kF32:
+      return cast_from<float>(to);
+    case Scalar::kF64:
+      return cast_from<double>(to);
+    case Scalar::kI32:
+      return cast_from<int32_t>(to);
+    case Scalar::kU32:
+      return cast_from<uint32_t>(to);
+    case Scalar::kI64:
+      return cast_from<int64_t>(to);
+    case Scalar::kU64:
+      return cast_from<uint64_t>(to);
+    default:
+      return cast_from<uint8_t>(to);
   }
 }
 
@@ -335,31 +396,56 @@ BlockKernel block_kernel(ExprOp op, Scalar type, Scalar arg_type) {
   }
   if (const BlockKernel math = math_kernel(op, arg_type)) return math;
   switch (arg_type) {
-    case Scalar::kF32: return float_kernel<float>(op);
-    case Scalar::kF64: return float_kernel<double>(op);
-    case Scalar::kI32: return int_kernel<int32_t>(op);
-    case Scalar::kU32: return int_kernel<uint32_t>(op);
-    case Scalar::kI64: return int_kernel<int64_t>(op);
-    case Scalar::kU64: return int_kernel<uint64_t>(op);
-    default: return bool_kernel(op);
+    case Scalar::kF32:
+      return float_kernel<float>(op);
+    case Scalar::kF64:
+      return float_kernel<double>(op);
+    case Scalar::kI32:
+      return int_kernel<int32_t>(op);
+    case Scalar::kU32:
+      return int_kernel<uint32_t>(op);
+    case Scalar::kI64:
+      return int_kernel<int64_t>(op);
+    case Scalar::kU64:
+      return int_kernel<uint64_t>(op);
+    default:
+      return bool_kernel(op);
   }
 }
 
 float kernel_cost(ExprOp op, Scalar type) {
   const float wide = width_of(type) == 64 ? 2.0F : 1.0F;
   switch (op) {
-    case ExprOp::kPow: case ExprOp::kAtan2: case ExprOp::kRem: case ExprOp::kMod:
+    case ExprOp::kPow:
+    case ExprOp::kAtan2:
+    case ExprOp::kRem:
+    case ExprOp::kMod:
       return is_float(type) ? 15.0F : 1.0F * wide;
-    case ExprOp::kTan: case ExprOp::kAsin: case ExprOp::kAcos: case ExprOp::kAtan:
-    case ExprOp::kSinh: case ExprOp::kCosh: case ExprOp::kAsinh: case ExprOp::kAcosh:
+    case ExprOp::kTan:
+    case ExprOp::kAsin:
+    case ExprOp::kAcos:
+    case ExprOp::kAtan:
+    case ExprOp::kSinh:
+    case ExprOp::kCosh:
+    case ExprOp::kAsinh:
+    case ExprOp::kAcosh:
     case ExprOp::kAtanh:
       return 10.0F;
-    case ExprOp::kExp: case ExprOp::kExpm1: case ExprOp::kLog: case ExprOp::kLog1p:
-    case ExprOp::kSin: case ExprOp::kCos: case ExprOp::kTanh: case ExprOp::kErf:
+    case ExprOp::kExp:
+    case ExprOp::kExpm1:
+    case ExprOp::kLog:
+    case ExprOp::kLog1p:
+    case ExprOp::kSin:
+    case ExprOp::kCos:
+    case ExprOp::kTanh:
+    case ExprOp::kErf:
       return type == Scalar::kF32 ? 1.0F : 10.0F;
-    case ExprOp::kNarrow: return is_float(type) ? 2.0F : 0.1F * wide;
-    case ExprOp::kDiv: return 0.5F * wide;
-    default: return 0.1F * wide;
+    case ExprOp::kNarrow:
+      return is_float(type) ? 2.0F : 0.1F * wide;
+    case ExprOp::kDiv:
+      return 0.5F * wide;
+    default:
+      return 0.1F * wide;
   }
 }
 
@@ -377,9 +463,12 @@ void fill_block(Scalar type, void* out, ScalarBits value, int count) {
 
 void splat_block(Scalar type, void* out, const void* block, int i, int count) {
   switch (register_width(type)) {
-    case 8: return fill(out, static_cast<const uint64_t*>(block)[i], count);
-    case 4: return fill(out, static_cast<const uint32_t*>(block)[i], count);
-    default: return fill(out, static_cast<const uint8_t*>(block)[i], count);
+    case 8:
+      return fill(out, static_cast<const uint64_t*>(block)[i], count);
+    case 4:
+      return fill(out, static_cast<const uint32_t*>(block)[i], count);
+    default:
+      return fill(out, static_cast<const uint8_t*>(block)[i], count);
   }
 }
 

@@ -19,10 +19,10 @@ inline constexpr int kBlockStep = 16;
 constexpr int register_width(Scalar type) { return type == Scalar::kBool ? 1 : width_of(type) / 8; }
 
 struct BlockArgs {
-  void* out = nullptr;                          ///< not one of the arguments
+  void* out = nullptr;  ///< not one of the arguments
   const void* args[3] = {};
-  int count = 0;                                ///< a multiple of kBlockStep
-  uint32_t slot = 0;                            ///< ExprNode::slot
+  int count = 0;      ///< a multiple of kBlockStep
+  uint32_t slot = 0;  ///< ExprNode::slot
 };
 using BlockKernel = void (*)(const BlockArgs&);
 

@@ -16,12 +16,18 @@ constexpr Scalar kTypes[] = {Scalar::kF32, Scalar::kF64, Scalar::kI32, Scalar::k
 
 ScalarBits read(Scalar type, const void* block, int i) {
   switch (type) {
-    case Scalar::kF32: return from_double(type, static_cast<const float*>(block)[i]);
-    case Scalar::kF64: return from_double(type, static_cast<const double*>(block)[i]);
-    case Scalar::kI32: return static_cast<const int32_t*>(block)[i];
-    case Scalar::kU32: return static_cast<const uint32_t*>(block)[i];
-    case Scalar::kBool: return static_cast<const uint8_t*>(block)[i];
-    default: return static_cast<const int64_t*>(block)[i];
+    case Scalar::kF32:
+      return from_double(type, static_cast<const float*>(block)[i]);
+    case Scalar::kF64:
+      return from_double(type, static_cast<const double*>(block)[i]);
+    case Scalar::kI32:
+      return static_cast<const int32_t*>(block)[i];
+    case Scalar::kU32:
+      return static_cast<const uint32_t*>(block)[i];
+    case Scalar::kBool:
+      return static_cast<const uint8_t*>(block)[i];
+    default:
+      return static_cast<const int64_t*>(block)[i];
   }
 }
 
@@ -35,12 +41,14 @@ ScalarBits sample(Scalar type, std::mt19937_64& random) {
   if (type == Scalar::kBool) return static_cast<int64_t>(random() & 1);
   if (is_float(type)) {
     const double inf = std::numeric_limits<double>::infinity();
-    const double edges[] = {0.0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, inf, -inf, NAN, 3e9, -3e9,
-                            1e19, -1e19, 2e19, 1e-40, 2147483647, 4294967295.0, 100, -7, 3, 8388609};
+    const double edges[] = {0.0,  -0.0,  1,          -1,           0.5, -0.5, 1.5,  2.5,
+                            -2.5, inf,   -inf,       NAN,          3e9, -3e9, 1e19, -1e19,
+                            2e19, 1e-40, 2147483647, 4294967295.0, 100, -7,   3,    8388609};
     if (kind != 0) return from_double(type, edges[random() % std::size(edges)]);
     return from_double(type, (static_cast<double>(random() % 20001) - 10000) / 64);
   }
-  const int64_t edges[] = {0, 1, -1, 2, -2, 3, 7, -7, 31, 32, 33, 63, 64, 65, INT32_MAX, INT32_MIN,
+  const int64_t edges[] = {0,         1,         -1,         2,   -2,  3,    7,         -7,
+                           31,        32,        33,         63,  64,  65,   INT32_MAX, INT32_MIN,
                            INT64_MAX, INT64_MIN, UINT32_MAX, 255, 256, -128, 1 << 20};
   if (kind != 0) return from_int(type, edges[random() % std::size(edges)]);
   return from_int(type, static_cast<int64_t>(random()));

@@ -28,18 +28,26 @@ T greater(T a, T b) {
 // Integers wrap.
 template <class T>
 T plus(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a + b;
-  else return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  if constexpr (std::is_floating_point_v<T>)
+    return a + b;
+  else
+    return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
 }
 template <class T>
 T times(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a * b;
-  else return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+  if constexpr (std::is_floating_point_v<T>)
+    return a * b;
+  else
+    return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
 }
 template <class T>
-T either(T a, T b) { return a | b; }
+T either(T a, T b) {
+  return a | b;
+}
 template <class T>
-T both(T a, T b) { return a & b; }
+T both(T a, T b) {
+  return a & b;
+}
 
 template <class A, class T, auto kFunction>
 void accumulate(const BlockArgs& k) {
@@ -53,11 +61,16 @@ template <class T>
 BlockKernel accumulate_kernel_of(ExprOp op) {
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
   switch (op) {
-    case ExprOp::kReduceSum: return &accumulate<Wide, T, plus<Wide>>;
-    case ExprOp::kReduceProd: return &accumulate<Wide, T, times<Wide>>;
-    case ExprOp::kReduceMin: return &accumulate<T, T, lesser<T>>;
-    case ExprOp::kReduceMax: return &accumulate<T, T, greater<T>>;
-    default: return nullptr;
+    case ExprOp::kReduceSum:
+      return &accumulate<Wide, T, plus<Wide>>;
+    case ExprOp::kReduceProd:
+      return &accumulate<Wide, T, times<Wide>>;
+    case ExprOp::kReduceMin:
+      return &accumulate<T, T, lesser<T>>;
+    case ExprOp::kReduceMax:
+      return &accumulate<T, T, greater<T>>;
+    default:
+      return nullptr;
   }
 }
 
@@ -94,8 +107,10 @@ T highest() {
 
 template <class T>
 auto& state_of(Folded& folded) {
-  if constexpr (std::is_floating_point_v<T>) return folded.number;
-  else return folded.bits;
+  if constexpr (std::is_floating_point_v<T>)
+    return folded.number;
+  else
+    return folded.bits;
 }
 
 template <class T>
@@ -146,7 +161,8 @@ void fold_block_of(ExprOp op, const void* block, int64_t first, int count, Folde
       return combine(fold_lanes<T, T, lesser<T>>(values, count, highest<T>()), lesser<T>);
     case ExprOp::kReduceMax:
       return combine(fold_lanes<T, T, greater<T>>(values, count, lowest<T>()), greater<T>);
-    default: return fold_arg(op, values, first, count, folded);
+    default:
+      return fold_arg(op, values, first, count, folded);
   }
 }
 
@@ -162,8 +178,8 @@ void accumulate_arg_of(ExprOp op, void* best_block, int32_t* where, const void* 
     const T b = best[i];
     const bool better = least ? v < b : v > b;
     const bool equal = v == b || (is_nan(v) && is_nan(b));
-    const bool takes = iteration == 0 || (is_nan(v) && !is_nan(b)) ||
-                       (!is_nan(b) && better) || (last && equal);
+    const bool takes =
+        iteration == 0 || (is_nan(v) && !is_nan(b)) || (!is_nan(b) && better) || (last && equal);
     const bool replace = takes && (active == nullptr || active[i] != 0);
     best[i] = replace ? v : b;
     where[i] = replace ? iteration : where[i];
@@ -176,13 +192,20 @@ BlockKernel accumulate_kernel(ExprOp op, Scalar type) {
   if (op == ExprOp::kReduceAny) return &accumulate<uint8_t, uint8_t, either<uint8_t>>;
   if (op == ExprOp::kReduceAll) return &accumulate<uint8_t, uint8_t, both<uint8_t>>;
   switch (type) {
-    case Scalar::kF32: return accumulate_kernel_of<float>(op);
-    case Scalar::kF64: return accumulate_kernel_of<double>(op);
-    case Scalar::kI32: return accumulate_kernel_of<int32_t>(op);
-    case Scalar::kU32: return accumulate_kernel_of<uint32_t>(op);
-    case Scalar::kI64: return accumulate_kernel_of<int64_t>(op);
-    case Scalar::kU64: return accumulate_kernel_of<uint64_t>(op);
-    default: return nullptr;
+    case Scalar::kF32:
+      return accumulate_kernel_of<float>(op);
+    case Scalar::kF64:
+      return accumulate_kernel_of<double>(op);
+    case Scalar::kI32:
+      return accumulate_kernel_of<int32_t>(op);
+    case Scalar::kU32:
+      return accumulate_kernel_of<uint32_t>(op);
+    case Scalar::kI64:
+      return accumulate_kernel_of<int64_t>(op);
+    case Scalar::kU64:
+      return accumulate_kernel_of<uint64_t>(op);
+    default:
+      return nullptr;
   }
 }
 
@@ -215,21 +238,30 @@ Folded start_fold(ExprOp op, Scalar type) {
   Folded folded;
   if (is_arg_reduction(op)) return folded;
   const ScalarBits identity = reduction_identity(op, type);
-  if (is_float(type)) folded.number = to_double(type, identity);
-  else folded.bits = identity;
+  if (is_float(type))
+    folded.number = to_double(type, identity);
+  else
+    folded.bits = identity;
   return folded;
 }
 
 void fold_block(ExprOp op, Scalar type, const void* values, int64_t first, int count,
                 Folded& folded) {
   switch (type) {
-    case Scalar::kF32: return fold_block_of<float>(op, values, first, count, folded);
-    case Scalar::kF64: return fold_block_of<double>(op, values, first, count, folded);
-    case Scalar::kI32: return fold_block_of<int32_t>(op, values, first, count, folded);
-    case Scalar::kU32: return fold_block_of<uint32_t>(op, values, first, count, folded);
-    case Scalar::kI64: return fold_block_of<int64_t>(op, values, first, count, folded);
-    case Scalar::kU64: return fold_block_of<uint64_t>(op, values, first, count, folded);
-    default: break;
+    case Scalar::kF32:
+      return fold_block_of<float>(op, values, first, count, folded);
+    case Scalar::kF64:
+      return fold_block_of<double>(op, values, first, count, folded);
+    case Scalar::kI32:
+      return fold_block_of<int32_t>(op, values, first, count, folded);
+    case Scalar::kU32:
+      return fold_block_of<uint32_t>(op, values, first, count, folded);
+    case Scalar::kI64:
+      return fold_block_of<int64_t>(op, values, first, count, folded);
+    case Scalar::kU64:
+      return fold_block_of<uint64_t>(op, values, first, count, folded);
+    default:
+      break;
   }
   const auto* flags = static_cast<const uint8_t*>(values);
   for (int i = 0; i < count; ++i) {

@@ -1,4 +1,5 @@
-// Reductions over blocks: lane by lane from one iteration to the next, and of one block to a number.
+// Reductions over blocks: lane by lane from one iteration to the next, and of one block to a
+// number.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +27,11 @@ void accumulate_arg(ExprOp op, Scalar type, void* best, int32_t* where, const vo
 /// A reduction of one element as it goes over blocks of the loop.
 struct Folded {
   union {
-    double number = 0;     ///< floats
-    int64_t bits;          ///< others
+    double number = 0;  ///< floats
+    int64_t bits;       ///< others
   };
-  int64_t where = 0;       ///< kArg*: the best iteration
-  bool any = false;        ///< kArg*: is there one yet?
+  int64_t where = 0;  ///< kArg*: the best iteration
+  bool any = false;   ///< kArg*: is there one yet?
 };
 Folded start_fold(ExprOp op, Scalar type);
 /// Takes in values[0, count), of iterations first, first + 1, ...

@@ -26,9 +26,14 @@ constexpr int64_t kTypicalExtent = 16;
 class PlanBuilder {
  public:
   explicit PlanBuilder(const ExprProgram& program)
-      : program_(program), stripped_(program), scratch_(program), facts_(scratch_),
-        axes_(axes_of_nodes(program)), reductions_(nodes_with_reductions(program)),
-        free_(free_loops(program)), affine_(program.nodes.size()),
+      : program_(program),
+        stripped_(program),
+        scratch_(program),
+        facts_(scratch_),
+        axes_(axes_of_nodes(program)),
+        reductions_(nodes_with_reductions(program)),
+        free_(free_loops(program)),
+        affine_(program.nodes.size()),
         loads_(program.nodes.size()) {}
 
   BlockedPlan build() {
@@ -49,13 +54,18 @@ class PlanBuilder {
     for (const ExprOutput& output : program_.outputs) roots.push_back(output.value);
     std::vector<uint32_t> each;
     for (uint32_t id : nodes_of_scope(stripped_, free_, roots, kNoLoop, 0)) {
-      if (is_uniform(id)) emit(top_, id, plan_.once);
-      else each.push_back(id);
+      if (is_uniform(id))
+        emit(top_, id, plan_.once);
+      else
+        each.push_back(id);
     }
     for (Expr root : roots) keep_[root.id] = true;
     plan_.cost = build_scope(top_, each, 0, plan_.each);
     for (const ExprOutput& output : program_.outputs) {
       plan_.outputs.push_back({find(top_, output.value.id), output.dtype});
+    }
+    for (const ExprOutput& output : program_.outputs) {
+      if (bit_width(output.dtype) < 8) plan_.tile_axis = -1;  // two tiles could share a byte
     }
     place_registers();
     return std::move(plan_);
@@ -65,9 +75,9 @@ class PlanBuilder {
   // A scope being built: where its values are, and the scope around it.
   struct Frame {
     Frame* parent = nullptr;
-    Reduction* across = nullptr;       // set where lanes differ from the parent's
-    uint32_t variable = kNoLoop;       // the lanes, where not the domain
-    int64_t lanes = 0;                 // in a full block
+    Reduction* across = nullptr;  // set where lanes differ from the parent's
+    uint32_t variable = kNoLoop;  // the lanes, where not the domain
+    int64_t lanes = 0;            // in a full block
     std::map<uint32_t, Register> registers;
   };
 
@@ -91,7 +101,9 @@ class PlanBuilder {
     if (n.type != Scalar::kI32) return std::nullopt;
     Affine result{0, std::vector<int64_t>(program_.domain.size()),
                   std::vector<int64_t>(program_.loops)};
-    const auto arg = [&](size_t k) -> const std::optional<Affine>& { return affine_[n.args[k].id]; };
+    const auto arg = [&](size_t k) -> const std::optional<Affine>& {
+      return affine_[n.args[k].id];
+    };
     const auto combine = [&](const Affine& a, int64_t factor) {
       bool small = true;
       const auto add = [&](int64_t& to, int64_t v) {
@@ -106,18 +118,31 @@ class PlanBuilder {
     };
     bool ok = true;
     switch (n.op) {
-      case ExprOp::kConst: result.base = n.bits; break;
-      case ExprOp::kIndex: result.axes[n.slot] = 1; break;
-      case ExprOp::kLoop: result.loops[n.slot] = 1; break;
-      case ExprOp::kNeg: ok = arg(0) && combine(*arg(0), -1); break;
-      case ExprOp::kAdd: ok = arg(0) && arg(1) && combine(*arg(0), 1) && combine(*arg(1), 1); break;
-      case ExprOp::kSub: ok = arg(0) && arg(1) && combine(*arg(0), 1) && combine(*arg(1), -1); break;
+      case ExprOp::kConst:
+        result.base = n.bits;
+        break;
+      case ExprOp::kIndex:
+        result.axes[n.slot] = 1;
+        break;
+      case ExprOp::kLoop:
+        result.loops[n.slot] = 1;
+        break;
+      case ExprOp::kNeg:
+        ok = arg(0) && combine(*arg(0), -1);
+        break;
+      case ExprOp::kAdd:
+        ok = arg(0) && arg(1) && combine(*arg(0), 1) && combine(*arg(1), 1);
+        break;
+      case ExprOp::kSub:
+        ok = arg(0) && arg(1) && combine(*arg(0), 1) && combine(*arg(1), -1);
+        break;
       case ExprOp::kMul: {
         int64_t factor = 0;
         ok = arg(0) && facts_.is_constant(n.args[1], &factor) && combine(*arg(0), factor);
         break;
       }
-      default: ok = false;
+      default:
+        ok = false;
     }
     if (!ok) return std::nullopt;
     return result;
@@ -176,8 +201,11 @@ class PlanBuilder {
     const size_t rank = plan.axes.size();
     plan.fixed = std::all_of(plan.axes.begin(), plan.axes.end(), [](int64_t c) { return c == 0; });
     plan.contiguous = left.empty() && !plan.fixed && plan.axes == plan_.strides;
-    plan.row_indices = !left.empty() && rank > 0 && (axes >> (rank - 1) & 1) == 0 &&
-                       plan_.domain[rank - 1] >= 8;
+    plan.periodic =
+        left.empty() && !plan.fixed && rank > 1 &&
+        std::all_of(plan.axes.begin(), plan.axes.end() - 1, [](int64_t c) { return c == 0; });
+    plan.row_indices =
+        !left.empty() && rank > 0 && (axes >> (rank - 1) & 1) == 0 && plan_.domain[rank - 1] >= 8;
     stripped_.nodes[id].args = std::move(left);
   }
 
@@ -282,11 +310,12 @@ class PlanBuilder {
       for (size_t k = 0; k < plan.indices.size(); ++k) {
         plan.indices[k].value = find(frame, stripped_.nodes[id].args[k].id);
       }
-      in.may_alias = is_register_type(plan.dtype) &&
-                     (program_.outputs.size() == 1 || !is_output(id));
+      in.may_alias =
+          is_register_type(plan.dtype) && (program_.outputs.size() == 1 || !is_output(id));
       if (frame.variable == kNoLoop) {
-        const bool by_row = plan.row_indices || (!plan.fixed && !plan.contiguous);
-        plan_.needs_rows = plan_.needs_rows || by_row;
+        const bool by_row = !plan.fixed && !plan.contiguous && !plan.periodic;
+        plan_.needs_rows = plan_.needs_rows || by_row || plan.row_indices;
+        find_tile_axis(plan);
       }
       cost = load_cost(id, frame.variable);
       plan_.loads.push_back(std::move(plan));
@@ -300,6 +329,18 @@ class PlanBuilder {
     frame.registers[id] = in.out;
     scope.code.push_back(in);
     return cost;
+  }
+
+  // A load with a long stride along the last axis that is contiguous along another one.
+  void find_tile_axis(const LoadPlan& load) {
+    const size_t rank = plan_.domain.size();
+    if (rank < 2 || !load.indices.empty() || std::abs(load.axes.back()) < kTileRows) return;
+    if (plan_.domain.back() < kTileRows) return;
+    for (size_t a = 0; a + 1 < rank; ++a) {
+      if (load.axes[a] == 1 && plan_.domain[a] >= kTileRows / 2) {
+        plan_.tile_axis = static_cast<int32_t>(a);
+      }
+    }
   }
 
   [[nodiscard]] bool is_output(uint32_t id) const {
@@ -320,8 +361,10 @@ class PlanBuilder {
     r.type = body.type;
     r.variable = n.slot;
     int64_t extent = kTypicalExtent;
-    if (facts_.is_constant(n.args[0], &r.fixed_extent)) extent = r.fixed_extent;
-    else r.fixed_extent = -1;
+    if (facts_.is_constant(n.args[0], &r.fixed_extent))
+      extent = r.fixed_extent;
+    else
+      r.fixed_extent = -1;
     if (r.fixed_extent < 0) r.extent = find(frame, n.args[0].id);
     r.across = goes_across(n.args[1].id, frame, n.slot, extent);
 
@@ -346,8 +389,11 @@ class PlanBuilder {
       }
     }
     plan_.needs_rows = plan_.needs_rows || (r.across && frame.variable == kNoLoop);
-    Frame inner{&frame, r.across ? &r : nullptr, r.across ? n.slot : frame.variable,
-                r.across ? std::min<int64_t>(extent, kBlock) : frame.lanes, {}};
+    Frame inner{&frame,
+                r.across ? &r : nullptr,
+                r.across ? n.slot : frame.variable,
+                r.across ? std::min<int64_t>(extent, kBlock) : frame.lanes,
+                {}};
     const float body_cost = build_scope(inner, list, inside, r.body);
     r.value = find(inner, n.args[1].id);
     for (uint32_t k : list) {
@@ -368,7 +414,7 @@ class PlanBuilder {
     const LoadPlan& plan = loads_[id];
     if (!plan.indices.empty() && !(variable == kNoLoop && plan.row_indices)) return 2.0F;
     if (variable == kNoLoop && plan.contiguous) return 0.15F;
-    const int64_t stride = variable != kNoLoop  ? plan.loop_stride(variable)
+    const int64_t stride = variable != kNoLoop ? plan.loop_stride(variable)
                            : plan.axes.empty() ? 0
                                                : plan.axes.back();
     // Short rows cost by the row.
@@ -413,17 +459,17 @@ class PlanBuilder {
   }
 
   const ExprProgram& program_;
-  ExprProgram stripped_;       // without the arguments that affine loads need no value of
-  ExprProgram scratch_;        // what `facts_` builds on
-  ExprBuilder facts_;          // ranges of integers
+  ExprProgram stripped_;  // without the arguments that affine loads need no value of
+  ExprProgram scratch_;   // what `facts_` builds on
+  ExprBuilder facts_;     // ranges of integers
   std::vector<uint64_t> axes_;
   std::vector<bool> reductions_;
   std::vector<uint64_t> free_;
   std::vector<std::optional<Affine>> affine_;
-  std::vector<LoadPlan> loads_;             // per node
-  std::vector<int64_t> loop_bounds_;        // each variable stays below
+  std::vector<LoadPlan> loads_;       // per node
+  std::vector<int64_t> loop_bounds_;  // each variable stays below
   std::vector<bool> keep_ = std::vector<bool>(program_.nodes.size());
-  std::vector<uint32_t> widths_;            // per register
+  std::vector<uint32_t> widths_;                    // per register
   std::map<uint32_t, std::vector<Register>> idle_;  // by width
   Frame top_;
   BlockedPlan plan_;
@@ -431,8 +477,17 @@ class PlanBuilder {
 
 }  // namespace
 
-BlockedPlan build_blocked_plan(const ExprProgram& program) {
-  return PlanBuilder(program).build();
+int64_t BlockedPlan::tile_count() const {
+  int64_t tiles = 1;
+  for (size_t a = 0; a < domain.size(); ++a) {
+    const int64_t size = a + 1 == domain.size()                 ? kTileColumns
+                         : static_cast<int32_t>(a) == tile_axis ? kTileRows
+                                                                : 1;
+    tiles *= (domain[a] + size - 1) / size;
+  }
+  return tiles;
 }
+
+BlockedPlan build_blocked_plan(const ExprProgram& program) { return PlanBuilder(program).build(); }
 
 }  // namespace quern

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "cpu/block_convert.h"
 
@@ -20,10 +21,14 @@ void BlockedRun::Free::operator()(uint8_t* p) const {
 
 BlockedRun::BlockedRun(const BlockedPlan& plan, std::span<const uint8_t* const> inputs,
                        std::span<uint8_t* const> outputs)
-    : plan_(plan), inputs_(inputs), outputs_(outputs),
-      workspace_(static_cast<uint8_t*>(
-          ::operator new[](plan.workspace_bytes + 64, std::align_val_t{64}))),
-      values_(plan.register_offsets.size()), index_(plan.domain.size()), loops_(plan.loops) {
+    : plan_(plan),
+      inputs_(inputs),
+      outputs_(outputs),
+      workspace_(
+          static_cast<uint8_t*>(::operator new[](plan.workspace_bytes + 64, std::align_val_t{64}))),
+      values_(plan.register_offsets.size()),
+      index_(plan.domain.size()),
+      loops_(plan.loops) {
   std::memset(workspace_.get(), 0, plan.workspace_bytes);
   lanes_.count = kBlock;
   run_scope(plan_.once);
@@ -35,15 +40,71 @@ bool BlockedRun::run_block(int64_t first, int count) {
   lanes_ = {UINT32_MAX, first, count};
   if (plan_.needs_rows) find_rows();
   run_scope(plan_.each);
-  if (out_of_range_) {
-    out_of_range_ = false;
-    return false;
-  }
+  if (!finish_block()) return false;
   for (size_t k = 0; k < plan_.outputs.size(); ++k) {
     const BlockedOutput& output = plan_.outputs[k];
     store_run(output.dtype, values_[output.value], outputs_[k], first, count);
   }
   return true;
+}
+
+bool BlockedRun::finish_block() { return !std::exchange(out_of_range_, false); }
+
+bool BlockedRun::run_tile(int64_t tile) {
+  tiled_ = true;
+  const size_t rank = plan_.domain.size();
+  int rows = 1;
+  int columns = 1;
+  for (size_t a = rank; a-- > 0;) {
+    const bool is_last = a + 1 == rank;
+    const bool is_rows = static_cast<int32_t>(a) == plan_.tile_axis;
+    const int64_t size = is_last ? kTileColumns : is_rows ? kTileRows : 1;
+    const int64_t tiles = (plan_.domain[a] + size - 1) / size;
+    index_[a] = tile % tiles * size;
+    tile /= tiles;
+    const int here = static_cast<int>(std::min(size, plan_.domain[a] - index_[a]));
+    if (is_last)
+      columns = here;
+    else if (is_rows)
+      rows = here;
+  }
+  rows_.clear();
+  row_index_.clear();
+  for (int r = 0; r < rows; ++r) {
+    rows_.push_back({r * columns, columns});
+    row_index_.insert(row_index_.end(), index_.begin(), index_.end());
+    ++index_[static_cast<size_t>(plan_.tile_axis)];
+  }
+  if (always_out_of_range_) return false;
+  lanes_ = {UINT32_MAX, 0, rows * columns};
+  run_scope(plan_.each);
+  if (!finish_block()) return false;
+  for (size_t k = 0; k < plan_.outputs.size(); ++k) {
+    const BlockedOutput& output = plan_.outputs[k];
+    const int width = register_width(compute_type(output.dtype));
+    const auto* values = static_cast<const uint8_t*>(values_[output.value]);
+    for (size_t r = 0; r < rows_.size(); ++r) {
+      store_run(output.dtype, values + rows_[r].lane * width, outputs_[k], element_of_row(r),
+                columns);
+    }
+  }
+  return true;
+}
+
+int64_t BlockedRun::element_of_row(size_t row) const {
+  const size_t rank = plan_.domain.size();
+  int64_t element = 0;
+  for (size_t a = 0; a < rank; ++a) element += plan_.strides[a] * row_index_[row * rank + a];
+  return element;
+}
+
+// Sets index_ to the domain index of a lane.
+void BlockedRun::locate_lane(const Lanes& lanes, int lane) {
+  if (!tiled_) return locate(lanes.first + lane);
+  const auto row = static_cast<size_t>(lane / rows_[0].count);
+  const size_t rank = index_.size();
+  for (size_t a = 0; a < rank; ++a) index_[a] = row_index_[row * rank + a];
+  index_[rank - 1] += lane - rows_[row].lane;
 }
 
 void BlockedRun::locate(int64_t element) {
@@ -64,8 +125,8 @@ void BlockedRun::find_rows() {
   locate(lanes_.first);
   const int64_t length = plan_.domain[rank - 1];
   for (int lane = 0; lane < lanes_.count;) {
-    const int n = static_cast<int>(
-        std::min<int64_t>(length - index_[rank - 1], lanes_.count - lane));
+    const int n =
+        static_cast<int>(std::min<int64_t>(length - index_[rank - 1], lanes_.count - lane));
     rows_.push_back({lane, n});
     row_index_.insert(row_index_.end(), index_.begin(), index_.end());
     lane += n;
@@ -90,10 +151,18 @@ void BlockedRun::run_scope(const Scope& scope) {
       case Instruction::Kind::kConstant:
         fill_block(in.type, write(in.out), in.value, kBlock);
         break;
-      case Instruction::Kind::kIndex: run_index(in); break;
-      case Instruction::Kind::kLoop: run_loop_variable(in); break;
-      case Instruction::Kind::kLoad: run_load(in); break;
-      case Instruction::Kind::kReduce: run_reduction(in); break;
+      case Instruction::Kind::kIndex:
+        run_index(in);
+        break;
+      case Instruction::Kind::kLoop:
+        run_loop_variable(in);
+        break;
+      case Instruction::Kind::kLoad:
+        run_load(in);
+        break;
+      case Instruction::Kind::kReduce:
+        run_reduction(in);
+        break;
       case Instruction::Kind::kCompute:
         in.kernel({write(in.out),
                    {values_[in.args[0]], values_[in.args[1]], values_[in.args[2]]},
@@ -142,11 +211,12 @@ void BlockedRun::run_load(const Instruction& in) {
     for (size_t a = 0; a < index_.size(); ++a) base += load.axes[a] * index_[a];
     stride = load.loop_stride(lanes_.variable);
     base += stride * lanes_.first;
-  } else if (load.contiguous) {
+  } else if (load.contiguous && !tiled_) {
     base += lanes_.first;
     stride = 1;
   }
-  const bool is_run = load.indices.empty() && (!over_domain() || load.contiguous || load.fixed);
+  const bool is_run =
+      load.indices.empty() && (!over_domain() || (load.contiguous && !tiled_) || load.fixed);
   if (is_run && stride == 1 && in.may_alias && lanes_.count % kBlockStep == 0) {
     values_[in.out] = data + base * register_width(in.type);
     return;
@@ -157,6 +227,8 @@ void BlockedRun::run_load(const Instruction& in) {
     fill_block(in.type, out, 0, padded());
   } else if (is_run) {
     load_run(load.dtype, data, base, stride, lanes_.count, out);
+  } else if (over_domain() && load.periodic && !tiled_) {
+    load_periodic(load, data, base, out);
   } else if (over_domain() && (load.indices.empty() || (load.row_indices && !rows_.empty()))) {
     load_rows(load, data, base, out);
   } else {
@@ -172,6 +244,26 @@ bool BlockedRun::add_indices(const LoadPlan& load, int lane, int64_t& offset) {
     offset += at * index.stride;
   }
   return true;
+}
+
+// One period, rotated to the block's start, then copies of it.
+void BlockedRun::load_periodic(const LoadPlan& load, const uint8_t* data, int64_t base, void* out) {
+  const int64_t length = plan_.domain.back();
+  const int64_t stride = load.axes.back();
+  const auto width = static_cast<size_t>(register_width(compute_type(load.dtype)));
+  auto* to = static_cast<uint8_t*>(out);
+  const int64_t start = lanes_.first % length;
+  const int head = static_cast<int>(std::min<int64_t>(length - start, lanes_.count));
+  load_run(load.dtype, data, base + stride * start, stride, head, to);
+  const int period = static_cast<int>(std::min<int64_t>(length, lanes_.count));
+  if (head < period) {
+    load_run(load.dtype, data, base, stride, period - head, to + static_cast<size_t>(head) * width);
+  }
+  for (int done = period; done < lanes_.count;) {
+    const int n = std::min(done, lanes_.count - done);
+    std::memcpy(to + static_cast<size_t>(done) * width, to, static_cast<size_t>(n) * width);
+    done += n;
+  }
 }
 
 void BlockedRun::load_rows(const LoadPlan& load, const uint8_t* data, int64_t base, void* out) {
@@ -193,8 +285,8 @@ void BlockedRun::load_rows(const LoadPlan& load, const uint8_t* data, int64_t ba
   }
 }
 
-void BlockedRun::load_lanes(const LoadPlan& load, const uint8_t* data, int64_t base,
-                            int64_t stride, void* out) {
+void BlockedRun::load_lanes(const LoadPlan& load, const uint8_t* data, int64_t base, int64_t stride,
+                            void* out) {
   int64_t offsets[kBlock];
   if (!over_domain()) {
     for (int i = 0; i < lanes_.count; ++i) offsets[i] = base + stride * i;
@@ -235,8 +327,10 @@ void BlockedRun::load_lanes(const LoadPlan& load, const uint8_t* data, int64_t b
 
 void BlockedRun::run_reduction(const Instruction& in) {
   const Reduction& r = plan_.reductions[in.detail];
-  if (r.across) reduce_across(r, in);
-  else reduce_lanes(r, in);
+  if (r.across)
+    reduce_across(r, in);
+  else
+    reduce_lanes(r, in);
 }
 
 void BlockedRun::reduce_lanes(const Reduction& r, const Instruction& in) {
@@ -295,8 +389,8 @@ void BlockedRun::combine(const Reduction& r, const Instruction& in, int32_t iter
   const void* value = values_[r.value];
   if (varies) {
     void* masked = write(r.masked);
-    block_kernel(ExprOp::kSelect, r.type, r.type)(
-        {masked, {values_[r.active], value, values_[r.identity]}, count, 0});
+    block_kernel(ExprOp::kSelect, r.type,
+                 r.type)({masked, {values_[r.active], value, values_[r.identity]}, count, 0});
     value = masked;
   }
   if (r.op != ExprOp::kReduceSum || r.type != Scalar::kF32) {
@@ -320,8 +414,10 @@ void BlockedRun::reduce_across(const Reduction& r, const Instruction& in) {
     int64_t extent = r.fixed_extent >= 0 ? r.fixed_extent : read<int32_t>(r.extent)[lane];
     if (!is_active(lane)) extent = 0;
     if (extent > 0) {
-      if (outer.variable == UINT32_MAX) locate(outer.first + lane);
-      else loops_[outer.variable] = static_cast<int32_t>(outer.first + lane);
+      if (outer.variable == UINT32_MAX)
+        locate_lane(outer, lane);
+      else
+        loops_[outer.variable] = static_cast<int32_t>(outer.first + lane);
       lanes_ = {r.variable, 0, static_cast<int>(std::min<int64_t>(extent, kBlock))};
       first_mask_ = masks_.size();
       for (const Reduction::Import& import : r.imports) {

@@ -19,6 +19,13 @@ class BlockedRun {
   /// Computes `count` (at most kBlock) elements from `first` on. False, with nothing stored, where
   /// an index lay outside its input: an unused value may depend on that, or a result.
   bool run_block(int64_t first, int count);
+  /// Computes a tile, by its number below plan.tile_count(); likewise.
+  bool run_tile(int64_t tile);
+  /// Calls visit(first, count) for the runs of elements of the last tile.
+  template <class Visit>
+  void for_each_row(Visit visit) const {
+    for (size_t r = 0; r < rows_.size(); ++r) visit(element_of_row(r), rows_[r].count);
+  }
 
  private:
   // What the elements of a block stand for.
@@ -53,10 +60,14 @@ class BlockedRun {
 
   void find_rows();
   void locate(int64_t element);
+  void locate_lane(const Lanes& lanes, int lane);
+  [[nodiscard]] int64_t element_of_row(size_t row) const;
+  bool finish_block();
   void run_scope(const Scope& scope);
   void run_index(const Instruction& in);
   void run_loop_variable(const Instruction& in);
   void run_load(const Instruction& in);
+  void load_periodic(const LoadPlan& load, const uint8_t* data, int64_t base, void* out);
   void load_rows(const LoadPlan& load, const uint8_t* data, int64_t base, void* out);
   void load_lanes(const LoadPlan& load, const uint8_t* data, int64_t base, int64_t stride,
                   void* out);
@@ -73,14 +84,15 @@ class BlockedRun {
   std::span<const uint8_t* const> inputs_;
   std::span<uint8_t* const> outputs_;
   std::unique_ptr<uint8_t[], Free> workspace_;
-  std::vector<const void*> values_;        // where each register's value is
+  std::vector<const void*> values_;  // where each register's value is
   Lanes lanes_;
-  std::vector<int64_t> index_;             // of the domain, where the lanes are a loop's
+  std::vector<int64_t> index_;  // of the domain, where the lanes are a loop's
   std::vector<int32_t> loops_;
   std::vector<Row> rows_;
-  std::vector<int64_t> row_index_;         // rank numbers a row
+  std::vector<int64_t> row_index_;  // rank numbers a row
   std::vector<Mask> masks_;
-  size_t first_mask_ = 0;                  // of the present lanes
+  bool tiled_ = false;     // the lanes are a tile: go by rows_
+  size_t first_mask_ = 0;  // of the present lanes
   bool out_of_range_ = false;
   bool always_out_of_range_ = false;
 };

@@ -36,8 +36,10 @@ ExprProgram stage_program(const ExprProgram& from, uint64_t axes,
   for (size_t id = 0; id < needed.size(); ++id) {
     if (!needed[id]) continue;
     const ExprNode& node = from.nodes[id];
-    if (node.op == ExprOp::kIndex) copy.mapped[id] = b.index(axis[node.slot]);
-    else copy.node(id);
+    if (node.op == ExprOp::kIndex)
+      copy.mapped[id] = b.index(axis[node.slot]);
+    else
+      copy.node(id);
   }
   for (uint32_t root : roots) {
     to.outputs.push_back({copy.mapped[root], storage_type(from.nodes[root].type)});
@@ -57,9 +59,8 @@ ExprProgram bake(const ExprProgram& program) {
   for (size_t id = 0; id < program.nodes.size(); ++id) {
     const ExprNode& node = program.nodes[id];
     if (node.op == ExprOp::kParam) {
-      copy.mapped[id] =
-          b.make({ExprOp::kConst, node.type, 0, param_value(node.type, program.params[node.slot]),
-                  {}});
+      copy.mapped[id] = b.make(
+          {ExprOp::kConst, node.type, 0, param_value(node.type, program.params[node.slot]), {}});
     } else {
       copy.node(id);
     }

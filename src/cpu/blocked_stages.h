@@ -14,7 +14,7 @@ ExprProgram bake(const ExprProgram& program);
 /// A program whose outputs are inputs of another one.
 struct Stage {
   ExprProgram program;
-  uint32_t first_input = 0;   ///< of the main program: where the stage's outputs go
+  uint32_t first_input = 0;  ///< of the main program: where the stage's outputs go
 };
 struct StagedProgram {
   std::vector<Stage> stages;  ///< each takes the original inputs

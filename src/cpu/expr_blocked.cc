@@ -19,14 +19,38 @@ constexpr float kPiece = 20000;
 struct BlockedProgram::Impl {
   struct CompiledStage {
     BlockedProgram program;
-    std::vector<DType> dtypes;   // of its outputs
+    std::vector<DType> dtypes;  // of its outputs
   };
-  ExprProgram whole;             // the program in one piece, for errors
+  ExprProgram whole;  // the program in one piece, for errors
   std::vector<CompiledStage> stages;
-  ExprProgram main;              // the rest, after the stages
-  BlockedPlan plan;              // of it
+  ExprProgram main;                          // the rest, after the stages
+  BlockedPlan plan;                          // of it
   std::optional<ScalarEvaluator> evaluator;  // of it, where the plan may fail
-  bool is_packed = false;        // an output has several elements a byte
+  bool is_packed = false;                    // an output has several elements a byte
+
+  // Elements [begin, end) by blocks, or tiles [begin, end).
+  Result<void> run_blocks(std::span<const uint8_t* const> inputs, std::span<uint8_t* const> outputs,
+                          int64_t begin, int64_t end) const {
+    BlockedRun run(plan, inputs, outputs);
+    for (int64_t at = begin; at < end; at += kBlock) {
+      const int n = static_cast<int>(std::min<int64_t>(end - at, kBlock));
+      if (!run.run_block(at, n)) QUERN_TRY(evaluator->run(inputs, outputs, at, at + n));
+    }
+    return {};
+  }
+  Result<void> run_tiles(std::span<const uint8_t* const> inputs, std::span<uint8_t* const> outputs,
+                         int64_t begin, int64_t end) const {
+    BlockedRun run(plan, inputs, outputs);
+    for (int64_t tile = begin; tile < end; ++tile) {
+      if (run.run_tile(tile)) continue;
+      Result<void> ok;
+      run.for_each_row([&](int64_t first, int n) {
+        if (ok) ok = evaluator->run(inputs, outputs, first, first + n);
+      });
+      QUERN_TRY(std::move(ok));
+    }
+    return {};
+  }
 };
 
 Result<BlockedProgram> BlockedProgram::compile(const ExprProgram& program) {
@@ -92,22 +116,20 @@ Result<void> BlockedProgram::run(std::span<const uint8_t* const> inputs,
   // Pieces of whole blocks where there are enough of them; never two in one byte.
   int64_t unit = impl_->is_packed ? 8 : 1;
   if (plan.count >= int64_t{kBlock} * 8 * parallel.threads()) unit = kBlock;
-  const auto per_piece = static_cast<int64_t>(kPiece / std::max(plan.cost, 0.05F));
+  const bool tiles = plan.tile_axis >= 0;
+  const int64_t pieces = tiles ? plan.tile_count() : (plan.count + unit - 1) / unit;
+  const auto elements = static_cast<int64_t>(kPiece / std::max(plan.cost, 0.05F));
+  const int64_t grain = std::max<int64_t>(elements / (tiles ? kBlock : unit), 1);
   std::mutex mutex;
   Result<void> result;
-  parallel.run((plan.count + unit - 1) / unit, std::max<int64_t>(per_piece / unit, 1),
-               [&](int64_t begin, int64_t end) {
-                 Result<void> ok = {};
-                 BlockedRun run(plan, all, outputs);
-                 const int64_t stop = std::min(end * unit, plan.count);
-                 for (int64_t at = begin * unit; at < stop && ok; at += kBlock) {
-                   const int n = static_cast<int>(std::min<int64_t>(stop - at, kBlock));
-                   if (!run.run_block(at, n)) ok = impl_->evaluator->run(all, outputs, at, at + n);
-                 }
-                 if (ok) return;
-                 const std::lock_guard lock(mutex);
-                 result = std::move(ok);
-               });
+  parallel.run(pieces, grain, [&](int64_t begin, int64_t end) {
+    Result<void> ok =
+        tiles ? impl_->run_tiles(all, outputs, begin, end)
+              : impl_->run_blocks(all, outputs, begin * unit, std::min(end * unit, plan.count));
+    if (ok) return;
+    const std::lock_guard lock(mutex);
+    result = std::move(ok);
+  });
   return result;
 }
 
@@ -123,12 +145,10 @@ Result<void> BlockedProgram::run_range(std::span<const uint8_t* const> inputs,
     if (ok.error().code != ErrorCode::kInvalidArgument) return ok;
     return run_whole(inputs, outputs, begin, end);
   }
-  BlockedRun run(impl_->plan, all, outputs);
-  for (int64_t at = begin; at < end; at += kBlock) {
-    const int n = static_cast<int>(std::min<int64_t>(end - at, kBlock));
-    if (!run.run_block(at, n)) QUERN_TRY(impl_->evaluator->run(all, outputs, at, at + n));
+  if (impl_->plan.tile_axis >= 0 && end - begin == impl_->plan.count) {
+    return impl_->run_tiles(all, outputs, 0, impl_->plan.tile_count());
   }
-  return {};
+  return impl_->run_blocks(all, outputs, begin, end);
 }
 
 Result<void> BlockedProgram::run_whole(std::span<const uint8_t* const> inputs,

@@ -29,8 +29,8 @@ class BlockedProgram {
                    Parallel& parallel) const;
   /// Elements [begin, end) only, on this thread. Where an output is packed below a byte, two
   /// threads must not share one: split at multiples of 8.
-  Result<void> run_range(std::span<const uint8_t* const> inputs,
-                         std::span<uint8_t* const> outputs, int64_t begin, int64_t end) const;
+  Result<void> run_range(std::span<const uint8_t* const> inputs, std::span<uint8_t* const> outputs,
+                         int64_t begin, int64_t end) const;
   /// Elements of each output.
   [[nodiscard]] int64_t count() const;
 
@@ -41,8 +41,8 @@ class BlockedProgram {
   Result<void> run_stages(std::span<const uint8_t* const> inputs, Parallel* parallel,
                           std::vector<const uint8_t*>& all,
                           std::vector<std::vector<uint8_t>>& memory) const;
-  Result<void> run_whole(std::span<const uint8_t* const> inputs,
-                         std::span<uint8_t* const> outputs, int64_t begin, int64_t end) const;
+  Result<void> run_whole(std::span<const uint8_t* const> inputs, std::span<uint8_t* const> outputs,
+                         int64_t begin, int64_t end) const;
 
   std::shared_ptr<const Impl> impl_;
 };

@@ -18,12 +18,15 @@ class Pieces final : public Parallel {
   [[nodiscard]] int threads() const override { return pieces_; }
   void run(int64_t count, int64_t grain,
            const std::function<void(int64_t, int64_t)>& body) override {
-    const int64_t size = std::max<int64_t>((count + pieces_ - 1) / pieces_, ignore_grain ? 1 : grain);
+    const int64_t size =
+        std::max<int64_t>((count + pieces_ - 1) / pieces_, ignore_grain ? 1 : grain);
     std::vector<std::thread> workers;
     for (int64_t i = (count + size - 1) / size; i-- > 0;) {
       const auto piece = [=, &body] { body(i * size, std::min(count, (i + 1) * size)); };
-      if (threads_) workers.emplace_back(piece);
-      else piece();
+      if (threads_)
+        workers.emplace_back(piece);
+      else
+        piece();
     }
     for (std::thread& worker : workers) worker.join();
   }
@@ -35,8 +38,7 @@ class Pieces final : public Parallel {
 };
 
 Result<std::vector<HostTensor>> run(const ExprProgram& program,
-                                    std::span<const HostTensor* const> inputs,
-                                    Parallel& parallel) {
+                                    std::span<const HostTensor* const> inputs, Parallel& parallel) {
   QUERN_ASSIGN(const BlockedProgram blocked, BlockedProgram::compile(program));
   // Exact copies, so that the address sanitizer sees a read past the end.
   std::vector<std::unique_ptr<uint8_t[]>> copies;
@@ -73,9 +75,9 @@ void expect_same(uint32_t seed, const RandomOptions& options, Parallel& parallel
 }
 
 TEST(BlockedProgram, RandomProgramsOfManyShapes) {
-  const Dims shapes[] = {{}, {1}, {2}, {16}, {17}, {255}, {256}, {257}, {1000}, {0}, {3, 0},
-                         {2, 3}, {7, 129}, {300, 3}, {1, 40}, {40, 1}, {5, 4, 33}, {2, 1, 3, 50},
-                         {513}, {2, 600}};
+  const Dims shapes[] = {{},      {1},     {2},        {16},          {17},   {255},    {256},
+                         {257},   {1000},  {0},        {3, 0},        {2, 3}, {7, 129}, {300, 3},
+                         {1, 40}, {40, 1}, {5, 4, 33}, {2, 1, 3, 50}, {513},  {2, 600}};
   for (uint32_t seed = 0; seed < 1200; ++seed) {
     Pieces parallel(1 + static_cast<int>(seed % 4));
     RandomOptions options{shapes[seed % std::size(shapes)], 3 + static_cast<int>(seed % 12)};
@@ -163,8 +165,8 @@ TEST(BlockedProgram, EveryFunctionIsAccurate) {
     const auto op = static_cast<ExprOp>(o);
     if (!is_unary(op) || op < ExprOp::kSqrt) continue;
     const bool limited = op == ExprOp::kAsin || op == ExprOp::kAcos || op == ExprOp::kAtanh;
-    const bool bounded = op == ExprOp::kAcosh || op == ExprOp::kLog || op == ExprOp::kSqrt ||
-                         op == ExprOp::kLog1p;
+    const bool bounded =
+        op == ExprOp::kAcosh || op == ExprOp::kLog || op == ExprOp::kSqrt || op == ExprOp::kLog1p;
     const Expr arg = limited ? small : bounded ? positive : x;
     one.program.outputs.push_back({b.unary(op, arg), DType::kF32});
     one.program.outputs.push_back({b.unary(op, b.cast(arg, Scalar::kF64)), DType::kF64});
@@ -302,8 +304,8 @@ TEST(BlockedProgram, UnusedLoadsMayBeOutOfRange) {
     one.program.domain = extents({count + 20});
     ExprBuilder b(one.program);
     const Expr at[] = {b.sub(b.index(0), b.i32(10))};
-    const Expr inside = b.logical_and(b.binary(ExprOp::kGe, at[0], b.i32(0)),
-                                      b.lt(at[0], b.i32(count)));
+    const Expr inside =
+        b.logical_and(b.binary(ExprOp::kGe, at[0], b.i32(0)), b.lt(at[0], b.i32(count)));
     one.program.outputs = {
         {b.select(inside, b.load(0, at), b.constant(Scalar::kF32, -1)), DType::kF32}};
     expect_close(one, 0);
@@ -408,6 +410,56 @@ TEST(BlockedProgram, EveryElementType) {
         ASSERT_EQ(difference((*got)[k], (*want)[k]), "") << name_of(dtype) << " " << count;
       }
     }
+  }
+}
+
+// Blocks become tiles where a load goes down the columns: all sizes of edges, also with reductions,
+// indices and out-of-range loads in the tiles.
+TEST(BlockedProgram, Transposes) {
+  for (const Dims& dims :
+       {Dims{16, 32}, Dims{17, 33}, Dims{100, 70}, Dims{8, 600}, Dims{600, 16}}) {
+    One one = input_of({3, dims[1], dims[0]});
+    const int64_t count = dims[0] * dims[1];
+    std::vector<int64_t> where;
+    for (int64_t i = 0; i < count; ++i) where.push_back(i * 7 % 5);
+    one.inputs.push_back(HostTensor::of_ints(DType::kI32, {dims[0], dims[1]}, where));
+    one.inputs.push_back(normal({5}, 3));
+    one.program.inputs.push_back({DType::kI32, extents(dims)});
+    one.program.inputs.push_back({DType::kF32, extents({5})});
+    one.program.domain = extents({3, dims[0], dims[1]});
+    ExprBuilder b(one.program);
+    const Expr at[] = {b.index(0), b.index(2), b.index(1)};
+    const Expr x = b.load(0, at);
+    const Expr element[] = {b.index(1), b.index(2)};
+    const Expr place[] = {b.load(1, element)};
+    const Expr l = b.loop();
+    const Expr along[] = {b.index(0), b.index(2), l};
+    const Expr sum = b.reduce(ExprOp::kReduceSum, l, b.add(b.index(1), b.i32(1)), b.load(0, along));
+    const Expr beyond[] = {b.add(b.index(1), b.i32(2))};
+    const Expr maybe = b.select(b.lt(beyond[0], b.i32(5)), b.load(2, beyond), x);
+    one.program.outputs = {{x, DType::kF32},
+                           {b.add(b.load(2, place), x), DType::kF64},
+                           {sum, DType::kF32},
+                           {b.add(b.index(2), place[0]), DType::kI16},
+                           {b.add(maybe, x), DType::kF32}};
+    one.program.outputs[1].value = b.cast(one.program.outputs[1].value, Scalar::kF64);
+    expect_close(one, 1e-6);
+  }
+}
+
+TEST(BlockedProgram, ShortPeriods) {
+  for (int64_t period : {2, 3, 7, 500, 511, 513, 1100}) {
+    One one = input_of({1200 / period + 3, period});
+    one.inputs.push_back(normal({period}, 4));
+    one.program.inputs.push_back({DType::kF32, extents({period})});
+    one.program.domain = one.program.inputs[0].dims;
+    ExprBuilder b(one.program);
+    const Expr at[] = {b.index(0), b.index(1)};
+    const Expr bias[] = {b.index(1)};
+    const Expr reversed[] = {b.sub(b.i32(period - 1), b.index(1))};
+    one.program.outputs = {
+        {b.add(b.load(0, at), b.sub(b.load(1, bias), b.load(1, reversed))), DType::kF32}};
+    expect_close(one, 1e-6);
   }
 }
 

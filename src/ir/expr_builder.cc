@@ -32,10 +32,14 @@ void put_node(std::string& out, const ExprNode& node) {
 
 ExprBuilder::Range whole(Scalar type) {
   switch (type) {
-    case Scalar::kI32: return {INT32_MIN, INT32_MAX};
-    case Scalar::kU32: return {0, UINT32_MAX};
-    case Scalar::kBool: return {0, 1};
-    default: return {INT64_MIN, INT64_MAX};  // u64: as bits, never used
+    case Scalar::kI32:
+      return {INT32_MIN, INT32_MAX};
+    case Scalar::kU32:
+      return {0, UINT32_MAX};
+    case Scalar::kBool:
+      return {0, 1};
+    default:
+      return {INT64_MIN, INT64_MAX};  // u64: as bits, never used
   }
 }
 
@@ -43,11 +47,16 @@ ExprBuilder::Range whole(Scalar type) {
 
 Scalar compute_type(DType type) {
   switch (type) {
-    case DType::kF64: return Scalar::kF64;
-    case DType::kI64: return Scalar::kI64;
-    case DType::kU64: return Scalar::kU64;
-    case DType::kBool: return Scalar::kBool;
-    default: break;
+    case DType::kF64:
+      return Scalar::kF64;
+    case DType::kI64:
+      return Scalar::kI64;
+    case DType::kU64:
+      return Scalar::kU64;
+    case DType::kBool:
+      return Scalar::kBool;
+    default:
+      break;
   }
   if (is_signed_int(type)) return Scalar::kI32;
   return is_unsigned_int(type) ? Scalar::kU32 : Scalar::kF32;
@@ -55,13 +64,20 @@ Scalar compute_type(DType type) {
 
 DType storage_type(Scalar type) {
   switch (type) {
-    case Scalar::kF32: return DType::kF32;
-    case Scalar::kF64: return DType::kF64;
-    case Scalar::kI32: return DType::kI32;
-    case Scalar::kU32: return DType::kU32;
-    case Scalar::kI64: return DType::kI64;
-    case Scalar::kU64: return DType::kU64;
-    default: return DType::kBool;
+    case Scalar::kF32:
+      return DType::kF32;
+    case Scalar::kF64:
+      return DType::kF64;
+    case Scalar::kI32:
+      return DType::kI32;
+    case Scalar::kU32:
+      return DType::kU32;
+    case Scalar::kI64:
+      return DType::kI64;
+    case Scalar::kU64:
+      return DType::kU64;
+    default:
+      return DType::kBool;
   }
 }
 
@@ -369,17 +385,21 @@ ExprBuilder::Range ExprBuilder::range_of(const ExprNode& node) const {
     case ExprOp::kDiv:
       if (b.lower <= 0 || a.lower < 0) return all;
       return {a.lower / b.upper, a.upper / b.lower};
-    case ExprOp::kRem: case ExprOp::kMod:
+    case ExprOp::kRem:
+    case ExprOp::kMod:
       if (b.lower <= 0) return all;
       if (a.lower >= 0) return {0, std::min(a.upper, b.upper - 1)};
       return node.op == ExprOp::kMod ? Range{0, b.upper - 1} : all;
-    case ExprOp::kMin: return {std::min(a.lower, b.lower), std::min(a.upper, b.upper)};
-    case ExprOp::kMax: return {std::max(a.lower, b.lower), std::max(a.upper, b.upper)};
+    case ExprOp::kMin:
+      return {std::min(a.lower, b.lower), std::min(a.upper, b.upper)};
+    case ExprOp::kMax:
+      return {std::max(a.lower, b.lower), std::max(a.upper, b.upper)};
     case ExprOp::kSelect: {
       const Range c = range(node.args[2]);
       return {std::min(b.lower, c.lower), std::max(b.upper, c.upper)};
     }
-    default: return all;
+    default:
+      return all;
   }
 }
 

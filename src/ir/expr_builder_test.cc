@@ -12,8 +12,8 @@ struct Fixture : testing::Test {
   void setup() {
     program.params = {16};
     program.domain = {{8, -1}, {4, -1}, {16, 0}};
-    program.inputs = {{DType::kF32, program.domain}, {DType::kI32, program.domain},
-                      {DType::kI8, program.domain}};
+    program.inputs = {
+        {DType::kF32, program.domain}, {DType::kI32, program.domain}, {DType::kI8, program.domain}};
   }
   Expr f() { return at(0); }
   Expr n() { return at(1); }
@@ -158,13 +158,27 @@ TEST_F(ExprBuilderTest, OtherMistakesAreReported) {
   for (int mistake = 0; mistake < 7; ++mistake) {
     ExprBuilder c(program);
     switch (mistake) {
-      case 0: c.unary(ExprOp::kSin, c.i32(1)); break;
-      case 1: c.index(3); break;
-      case 2: c.load(9, {}); break;
-      case 3: c.load(0, {}); break;
-      case 4: c.select(c.i32(1), c.i32(1), c.i32(2)); break;
-      case 5: c.bitcast(x, Scalar::kI64); break;
-      default: c.reduce(ExprOp::kReduceAny, c.loop(), c.i32(3), c.i32(1)); break;
+      case 0:
+        c.unary(ExprOp::kSin, c.i32(1));
+        break;
+      case 1:
+        c.index(3);
+        break;
+      case 2:
+        c.load(9, {});
+        break;
+      case 3:
+        c.load(0, {});
+        break;
+      case 4:
+        c.select(c.i32(1), c.i32(1), c.i32(2));
+        break;
+      case 5:
+        c.bitcast(x, Scalar::kI64);
+        break;
+      default:
+        c.reduce(ExprOp::kReduceAny, c.loop(), c.i32(3), c.i32(1));
+        break;
     }
     EXPECT_FALSE(c.check().has_value()) << mistake;
   }

@@ -23,12 +23,12 @@ bool is_one(const Extent& e) { return e.baked() && e.value == 1; }
 // What becomes of axes, loops and dims. An axis or loop maps to -1 where it is gone: into the one
 // before it, or because its index is always 0.
 struct Rewrite {
-  std::vector<Extent> domain;                    // the new one
-  std::vector<int32_t> axes;                     // old axis -> new axis
-  std::vector<std::vector<Extent>> input_dims;   // the new ones
-  std::vector<std::vector<bool>> keep_index;     // per input and old dim: its index stays
-  std::vector<bool> drop_loop;                   // per loop variable
-  std::map<uint32_t, Extent> loop_extents;       // loops with another extent than before
+  std::vector<Extent> domain;                   // the new one
+  std::vector<int32_t> axes;                    // old axis -> new axis
+  std::vector<std::vector<Extent>> input_dims;  // the new ones
+  std::vector<std::vector<bool>> keep_index;    // per input and old dim: its index stays
+  std::vector<bool> drop_loop;                  // per loop variable
+  std::map<uint32_t, Extent> loop_extents;      // loops with another extent than before
 
   explicit Rewrite(const ExprProgram& program)
       : axes(program.domain.size()), drop_loop(program.loops) {
@@ -129,8 +129,11 @@ ExprProgram without_ones(const ExprProgram& program) {
 class Merger {
  public:
   explicit Merger(const ExprProgram& program)
-      : program_(program), rank_(program.domain.size()), live_(live_nodes(program)),
-        extents_(rank_ + program.loops), next_(extents_.size(), kNone),
+      : program_(program),
+        rank_(program.domain.size()),
+        live_(live_nodes(program)),
+        extents_(rank_ + program.loops),
+        next_(extents_.size(), kNone),
         joins_(extents_.size()) {
     for (size_t a = 0; a < rank_; ++a) {
       extents_[a] = program.domain[a];
@@ -143,7 +146,8 @@ class Merger {
       if (!input.dims.empty()) dim_joins_.back().back() = false;
     }
     strike_other_uses();
-    while (strike_loads()) {}
+    while (strike_loads()) {
+    }
   }
 
   ExprProgram merged() {
@@ -155,8 +159,10 @@ class Merger {
     }
     for (size_t v = 0; v < extents_.size(); ++v) {
       if (into_previous[v]) {
-        if (v < rank_) rewrite.axes[v] = kDropped;
-        else rewrite.drop_loop[v - rank_] = true;
+        if (v < rank_)
+          rewrite.axes[v] = kDropped;
+        else
+          rewrite.drop_loop[v - rank_] = true;
         continue;
       }
       std::vector<Extent> factors = {extents_[v]};
@@ -308,10 +314,10 @@ class Merger {
   const ExprProgram& program_;
   size_t rank_;
   std::vector<bool> live_;
-  std::vector<Extent> extents_;                // per variable; of loops where needed
-  std::vector<size_t> next_;                   // per variable
-  std::vector<bool> joins_;                    // per variable
-  std::vector<std::vector<bool>> dim_joins_;   // per input and dim: merges with the next dim
+  std::vector<Extent> extents_;               // per variable; of loops where needed
+  std::vector<size_t> next_;                  // per variable
+  std::vector<bool> joins_;                   // per variable
+  std::vector<std::vector<bool>> dim_joins_;  // per input and dim: merges with the next dim
   std::vector<int64_t> params_;
   std::map<std::vector<std::pair<int32_t, int64_t>>, int32_t> products_;
 };

@@ -156,7 +156,8 @@ TEST(ExprCollapse, AConstantFillHasOneAxis) {
 }
 
 TEST(ExprCollapse, RandomProgramsKeepTheirMeaning) {
-  const Dims shapes[] = {{}, {1}, {7}, {2, 3}, {1, 4}, {2, 3, 4}, {3, 1, 2, 2}, {0, 3}, {2, 1, 1, 5}};
+  const Dims shapes[] = {{},        {1},          {7},    {2, 3},      {1, 4},
+                         {2, 3, 4}, {3, 1, 2, 2}, {0, 3}, {2, 1, 1, 5}};
   for (uint32_t seed = 0; seed < 900; ++seed) {
     const RandomCase c = random_case(seed, {shapes[seed % std::size(shapes)], 10});
     ExprProgram collapsed = c.program;
@@ -171,8 +172,9 @@ TEST(ExprCollapse, RandomProgramsKeepTheirMeaning) {
     ASSERT_TRUE(want.has_value() && got.has_value()) << seed;
     for (size_t k = 0; k < want->size(); ++k) {
       (*got)[k].dims = (*want)[k].dims;
-      EXPECT_EQ(difference((*got)[k], (*want)[k]), "")
-          << "seed " << seed << "\n" << print(c.program) << "\ncollapsed\n" << print(collapsed);
+      EXPECT_EQ(difference((*got)[k], (*want)[k]), "") << "seed " << seed << "\n"
+                                                       << print(c.program) << "\ncollapsed\n"
+                                                       << print(collapsed);
     }
     // Once more changes nothing but parameters.
     ExprProgram again = collapsed;

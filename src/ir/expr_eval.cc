@@ -50,12 +50,12 @@ std::vector<uint32_t> nodes_of_scope(const ExprProgram& program, std::span<const
 
 struct ScalarEvaluator::State {
   std::span<const uint8_t* const> inputs;
-  std::vector<ScalarBits> values;     // per node
-  std::vector<uint8_t> bad;           // per node: depends on a load out of range
-  std::vector<int64_t> index;         // of the element
-  std::vector<int64_t> loops;         // per loop variable
+  std::vector<ScalarBits> values;  // per node
+  std::vector<uint8_t> bad;        // per node: depends on a load out of range
+  std::vector<int64_t> index;      // of the element
+  std::vector<int64_t> loops;      // per loop variable
   int64_t iterations = 0;
-  std::string bad_load;               // the first one, in words
+  std::string bad_load;  // the first one, in words
 };
 
 Result<ScalarEvaluator> ScalarEvaluator::compile(const ExprProgram& program) {
@@ -121,12 +121,12 @@ void ScalarEvaluator::run_reduction(State& state, uint32_t id) const {
   bool bad = state.bad[node.args[0].id] != 0;
   const bool is_sum = node.op == ExprOp::kReduceSum;
   const bool in_double = is_float(type) && (is_sum || node.op == ExprOp::kReduceProd);
-  const ExprOp combine = is_sum                              ? ExprOp::kAdd
-                         : node.op == ExprOp::kReduceProd    ? ExprOp::kMul
-                         : node.op == ExprOp::kReduceMin     ? ExprOp::kMin
-                         : node.op == ExprOp::kReduceMax     ? ExprOp::kMax
-                         : node.op == ExprOp::kReduceAny     ? ExprOp::kOr
-                                                             : ExprOp::kAnd;
+  const ExprOp combine = is_sum                           ? ExprOp::kAdd
+                         : node.op == ExprOp::kReduceProd ? ExprOp::kMul
+                         : node.op == ExprOp::kReduceMin  ? ExprOp::kMin
+                         : node.op == ExprOp::kReduceMax  ? ExprOp::kMax
+                         : node.op == ExprOp::kReduceAny  ? ExprOp::kOr
+                                                          : ExprOp::kAnd;
   ScalarBits result = reduction_identity(node.op, node.type);
   ScalarBits best = 0;
   double wide = is_sum ? 0.0 : 1.0;  // of f32 too: rounded once, at the end
@@ -154,14 +154,24 @@ void ScalarEvaluator::run_steps(State& state, const Steps& steps) const {
   for (uint32_t id : steps) {
     const ExprNode& node = program_->nodes[id];
     switch (node.op) {
-      case ExprOp::kConst: state.values[id] = node.bits; continue;
+      case ExprOp::kConst:
+        state.values[id] = node.bits;
+        continue;
       case ExprOp::kParam:
         state.values[id] = param_value(node.type, program_->params[node.slot]);
         continue;
-      case ExprOp::kIndex: state.values[id] = state.index[node.slot]; continue;
-      case ExprOp::kLoop: state.values[id] = state.loops[node.slot]; continue;
-      case ExprOp::kLoad: case ExprOp::kLoadFlat: run_load(state, id); continue;
-      default: break;
+      case ExprOp::kIndex:
+        state.values[id] = state.index[node.slot];
+        continue;
+      case ExprOp::kLoop:
+        state.values[id] = state.loops[node.slot];
+        continue;
+      case ExprOp::kLoad:
+      case ExprOp::kLoadFlat:
+        run_load(state, id);
+        continue;
+      default:
+        break;
     }
     if (is_reduction(node.op)) {
       run_reduction(state, id);
@@ -222,8 +232,8 @@ Result<std::vector<HostTensor>> evaluate(const ExprProgram& program,
                                          std::span<const HostTensor* const> inputs) {
   QUERN_ASSIGN(const ScalarEvaluator evaluator, ScalarEvaluator::compile(program));
   if (inputs.size() != program.inputs.size()) {
-    return internal_error(cat("expression of ", program.inputs.size(), " inputs got ",
-                              inputs.size()));
+    return internal_error(
+        cat("expression of ", program.inputs.size(), " inputs got ", inputs.size()));
   }
   std::vector<const uint8_t*> from;
   for (size_t i = 0; i < inputs.size(); ++i) {

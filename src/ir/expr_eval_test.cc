@@ -103,8 +103,8 @@ TEST(ExprEval, NestedReductions) {
   const Expr l = b.loop();
   const Expr most = b.reduce(ExprOp::kReduceMax, l, b.i32(3), x(l));
   const Expr m = b.loop();
-  const Expr sum = b.reduce(ExprOp::kReduceSum, m, b.i32(3),
-                            b.unary(ExprOp::kExp, b.sub(x(m), most)));
+  const Expr sum =
+      b.reduce(ExprOp::kReduceSum, m, b.i32(3), b.unary(ExprOp::kExp, b.sub(x(m), most)));
   p.outputs = {{b.div(b.unary(ExprOp::kExp, b.sub(x(b.index(1)), most)), sum), DType::kF32},
                {b.mul(sum, b.constant(Scalar::kF32, 1)), DType::kF32}};
   const HostTensor input = HostTensor::of_floats({2, 3}, {1, 2, 3, 0, 0, 0});
@@ -143,9 +143,9 @@ TEST(ExprEval, ReductionsOfEveryKind) {
     const Expr at[] = {l};
     return b.reduce(op, l, b.extent(extent), b.load(input, at));
   };
-  for (ExprOp op : {ExprOp::kReduceSum, ExprOp::kReduceProd, ExprOp::kReduceMin, ExprOp::kReduceMax,
-                    ExprOp::kArgMinFirst, ExprOp::kArgMinLast, ExprOp::kArgMaxFirst,
-                    ExprOp::kArgMaxLast}) {
+  for (ExprOp op :
+       {ExprOp::kReduceSum, ExprOp::kReduceProd, ExprOp::kReduceMin, ExprOp::kReduceMax,
+        ExprOp::kArgMinFirst, ExprOp::kArgMinLast, ExprOp::kArgMaxFirst, ExprOp::kArgMaxLast}) {
     for (uint32_t input = 0; input < 3; ++input) {
       const Expr e = input < 2 ? reduce(op, input, {5, -1}) : reduce(op, input, {0, 0});
       p.outputs.push_back({e, storage_type(b.type_of(e))});
@@ -160,8 +160,8 @@ TEST(ExprEval, ReductionsOfEveryKind) {
   std::vector<double> got;
   for (const HostTensor& t : *result) got.push_back(t.float_at(0));
   const double inf = std::numeric_limits<double>::infinity();
-  EXPECT_EQ(got, (std::vector<double>{4, 4, 0, 288, 288, 1, -3, -3, inf, 4, 4, -inf, 1, 1, 0, 3, 3,
-                                      0, 2, 2, 0, 4, 4, 0}));
+  EXPECT_EQ(got, (std::vector<double>{4, 4, 0, 288, 288, 1, -3, -3, inf, 4, 4, -inf,
+                                      1, 1, 0, 3,   3,   0, 2,  2,  0,   4, 4, 0}));
 }
 
 TEST(ExprEval, SumsOfFloatsAreAccurate) {

@@ -26,7 +26,9 @@ Expr ExprBuilder::fold(const ExprNode& node) {
   }
   const Scalar arg_type = type_of(node.args.back());
   if (all_constant) {
-    return intern({ExprOp::kConst, node.type, 0,
+    return intern({ExprOp::kConst,
+                   node.type,
+                   0,
                    apply(node.op, node.type, arg_type, node.slot, {values, node.args.size()}),
                    {}});
   }
@@ -52,13 +54,18 @@ Expr ExprBuilder::fold_unary(const ExprNode& node) {
   const Expr a = node.args[0];
   const ExprNode& inner = program_.at(a);
   switch (node.op) {
-    case ExprOp::kNeg: case ExprOp::kNot: case ExprOp::kBitNot:
+    case ExprOp::kNeg:
+    case ExprOp::kNot:
+    case ExprOp::kBitNot:
       return inner.op == node.op ? inner.args[0] : kNone;
     case ExprOp::kAbs:
       if (inner.op == ExprOp::kAbs) return a;
       if (is_unsigned(node.type)) return a;
       return is_integer(node.type) && range(a).lower >= 0 ? a : kNone;
-    case ExprOp::kFloor: case ExprOp::kCeil: case ExprOp::kRound: case ExprOp::kTrunc:
+    case ExprOp::kFloor:
+    case ExprOp::kCeil:
+    case ExprOp::kRound:
+    case ExprOp::kTrunc:
       return inner.op >= ExprOp::kFloor && inner.op <= ExprOp::kTrunc ? a : kNone;
     case ExprOp::kNarrow:
       return inner.op == ExprOp::kNarrow && inner.slot == node.slot ? a : kNone;
@@ -77,7 +84,8 @@ Expr ExprBuilder::fold_unary(const ExprNode& node) {
       }
       return from == Scalar::kBool && node.type == Scalar::kBool ? inner.args[0] : kNone;
     }
-    default: return kNone;
+    default:
+      return kNone;
   }
 }
 
@@ -88,9 +96,12 @@ Expr ExprBuilder::fold_bool(const ExprNode& node) {
   if (a == b) return node.op == ExprOp::kXor ? boolean(false) : a;
   if (!is_constant(b, &value)) return kNone;  // constants stand to the right
   switch (node.op) {
-    case ExprOp::kAnd: return value != 0 ? a : b;
-    case ExprOp::kOr: return value != 0 ? b : a;
-    default: return value != 0 ? logical_not(a) : a;
+    case ExprOp::kAnd:
+      return value != 0 ? a : b;
+    case ExprOp::kOr:
+      return value != 0 ? b : a;
+    default:
+      return value != 0 ? logical_not(a) : a;
   }
 }
 
@@ -110,17 +121,23 @@ Expr ExprBuilder::fold_compare(const ExprNode& node) {
   if (type == Scalar::kU64) return kNone;
   const Range x = range(a);
   const Range y = range(b);
-  const bool less = x.upper < y.lower;           // a < b always
+  const bool less = x.upper < y.lower;  // a < b always
   const bool less_equal = x.upper <= y.lower;
   const bool greater = x.lower > y.upper;
   const bool greater_equal = x.lower >= y.upper;
   switch (node.op) {
-    case ExprOp::kEq: return less || greater ? boolean(false) : kNone;
-    case ExprOp::kNe: return less || greater ? boolean(true) : kNone;
-    case ExprOp::kLt: return less ? boolean(true) : greater_equal ? boolean(false) : kNone;
-    case ExprOp::kLe: return less_equal ? boolean(true) : greater ? boolean(false) : kNone;
-    case ExprOp::kGt: return greater ? boolean(true) : less_equal ? boolean(false) : kNone;
-    default: return greater_equal ? boolean(true) : less ? boolean(false) : kNone;
+    case ExprOp::kEq:
+      return less || greater ? boolean(false) : kNone;
+    case ExprOp::kNe:
+      return less || greater ? boolean(true) : kNone;
+    case ExprOp::kLt:
+      return less ? boolean(true) : greater_equal ? boolean(false) : kNone;
+    case ExprOp::kLe:
+      return less_equal ? boolean(true) : greater ? boolean(false) : kNone;
+    case ExprOp::kGt:
+      return greater ? boolean(true) : less_equal ? boolean(false) : kNone;
+    default:
+      return greater_equal ? boolean(true) : less ? boolean(false) : kNone;
   }
 }
 
@@ -133,7 +150,9 @@ Expr ExprBuilder::fold_float(const ExprNode& node) {
   const double value = std::bit_cast<double>(bits);
   switch (node.op) {
     // The sign of a zero sum may change: x + 0 is x here.
-    case ExprOp::kAdd: case ExprOp::kSub: return value == 0.0 ? a : kNone;
+    case ExprOp::kAdd:
+    case ExprOp::kSub:
+      return value == 0.0 ? a : kNone;
     case ExprOp::kMul:
       if (value == 1.0) return a;
       return value == -1.0 ? unary(ExprOp::kNeg, a) : kNone;
@@ -144,7 +163,8 @@ Expr ExprBuilder::fold_float(const ExprNode& node) {
       if (value == 1.0) return a;
       if (value == 2.0) return mul(a, a);
       return value == 3.0 ? mul(mul(a, a), a) : kNone;
-    default: return kNone;
+    default:
+      return kNone;
   }
 }
 
@@ -155,8 +175,7 @@ Expr ExprBuilder::fold_int(const ExprNode& node) {
   const ExprOp op = node.op;
   if (a == b) {
     if (op == ExprOp::kSub || op == ExprOp::kBitXor) return constant_int(type, 0);
-    if (op == ExprOp::kMin || op == ExprOp::kMax || op == ExprOp::kBitAnd ||
-        op == ExprOp::kBitOr) {
+    if (op == ExprOp::kMin || op == ExprOp::kMax || op == ExprOp::kBitAnd || op == ExprOp::kBitOr) {
       return a;
     }
   }
@@ -182,8 +201,8 @@ Expr ExprBuilder::fold_int(const ExprNode& node) {
   };
   const ExprNode inner = program_.at(a);  // a copy: interning moves nodes
   int64_t before = 0;
-  const bool chained = inner.op == op && inner.args.size() == 2 &&
-                       is_constant(inner.args[1], &before);
+  const bool chained =
+      inner.op == op && inner.args.size() == 2 && is_constant(inner.args[1], &before);
   switch (op) {
     case ExprOp::kAdd:
       if (value == 0) return a;
@@ -195,15 +214,23 @@ Expr ExprBuilder::fold_int(const ExprNode& node) {
       if (value == 0) return b;
       if (value == 1) return a;
       return chained ? mul(inner.args[0], wrapped(ExprOp::kMul, before, value)) : kNone;
-    case ExprOp::kDiv: case ExprOp::kRem: case ExprOp::kMod: return fold_divide(node);
+    case ExprOp::kDiv:
+    case ExprOp::kRem:
+    case ExprOp::kMod:
+      return fold_divide(node);
     case ExprOp::kPow:
       if (value == 1) return a;
       if (value == 2) return mul(a, a);
       return value == 0 ? constant_int(type, 1) : kNone;
-    case ExprOp::kBitAnd: return value == 0 ? b : kNone;
-    case ExprOp::kBitOr: case ExprOp::kBitXor: case ExprOp::kShl: case ExprOp::kShr:
+    case ExprOp::kBitAnd:
+      return value == 0 ? b : kNone;
+    case ExprOp::kBitOr:
+    case ExprOp::kBitXor:
+    case ExprOp::kShl:
+    case ExprOp::kShr:
       return value == 0 ? a : kNone;
-    default: return kNone;
+    default:
+      return kNone;
   }
 }
 

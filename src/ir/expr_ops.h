@@ -21,9 +21,14 @@ constexpr bool is_unsigned(Scalar t) { return t == Scalar::kU32 || t == Scalar::
 /// Bits of a value; 1 for bool.
 constexpr int width_of(Scalar t) {
   switch (t) {
-    case Scalar::kBool: return 1;
-    case Scalar::kF64: case Scalar::kI64: case Scalar::kU64: return 64;
-    default: return 32;
+    case Scalar::kBool:
+      return 1;
+    case Scalar::kF64:
+    case Scalar::kI64:
+    case Scalar::kU64:
+      return 64;
+    default:
+      return 32;
   }
 }
 
@@ -37,9 +42,18 @@ constexpr bool is_arg_reduction(ExprOp op) { return op >= ExprOp::kArgMinFirst; 
 /// The order of its two arguments does not matter.
 constexpr bool is_commutative(ExprOp op) {
   switch (op) {
-    case ExprOp::kAdd: case ExprOp::kMul: case ExprOp::kMin: case ExprOp::kMax:
-    case ExprOp::kBitAnd: case ExprOp::kBitOr: case ExprOp::kBitXor: case ExprOp::kEq:
-    case ExprOp::kNe: case ExprOp::kAnd: case ExprOp::kOr: case ExprOp::kXor:
+    case ExprOp::kAdd:
+    case ExprOp::kMul:
+    case ExprOp::kMin:
+    case ExprOp::kMax:
+    case ExprOp::kBitAnd:
+    case ExprOp::kBitOr:
+    case ExprOp::kBitXor:
+    case ExprOp::kEq:
+    case ExprOp::kNe:
+    case ExprOp::kAnd:
+    case ExprOp::kOr:
+    case ExprOp::kXor:
       return true;
     default:
       return false;

@@ -19,8 +19,7 @@ double f32(ExprOp op, double a, double b = 0) {
 }
 int64_t ints(ExprOp op, Scalar type, int64_t a, int64_t b = 0) {
   const ScalarBits args[] = {from_int(type, a), from_int(type, b)};
-  return apply(op, result_type(op, type), type, 0,
-               {args, is_unary(op) ? size_t{1} : size_t{2}});
+  return apply(op, result_type(op, type), type, 0, {args, is_unary(op) ? size_t{1} : size_t{2}});
 }
 ScalarBits cast(Scalar to, Scalar from, double v) {
   const ScalarBits args[] = {from_double(from, v)};
@@ -130,10 +129,12 @@ TEST(ExprOps, NarrowRoundsOrWraps) {
   EXPECT_EQ(narrow(DType::kI8, Scalar::kI32, 200), -56);
   EXPECT_EQ(narrow(DType::kU8, Scalar::kU32, 300), 44);
   EXPECT_EQ(narrow(DType::kI4, Scalar::kI32, 9), -7);
-  EXPECT_EQ(to_double(Scalar::kF32,
-                      narrow(DType::kF16, Scalar::kF32, from_double(Scalar::kF32, 2049))), 2048);
-  EXPECT_EQ(to_double(Scalar::kF32,
-                      narrow(DType::kBF16, Scalar::kF32, from_double(Scalar::kF32, 257))), 256);
+  EXPECT_EQ(
+      to_double(Scalar::kF32, narrow(DType::kF16, Scalar::kF32, from_double(Scalar::kF32, 2049))),
+      2048);
+  EXPECT_EQ(
+      to_double(Scalar::kF32, narrow(DType::kBF16, Scalar::kF32, from_double(Scalar::kF32, 257))),
+      256);
 }
 
 TEST(ExprOps, BitcastKeepsBits) {

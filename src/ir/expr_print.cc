@@ -55,11 +55,21 @@ std::string print(const ExprProgram& program) {
     const ExprNode& node = program.nodes[id];
     out += cat("%", id, ": ", name_of(node.type), " = ");
     switch (node.op) {
-      case ExprOp::kConst: append_constant(out, node.type, node.bits); break;
-      case ExprOp::kParam: out += cat("p", node.slot); break;
-      case ExprOp::kIndex: out += cat("index ", node.slot); break;
-      case ExprOp::kLoop: out += cat("l", node.slot); break;
-      default: out += name_of(node.op); break;
+      case ExprOp::kConst:
+        append_constant(out, node.type, node.bits);
+        break;
+      case ExprOp::kParam:
+        out += cat("p", node.slot);
+        break;
+      case ExprOp::kIndex:
+        out += cat("index ", node.slot);
+        break;
+      case ExprOp::kLoop:
+        out += cat("l", node.slot);
+        break;
+      default:
+        out += name_of(node.op);
+        break;
     }
     if (is_load(node.op)) out += cat(" ", node.slot);
     if (node.op == ExprOp::kNarrow) out += cat(" ", name_of(static_cast<DType>(node.slot)));

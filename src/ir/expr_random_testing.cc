@@ -7,10 +7,11 @@
 namespace quern {
 namespace {
 
-constexpr DType kDTypes[] = {
-    DType::kF32, DType::kF32, DType::kI32, DType::kI64, DType::kF16, DType::kBF16, DType::kF64,
-    DType::kU8, DType::kI8, DType::kU16, DType::kI16, DType::kU32, DType::kU64, DType::kBool,
-    DType::kI4, DType::kU4, DType::kI2, DType::kU2, DType::kF8E4M3FN, DType::kF8E5M2};
+constexpr DType kDTypes[] = {DType::kF32, DType::kF32,  DType::kI32,      DType::kI64,
+                             DType::kF16, DType::kBF16, DType::kF64,      DType::kU8,
+                             DType::kI8,  DType::kU16,  DType::kI16,      DType::kU32,
+                             DType::kU64, DType::kBool, DType::kI4,       DType::kU4,
+                             DType::kI2,  DType::kU2,   DType::kF8E4M3FN, DType::kF8E5M2};
 constexpr Scalar kScalars[] = {Scalar::kF32, Scalar::kF64, Scalar::kI32, Scalar::kU32,
                                Scalar::kI64, Scalar::kU64, Scalar::kBool};
 
@@ -27,10 +28,14 @@ class Generator {
     }
     for (int i = 0; i < options_.operations; ++i) {
       const int what = pick(10);
-      if (what == 0 && options_.gathers) keep(gather());
-      else if (what <= 2 && options_.reductions) keep(reduction(1 + pick(2)));
-      else if (what == 3) keep(load_broadcast());
-      else keep(operation(pool_));
+      if (what == 0 && options_.gathers)
+        keep(gather());
+      else if (what <= 2 && options_.reductions)
+        keep(reduction(1 + pick(2)));
+      else if (what == 3)
+        keep(load_broadcast());
+      else
+        keep(operation(pool_));
     }
     const int outputs = 1 + pick(2);
     for (int k = 0; k < outputs; ++k) {
@@ -117,14 +122,15 @@ class Generator {
     if (chance(3)) x = b_.cast(x, kScalars[pick(std::size(kScalars))]);
     const Scalar type = b_.type_of(x);
     const Expr y = b_.cast(any(), type);
-    constexpr ExprOp ops[] = {
-        ExprOp::kNeg, ExprOp::kAbs, ExprOp::kSign, ExprOp::kFloor, ExprOp::kCeil, ExprOp::kRound,
-        ExprOp::kTrunc, ExprOp::kNot, ExprOp::kBitNot, ExprOp::kIsNan, ExprOp::kIsInf,
-        ExprOp::kAdd, ExprOp::kSub, ExprOp::kMul, ExprOp::kDiv, ExprOp::kRem, ExprOp::kMod,
-        ExprOp::kMin, ExprOp::kMax, ExprOp::kBitAnd, ExprOp::kBitOr, ExprOp::kBitXor, ExprOp::kShl,
-        ExprOp::kShr, ExprOp::kEq, ExprOp::kNe, ExprOp::kLt, ExprOp::kLe, ExprOp::kGt, ExprOp::kGe,
-        ExprOp::kAnd, ExprOp::kOr, ExprOp::kXor, ExprOp::kSelect, ExprOp::kNarrow,
-        ExprOp::kBitcast};
+    constexpr ExprOp ops[] = {ExprOp::kNeg,    ExprOp::kAbs,    ExprOp::kSign,   ExprOp::kFloor,
+                              ExprOp::kCeil,   ExprOp::kRound,  ExprOp::kTrunc,  ExprOp::kNot,
+                              ExprOp::kBitNot, ExprOp::kIsNan,  ExprOp::kIsInf,  ExprOp::kAdd,
+                              ExprOp::kSub,    ExprOp::kMul,    ExprOp::kDiv,    ExprOp::kRem,
+                              ExprOp::kMod,    ExprOp::kMin,    ExprOp::kMax,    ExprOp::kBitAnd,
+                              ExprOp::kBitOr,  ExprOp::kBitXor, ExprOp::kShl,    ExprOp::kShr,
+                              ExprOp::kEq,     ExprOp::kNe,     ExprOp::kLt,     ExprOp::kLe,
+                              ExprOp::kGt,     ExprOp::kGe,     ExprOp::kAnd,    ExprOp::kOr,
+                              ExprOp::kXor,    ExprOp::kSelect, ExprOp::kNarrow, ExprOp::kBitcast};
     ExprOp op = ops[pick(std::size(ops))];
     while (!accepts(op, type)) op = ops[pick(std::size(ops))];
     if (op == ExprOp::kSelect) {
@@ -190,8 +196,8 @@ class Generator {
     }
     const int count = pick(4);
     for (int i = 0; i < count; ++i) local.push_back(operation(local));
-    constexpr ExprOp ops[] = {ExprOp::kReduceSum, ExprOp::kReduceProd, ExprOp::kReduceMin,
-                              ExprOp::kReduceMax, ExprOp::kReduceAny, ExprOp::kReduceAll,
+    constexpr ExprOp ops[] = {ExprOp::kReduceSum,   ExprOp::kReduceProd, ExprOp::kReduceMin,
+                              ExprOp::kReduceMax,   ExprOp::kReduceAny,  ExprOp::kReduceAll,
                               ExprOp::kArgMinFirst, ExprOp::kArgMinLast, ExprOp::kArgMaxFirst,
                               ExprOp::kArgMaxLast};
     const Expr body = local[chance(2) ? local.size() - 1 : 0];
@@ -223,8 +229,10 @@ HostTensor random_tensor(DType dtype, const Dims& dims, std::mt19937& random) {
   HostTensor tensor = *HostTensor::zeros(dtype, dims);
   for (int64_t i = 0; i < tensor.count(); ++i) {
     const int value = static_cast<int>(random() % 41) - 20;
-    if (is_float(dtype)) tensor.set_float(i, value / 4.0);
-    else tensor.set_int(i, dtype == DType::kBool ? value > 0 : value);
+    if (is_float(dtype))
+      tensor.set_float(i, value / 4.0);
+    else
+      tensor.set_int(i, dtype == DType::kBool ? value > 0 : value);
   }
   return tensor;
 }

@@ -18,7 +18,7 @@ struct RandomCase {
 };
 
 struct RandomOptions {
-  Dims dims;                 ///< of the domain
+  Dims dims;  ///< of the domain
   int operations = 12;
   bool reductions = true;
   bool gathers = true;

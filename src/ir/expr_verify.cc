@@ -14,8 +14,8 @@ class Verifier {
 
   Result<void> run() {
     if (program_.loops > kMaxLoops) {
-      return limit_exceeded(cat("an expression has ", program_.loops, " loop variables, more than ",
-                                kMaxLoops));
+      return limit_exceeded(
+          cat("an expression has ", program_.loops, " loop variables, more than ", kMaxLoops));
     }
     param_types_.resize(program_.params.size(), kNone);
     QUERN_TRY(extents("the domain", program_.domain));
@@ -79,7 +79,8 @@ class Verifier {
       case ExprOp::kLoop:
         if (node.slot >= program_.loops) return broken(cat("no loop variable ", node.slot));
         break;
-      default: return {};
+      default:
+        return {};
     }
     return node.type == Scalar::kI32 ? Result<void>{} : broken("an index that is not i32");
   }
