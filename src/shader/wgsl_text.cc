@@ -69,18 +69,24 @@ using DeclTable = std::unordered_map<std::string_view, const WgslDecl*>;
 
 // The library's declarations by name; where two snippets have the same one (so that each is
 // complete alone) they are equal. Made once, never freed.
-const Result<DeclTable>& library() {
-  static const auto& table = *new Result<DeclTable>([]() -> Result<DeclTable> {
-    DeclTable names;
+struct Library {
+  std::vector<std::vector<WgslDecl>> files;
+  DeclTable names;
+};
+
+const Result<Library>& library() {
+  static const auto& made = *new Result<Library>([]() -> Result<Library> {
+    Library all;
+    all.files.reserve(std::size(kLibrary));
     for (const std::string_view file : kLibrary) {
       QUERN_ASSIGN(const std::string_view text, wgsl_file(file));
       QUERN_ASSIGN(auto decls, parse_wgsl(text));
-      const auto& kept = *new std::vector<WgslDecl>(std::move(decls));
-      for (const WgslDecl& decl : kept) names.try_emplace(decl.name, &decl);
+      all.files.push_back(std::move(decls));
+      for (const WgslDecl& decl : all.files.back()) all.names.try_emplace(decl.name, &decl);
     }
-    return names;
+    return all;
   }());
-  return table;
+  return made;
 }
 
 }  // namespace
@@ -161,7 +167,7 @@ std::string rename_identifier(std::string_view text, std::string_view from, std:
 }
 
 Result<void> link_snippets(std::string& program, std::span<const WgslDecl> extra) {
-  const Result<DeclTable>& shared = library();
+  const Result<Library>& shared = library();
   if (!shared) return std::unexpected(shared.error());
   std::unordered_set<std::string> known;
   QUERN_ASSIGN(const auto own, parse_wgsl(program));
@@ -175,8 +181,8 @@ Result<void> link_snippets(std::string& program, std::span<const WgslDecl> extra
         if (d.name == word) decl = &d;
       }
       if (decl == nullptr) {
-        const auto it = shared->find(word);
-        if (it == shared->end()) return;
+        const auto it = shared->names.find(word);
+        if (it == shared->names.end()) return;
         decl = it->second;
       }
       if (known.emplace(word).second) needed.push_back(decl);
