@@ -23,6 +23,8 @@ import { Recording } from './replay.js';
 import { tensorBytes, type Tensor } from './tensor.js';
 import type { WeightStore } from './weights.js';
 
+/** Making a decoder costs more than a small model's replay can spare. */
+const oneByteText = new TextDecoder('latin1');
 /** Plans kept for input dims used before. */
 const cachedPlans = 16;
 /**
@@ -204,7 +206,7 @@ export class GpuSession implements Backend {
       key +=
         feed.dtype === 'string'
           ? JSON.stringify(feed.data)
-          : new TextDecoder('latin1').decode(tensorBytes(feed));
+          : oneByteText.decode(tensorBytes(feed));
     }
     return key;
   }

@@ -1,6 +1,8 @@
 // Fused attention: the CPU kernel and the generic form against the definition.
 #include <cmath>
 
+#include "ir/print.h"
+#include "ir/verify.h"
 #include "ops/common/kernel_testing.h"
 
 namespace quern {
@@ -82,6 +84,43 @@ TEST(FusedAttention, AgreesWithTheDefinition) {
     ASSERT_TRUE(generic) << generic.error().message;
     EXPECT_LT(difference((*generic)[0], want), 1e-5) << "round " << round;
   }
+}
+
+/// The operators that an Attention node of ONNX becomes.
+std::string expanded(const std::string& text) {
+  auto graph = parse_graph(text);
+  if (!graph) return graph.error().message;
+  Node& node = *(*graph)->nodes()[0];
+  const auto done = find_op(node)->expand(**graph, node);
+  if (!done) return done.error().message;
+  if (const auto valid = verify(**graph); !valid) return valid.error().message;
+  std::string out;
+  for (const auto& n : (*graph)->nodes()) {
+    if (!out.empty()) out += " ";
+    out += n->op;
+    if (n->domain == "quern") out += cat("(", n->int_or("is_causal", 0), ")");
+  }
+  return out;
+}
+
+TEST(Attention, ExpandsToTheFusedOne) {
+  const std::string types = "%q: f32[b, 4, s, 8], %k: f32[b, 2, t, 8], %v: f32[b, 2, t, 8]";
+  EXPECT_EQ(expanded(cat("graph g(", types, ") { %y = Attention@23(%q, %k, %v) {is_causal = 1}\n"
+                         "return %y }")),
+            "Attention(1)");
+  EXPECT_EQ(expanded("graph g(%q: f32[b, s, 32], %k: f32[b, s, 16], %v: f32[b, s, 16],"
+                     "%p: f32[b, 2, n, 8]) { %y, %pk = Attention@23(%q, %k, %v, _, %p, %p) "
+                     "{is_causal = 1, q_num_heads = 4, kv_num_heads = 2}\n return %y, %pk }"),
+            "Reshape Transpose Reshape Transpose Reshape Transpose Concat Concat Attention(2) "
+            "Transpose Reshape");
+  // The cache's length is not the difference of keys and queries: a mask says what is seen.
+  EXPECT_EQ(expanded(cat("graph g(", types, ", %p: f32[b, 2, n, 8]) { %y = Attention@23(%q, %k, "
+                         "%v, _, %p, %p) {is_causal = 1}\n return %y }")),
+            "Concat Concat Shape Squeeze Range Shape Squeeze Range Unsqueeze Shape Add LessOrEqual "
+            "Attention(0)");
+  EXPECT_EQ(expanded("graph g(%q: f32[3, 32]) { %y = Attention@23(%q, %q, %q)\n return %y }")
+                .find("heads"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -238,7 +238,6 @@ Result<void> infer_recurrent(InferContext& ctx, const RecurrentKind& kind) {
 
 Result<void> lower_recurrent(LowerContext& ctx, const RecurrentKind& kind) {
   QUERN_ASSIGN(RecurrentShape s, recurrent_shape(ctx, kind));
-  if (!is_f32_like(ctx.input(0).dtype)) return unsupported("a recurrence of f64");
   const auto has_output = [&](size_t i) {
     return i < ctx.output_count() && ctx.output(i).present && ctx.output(i).count() > 0;
   };
