@@ -16,10 +16,15 @@ const json = process.argv[process.argv.indexOf('--json') + 1];
 const gpu = await installDawn();
 const { load } = await import(pathToFileURL(resolve(runtime, 'dist/node.js')).href);
 
-const wave = (count, scale = 1) => Float32Array.from({ length: count }, (_, i) => Math.sin(i * 0.37) * scale);
+const wave = (count, scale = 1) =>
+  Float32Array.from({ length: count }, (_, i) => Math.sin(i * 0.37) * scale);
 const tokens = (count) => BigInt64Array.from({ length: count }, (_, i) => BigInt((i * 37) % 300));
 const cases = [
-  { name: 'ppocr cls 1x3x48x192', file: 'cls.onnx', feeds: { x: { data: wave(3 * 48 * 192), dims: [1, 3, 48, 192] } } },
+  {
+    name: 'ppocr cls 1x3x48x192',
+    file: 'cls.onnx',
+    feeds: { x: { data: wave(3 * 48 * 192), dims: [1, 3, 48, 192] } },
+  },
   {
     name: 'silero v5 1x512',
     file: 'silero.onnx',
@@ -54,7 +59,11 @@ function difference(expected, got) {
 
 const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
 const limits = {};
-for (const name of ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage']) {
+for (const name of [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+]) {
   limits[name] = adapter.limits[name];
 }
 const device = await adapter.requestDevice({
@@ -133,5 +142,6 @@ for (const { name, file, feeds } of cases) {
   );
   model.dispose();
 }
-if (json && process.argv.includes('--json')) writeFileSync(json, JSON.stringify({ device: info.description, rows }, null, 1));
+if (json && process.argv.includes('--json'))
+  writeFileSync(json, JSON.stringify({ device: info.description, rows }, null, 1));
 process.exit(0);

@@ -105,7 +105,8 @@ export async function floorOf(device, log) {
         device.queue.submit(encoder ? [encoder.finish()] : []);
         encoder = undefined;
       }
-      if (command.kind === 'begin') pass = (encoder ??= device.createCommandEncoder()).beginComputePass();
+      if (command.kind === 'begin')
+        pass = (encoder ??= device.createCommandEncoder()).beginComputePass();
       if (command.kind === 'end') pass.end();
       if (command.kind === 'pipeline') pass.setPipeline(pipelines.get(command.id));
       if (command.kind === 'group') pass.setBindGroup(0, groups.get(command.id));
@@ -152,8 +153,14 @@ export async function gpuTime(device, run) {
     GPUCommandEncoder.prototype.beginComputePass = original;
   }
   const usage = GPUBufferUsage;
-  const resolved = device.createBuffer({ size: capacity * 8, usage: usage.QUERY_RESOLVE | usage.COPY_SRC });
-  const target = device.createBuffer({ size: capacity * 8, usage: usage.MAP_READ | usage.COPY_DST });
+  const resolved = device.createBuffer({
+    size: capacity * 8,
+    usage: usage.QUERY_RESOLVE | usage.COPY_SRC,
+  });
+  const target = device.createBuffer({
+    size: capacity * 8,
+    usage: usage.MAP_READ | usage.COPY_DST,
+  });
   const encoder = device.createCommandEncoder();
   encoder.resolveQuerySet(set, 0, used, resolved, 0);
   encoder.copyBufferToBuffer(resolved, 0, target, 0, capacity * 8);

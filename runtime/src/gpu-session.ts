@@ -204,9 +204,7 @@ export class GpuSession implements Backend {
       // One character a byte: the key is exact.
       key += '|';
       key +=
-        feed.dtype === 'string'
-          ? JSON.stringify(feed.data)
-          : oneByteText.decode(tensorBytes(feed));
+        feed.dtype === 'string' ? JSON.stringify(feed.data) : oneByteText.decode(tensorBytes(feed));
     }
     return key;
   }

@@ -93,7 +93,9 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
     session->backend = CpuSession::make_backend();
     if (!session->backend) return unsupported("this build has no CPU kernels");
   } else {
-    const auto wide = [&](size_t at) { return uint64_t{options[at]} | uint64_t{options[at + 1]} << 32; };
+    const auto wide = [&](size_t at) {
+      return uint64_t{options[at]} | uint64_t{options[at + 1]} << 32;
+    };
     Target target;
     target.f16 = options[3] != 0;
     target.subgroups = options[4] != 0;
@@ -118,8 +120,7 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
       session->weights[i].resize((weights[i].byte_length + 15) / 16 * 16);
     }
     session->cpu = std::make_unique<CpuSession>(*session->session, *session->backend,
-                                                session->weights,
-                                                static_cast<int>(options[2]));
+                                                session->weights, static_cast<int>(options[2]));
   }
   loader.session = std::move(session);
   return {};
@@ -158,7 +159,8 @@ double quern_loader_payload_ahead(const QuernLoader* loader) {
 }
 
 int quern_loader_skip(QuernLoader* loader, double size) {
-  if (loader->keep_weights) return fail({ErrorCode::kInvalidArgument, "weights are kept: feed them"});
+  if (loader->keep_weights)
+    return fail({ErrorCode::kInvalidArgument, "weights are kept: feed them"});
   if (auto done = loader->scanner.skip_payload(static_cast<uint64_t>(size)); !done) {
     return fail(done.error());
   }

@@ -24,7 +24,7 @@ QUERN_EXPORT uint32_t quern_abi_version();
 /// 1 where CPU kernels are linked in (device 1 below).
 QUERN_EXPORT uint32_t quern_has_cpu();
 
-QUERN_EXPORT void* quern_alloc(size_t size);   ///< null where there is no memory
+QUERN_EXPORT void* quern_alloc(size_t size);  ///< null where there is no memory
 QUERN_EXPORT void quern_free(void* memory);
 QUERN_EXPORT const uint8_t* quern_result_data();
 QUERN_EXPORT size_t quern_result_size();
@@ -47,7 +47,7 @@ QUERN_EXPORT int quern_loader_skip(QuernLoader* loader, double size);
 /// max, max storage buffers per stage, max invocations, max workgroup storage, max workgroups,
 /// max binding bytes (wide), max buffer bytes (wide). The session takes the loader's weights.
 QUERN_EXPORT int quern_loader_finish(QuernLoader* loader, const uint32_t* options, size_t count);
-QUERN_EXPORT QuernSession* quern_loader_session(QuernLoader* loader);   ///< once, after finish
+QUERN_EXPORT QuernSession* quern_loader_session(QuernLoader* loader);  ///< once, after finish
 
 // A session.
 QUERN_EXPORT void quern_session_free(QuernSession* session);
@@ -59,15 +59,16 @@ QUERN_EXPORT int quern_session_describe(QuernSession* session);
 /// CPU device: the memory of a weight, to be filled with an external file's bytes.
 QUERN_EXPORT uint8_t* quern_session_weight(QuernSession* session, uint32_t weight);
 /// WebGPU device: a plan message (docs/plan-format.md) of a run in which symbolic dims are `dim`,
-/// those first in an input's shape `batch`. Its programs, buffers and `once` steps are to be taken, its steps are not to be run.
-/// An error of kind unsupported where the model needs real input values first: harmless.
+/// those first in an input's shape `batch`. Its programs, buffers and `once` steps are to be taken,
+/// its steps are not to be run. An error of kind unsupported where the model needs real input
+/// values first: harmless.
 QUERN_EXPORT int quern_session_warm(QuernSession* session, uint32_t batch, uint32_t dim);
 
 // A run. Input words: count, then for each graph input in order: dtype number, rank, dims (wide),
 // has_contents 0/1, and if 1 a blob with the bytes. Contents are wanted where hostInputs says so;
 // on the CPU device everywhere. The message says which uploads the plan wants.
 QUERN_EXPORT int quern_run_start(QuernSession* session, const uint8_t* inputs, size_t size);
-QUERN_EXPORT QuernRun* quern_run_take(QuernSession* session);           ///< once, after start
+QUERN_EXPORT QuernRun* quern_run_take(QuernSession* session);  ///< once, after start
 /// `values`: count, then a blob for each of the last segment's reads (count 0 at first).
 /// Result: a plan message.
 QUERN_EXPORT int quern_run_advance(QuernRun* run, const uint8_t* values, size_t size);

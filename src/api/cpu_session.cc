@@ -21,14 +21,14 @@ struct CpuSession::State {
     std::string key;
     Segment segment;
     std::vector<std::vector<uint8_t>> arenas;
-    std::vector<BufferRequest> buffers;   ///< without contents: what to free with the plan
+    std::vector<BufferRequest> buffers;  ///< without contents: what to free with the plan
   };
 
   Session& session;
   CpuBackend& backend;
   CpuMemory memory;
   std::unique_ptr<Parallel> parallel;
-  std::list<Plan> plans;   ///< most recent first
+  std::list<Plan> plans;  ///< most recent first
   uint64_t arena_bytes = 0;
 
   std::string key_of(const std::vector<RunInput>& inputs) const {
@@ -57,7 +57,7 @@ struct CpuSession::State {
   Result<void> run_segment(const Segment& segment, std::vector<std::vector<uint8_t>>& arenas,
                            const std::vector<RunInput>& inputs) {
     for (const Port& port : segment.uploads) {
-      QUERN_ASSIGN(uint8_t * to, memory.at(port.slice, arenas));
+      QUERN_ASSIGN(uint8_t* to, memory.at(port.slice, arenas));
       const auto& bytes = inputs[port.index].host->bytes;
       if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
     }
@@ -91,15 +91,16 @@ bool CpuSession::is_linked() { return true; }
 CpuSession::CpuSession(Session& session, Backend& backend,
                        std::vector<std::vector<uint8_t>>& weights, int threads) {
   std::vector<std::span<uint8_t>> spans(weights.begin(), weights.end());
-  state_.reset(new State{session, static_cast<CpuBackend&>(backend), CpuMemory(std::move(spans)),
-                         make_parallel(threads), {}, 0});
+  state_ = std::make_unique<State>(session, static_cast<CpuBackend&>(backend),
+                                   CpuMemory(std::move(spans)), make_parallel(threads),
+                                   std::list<State::Plan>(), uint64_t{0});
 }
 
 CpuSession::~CpuSession() = default;
 
 uint64_t CpuSession::arena_bytes() const { return state_->arena_bytes; }
 
-Result<std::vector<HostTensor>> CpuSession::run(std::vector<RunInput> inputs) {
+Result<std::vector<HostTensor>> CpuSession::run(const std::vector<RunInput>& inputs) {
   State& s = *state_;
   QUERN_TRY(s.session.check_inputs(inputs));
   for (const RunInput& input : inputs) {
@@ -124,15 +125,18 @@ Result<std::vector<HostTensor>> CpuSession::run(std::vector<RunInput> inputs) {
   };
   while (true) {
     auto message = walk->advance(std::move(values));
-    if (!message) return finish(Result<std::vector<HostTensor>>(std::unexpected(std::move(message).error())));
+    if (!message)
+      return finish(Result<std::vector<HostTensor>>(std::unexpected(std::move(message).error())));
     auto prepared = s.memory.prepare(*message, s.backend, *s.parallel);
     s.backend.release(message->segment.once);
-    passing.push_back({key, std::move(message->segment), {}, State::names_of(std::move(message->buffers))});
+    passing.push_back(
+        {key, std::move(message->segment), {}, State::names_of(std::move(message->buffers))});
     const Segment& segment = passing.back().segment;
     arenas.emplace_back(segment.arena_bytes);
     s.arena_bytes += segment.arena_bytes;
     if (prepared) prepared = s.run_segment(segment, arenas, inputs);
-    if (!prepared) return finish(Result<std::vector<HostTensor>>(std::unexpected(std::move(prepared).error())));
+    if (!prepared)
+      return finish(Result<std::vector<HostTensor>>(std::unexpected(std::move(prepared).error())));
     if (segment.done) {
       auto outputs = s.take_all(segment.outputs, arenas);
       if (passing.size() > 1) return finish(std::move(outputs));
@@ -166,7 +170,7 @@ bool CpuSession::is_linked() { return false; }
 CpuSession::CpuSession(Session&, Backend&, std::vector<std::vector<uint8_t>>&, int) {}
 CpuSession::~CpuSession() = default;
 uint64_t CpuSession::arena_bytes() const { return 0; }
-Result<std::vector<HostTensor>> CpuSession::run(std::vector<RunInput>) {
+Result<std::vector<HostTensor>> CpuSession::run(const std::vector<RunInput>&) {
   return unsupported("this build has no CPU kernels");
 }
 

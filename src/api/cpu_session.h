@@ -20,7 +20,7 @@ class CpuSession {
   ~CpuSession();
 
   /// All outputs, in the graph's order. Inputs carry their contents.
-  Result<std::vector<HostTensor>> run(std::vector<RunInput> inputs);
+  Result<std::vector<HostTensor>> run(const std::vector<RunInput>& inputs);
   /// Bytes of the last run's arenas, and its largest live set.
   [[nodiscard]] uint64_t arena_bytes() const;
 

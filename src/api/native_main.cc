@@ -31,7 +31,7 @@ struct Options {
   std::vector<std::string> paths;
   double rtol = 1e-3;
   double atol = 1e-7;
-  double l2 = 0;       // 0: not checked
+  double l2 = 0;  // 0: not checked
   int64_t dim = 16;
   int threads = 1;
   bool passes = true;
@@ -44,15 +44,24 @@ Options parse(int count, char** words) {
   for (int i = 0; i < count; ++i) {
     const std::string_view word = words[i];
     const auto next = [&] { return i + 1 < count ? words[++i] : words[i]; };
-    if (word == "--rtol") options.rtol = std::atof(next());
-    else if (word == "--atol") options.atol = std::atof(next());
-    else if (word == "--l2") options.l2 = std::atof(next());
-    else if (word == "--dim") options.dim = std::atoll(next());
-    else if (word == "--threads") options.threads = std::atoi(next());
-    else if (word == "--no-passes") options.passes = false;
-    else if (word == "--wgsl") options.wgsl = true;
-    else if (word == "--quiet") options.quiet = true;
-    else options.paths.emplace_back(word);
+    if (word == "--rtol")
+      options.rtol = std::atof(next());
+    else if (word == "--atol")
+      options.atol = std::atof(next());
+    else if (word == "--l2")
+      options.l2 = std::atof(next());
+    else if (word == "--dim")
+      options.dim = std::atoll(next());
+    else if (word == "--threads")
+      options.threads = std::atoi(next());
+    else if (word == "--no-passes")
+      options.passes = false;
+    else if (word == "--wgsl")
+      options.wgsl = true;
+    else if (word == "--quiet")
+      options.quiet = true;
+    else
+      options.paths.emplace_back(word);
   }
   return options;
 }
@@ -63,7 +72,8 @@ struct Loaded {
   std::vector<std::vector<uint8_t>> weights;
 };
 
-Result<Loaded> load(const std::string& path, const Options& options, std::unique_ptr<Backend> backend) {
+Result<Loaded> load(const std::string& path, const Options& options,
+                    std::unique_ptr<Backend> backend) {
   QUERN_ASSIGN(LoadedModel file, load_onnx_file(path));
   QUERN_TRY(check_supported(file.model, find_op));
   QUERN_TRY(check_nodes(file.model, find_op));
@@ -134,7 +144,8 @@ std::string compare(const HostTensor& want, const HostTensor& got, const Options
 }
 
 Result<double> check_case(const fs::path& folder, const Options& options) {
-  QUERN_ASSIGN(Loaded loaded, load((folder / "model.onnx").string(), options, CpuSession::make_backend()));
+  QUERN_ASSIGN(Loaded loaded,
+               load((folder / "model.onnx").string(), options, CpuSession::make_backend()));
   Session& session = *loaded.session;
   CpuSession cpu(session, *loaded.backend, loaded.weights, options.threads);
   const Graph& graph = *session.model().graph;
@@ -163,7 +174,8 @@ Result<double> check_case(const fs::path& folder, const Options& options) {
       QUERN_ASSIGN(HostTensor want, parse_tensor_proto(read_file(file)));
       const std::string wrong = compare(want, outputs[i], options, max_error);
       if (!wrong.empty()) {
-        return invalid_argument(cat("set ", set, " output ", i, " '", graph.outputs[i]->name, "' ", wrong));
+        return invalid_argument(
+            cat("set ", set, " output ", i, " '", graph.outputs[i]->name, "' ", wrong));
       }
     }
   }
@@ -181,7 +193,8 @@ int check(const Options& options) {
       if (!options.quiet) std::printf("pass  %s  max error %.3g\n", name.c_str(), *result);
     } else if (result.error().code == ErrorCode::kUnsupported) {
       ++missing;
-      if (!options.quiet) std::printf("none  %s  %s\n", name.c_str(), result.error().message.c_str());
+      if (!options.quiet)
+        std::printf("none  %s  %s\n", name.c_str(), result.error().message.c_str());
     } else {
       ++failed;
       std::printf("FAIL  %s  %s\n", name.c_str(), result.error().message.c_str());
@@ -202,7 +215,8 @@ Result<void> print_model(const Options& options) {
 }
 
 Result<void> print_plan(const Options& options) {
-  QUERN_ASSIGN(Loaded loaded, load(options.paths.at(0), options, std::make_unique<GpuBackend>(Target{})));
+  QUERN_ASSIGN(Loaded loaded,
+               load(options.paths.at(0), options, std::make_unique<GpuBackend>(Target{})));
   QUERN_ASSIGN(std::vector<RunInput> inputs, loaded.session->assumed_inputs(1, options.dim));
   QUERN_ASSIGN(auto walk, loaded.session->start(std::move(inputs)));
   QUERN_ASSIGN(PlanMessage message, walk->advance({}));

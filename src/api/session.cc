@@ -167,8 +167,8 @@ Result<void> Session::check_inputs(const std::vector<RunInput>& inputs) const {
       append(symbol, shape[a]);
       const auto [it, added] = bound.try_emplace(symbol, given.dims[a], declared.name);
       if (!added && it->second.first != given.dims[a]) {
-        return wrong(cat(": '", symbol, "' is ", it->second.first, " in input '",
-                         it->second.second, "'"));
+        return wrong(
+            cat(": '", symbol, "' is ", it->second.first, " in input '", it->second.second, "'"));
       }
     }
   }
@@ -203,7 +203,8 @@ Result<std::vector<RunInput>> Session::assumed_inputs(int64_t batch, int64_t dim
       std::string symbol;
       append(symbol, d);
       const int64_t number = input.dims.empty() ? batch : dim;
-      input.dims.push_back(d.is_const() ? d.value() : assumed.emplace(symbol, number).first->second);
+      input.dims.push_back(d.is_const() ? d.value()
+                                        : assumed.emplace(symbol, number).first->second);
     }
     inputs.push_back(std::move(input));
   }

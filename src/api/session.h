@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "ir/graph.h"
 #include "passes/passes.h"
-#include "plan/placement.h"
+#include "passes/placement.h"
 #include "plan/walk.h"
 #include "shader/target.h"
 
@@ -38,8 +38,8 @@ class Session {
   Result<void> check_inputs(const std::vector<RunInput>& inputs) const;
   /// Begins a run; walks of several runs may be alive at once.
   Result<std::unique_ptr<Walk>> start(std::vector<RunInput> inputs);
-  /// Inputs of assumed dims (symbols take `dim`, those first in a shape `batch`), to have programs made before the first run; an
-  /// error where the host would need contents that cannot be assumed.
+  /// Inputs of assumed dims (symbols take `dim`, those first in a shape `batch`), to have programs
+  /// made before the first run; an error where the host would need contents that cannot be assumed.
   Result<std::vector<RunInput>> assumed_inputs(int64_t batch, int64_t dim) const;
 
   /// JSON: inputs, outputs (name, dtype, dims as numbers or text), which inputs the host reads,
@@ -53,7 +53,7 @@ class Session {
   /// A graph ready to be walked.
   struct Variant {
     Graph* graph = nullptr;
-    std::unique_ptr<Graph> owned;    ///< of a specialisation
+    std::unique_ptr<Graph> owned;  ///< of a specialisation
     Placement placement;
     PassReport report;
     LoadedValues loaded;
@@ -69,7 +69,7 @@ class Session {
   SessionOptions options_;
   SessionMemory memory_;
   Variant main_;
-  std::unique_ptr<Graph> original_;   ///< as imported; only where specialisation may help
+  std::unique_ptr<Graph> original_;  ///< as imported; only where specialisation may help
   std::map<std::string, std::unique_ptr<Variant>> variants_;
 };
 

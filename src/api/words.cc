@@ -36,8 +36,8 @@ Result<std::shared_ptr<const HostTensor>> tensor_of(DType dtype, const Dims& dim
                                                     std::span<const uint8_t> bytes) {
   QUERN_ASSIGN(const int64_t count, element_count(dims));
   if (bytes.size() != byte_size(dtype, static_cast<uint64_t>(count))) {
-    return invalid_argument(cat("got ", bytes.size(), " bytes for ", count, " elements of ",
-                                name_of(dtype)));
+    return invalid_argument(
+        cat("got ", bytes.size(), " bytes for ", count, " elements of ", name_of(dtype)));
   }
   auto tensor = std::make_shared<HostTensor>();
   tensor->dtype = dtype;

@@ -55,19 +55,19 @@ inline std::unexpected<Error> internal_error(std::string message) {
 #define QUERN_CONCAT(a, b) QUERN_CONCAT_(a, b)
 
 /// Returns the error of a Result expression, if it is one.
-#define QUERN_TRY(expression)                                                        \
-  do {                                                                               \
-    if (auto quern_try_ = (expression); !quern_try_) [[unlikely]]                    \
-      return std::unexpected(std::move(quern_try_).error());                         \
+#define QUERN_TRY(expression)                                     \
+  do {                                                            \
+    if (auto quern_try_ = (expression); !quern_try_) [[unlikely]] \
+      return std::unexpected(std::move(quern_try_).error());      \
   } while (false)
 
 /// `QUERN_ASSIGN(auto x, f());`: x is the value of f(), or its error is returned.
 #define QUERN_ASSIGN(declaration, expression) \
   QUERN_ASSIGN_(QUERN_CONCAT(quern_result_, __LINE__), declaration, expression)
-#define QUERN_ASSIGN_(temporary, declaration, expression)             \
-  auto temporary = (expression);                                      \
-  if (!temporary) [[unlikely]]                                        \
-    return std::unexpected(std::move(temporary).error());             \
+#define QUERN_ASSIGN_(temporary, declaration, expression) \
+  auto temporary = (expression);                          \
+  if (!temporary) [[unlikely]]                            \
+    return std::unexpected(std::move(temporary).error()); \
   declaration = *std::move(temporary)
 
 }  // namespace quern

@@ -6,7 +6,9 @@
 namespace quern {
 namespace {
 
-using AlignedBytes = std::unique_ptr<uint8_t[], decltype([](uint8_t* p) { ::operator delete[](p, std::align_val_t{64}); })>;
+using AlignedBytes =
+    std::unique_ptr<uint8_t[],
+                    decltype([](uint8_t* p) { ::operator delete[](p, std::align_val_t{64}); })>;
 
 AlignedBytes aligned_bytes(size_t size) {
   return AlignedBytes(static_cast<uint8_t*>(
@@ -28,7 +30,8 @@ void convert(DType from, const uint8_t* in, DType to, uint8_t* out, int64_t coun
 class Scratch {
  public:
   Result<uint8_t*> take(size_t bytes) {
-    if (bytes > (size_t{1} << 31)) return limit_exceeded(cat("a kernel asks for ", bytes, " bytes"));
+    if (bytes > (size_t{1} << 31))
+      return limit_exceeded(cat("a kernel asks for ", bytes, " bytes"));
     blocks_.push_back(aligned_bytes(bytes));
     if (!blocks_.back()) return limit_exceeded(cat("no memory for ", bytes, " bytes of scratch"));
     return blocks_.back().get();
@@ -95,7 +98,8 @@ class KernelJob final : public CpuJob {
       }
       const uint8_t* bytes = buffers[next++];
       if (have.dtype != want.dtype) {
-        QUERN_ASSIGN(uint8_t * copy, scratch.take(byte_size(want.dtype, static_cast<uint64_t>(want.count()))));
+        QUERN_ASSIGN(uint8_t* copy,
+                     scratch.take(byte_size(want.dtype, static_cast<uint64_t>(want.count()))));
         convert(have.dtype, bytes, want.dtype, copy, want.count());
         bytes = copy;
       }
@@ -107,7 +111,8 @@ class KernelJob final : public CpuJob {
       uint8_t* bytes = want.present ? buffers[next++] : nullptr;
       targets.push_back(bytes);
       if (bytes != nullptr && original_.outputs[i].dtype != want.dtype) {
-        QUERN_ASSIGN(bytes, scratch.take(byte_size(want.dtype, static_cast<uint64_t>(want.count()))));
+        QUERN_ASSIGN(bytes,
+                     scratch.take(byte_size(want.dtype, static_cast<uint64_t>(want.count()))));
       }
       out.push_back(bytes);
     }
@@ -134,7 +139,8 @@ class ExprJob final : public CpuJob {
       : program_(std::move(program)), inputs_(inputs) {}
 
   Result<void> run(std::span<uint8_t* const> buffers, Parallel& parallel) const override {
-    std::vector<const uint8_t*> in(buffers.begin(), buffers.begin() + static_cast<std::ptrdiff_t>(inputs_));
+    std::vector<const uint8_t*> in(buffers.begin(),
+                                   buffers.begin() + static_cast<std::ptrdiff_t>(inputs_));
     return program_.run(in, buffers.subspan(inputs_), parallel);
   }
 
@@ -159,7 +165,8 @@ class EvalJob final : public CpuJob {
       const uint8_t* bytes = buffers[next++];
       tensors[i].dtype = info.dtype;
       tensors[i].dims = info.dims;
-      tensors[i].bytes.assign(bytes, bytes + byte_size(info.dtype, static_cast<uint64_t>(info.count())));
+      tensors[i].bytes.assign(bytes,
+                              bytes + byte_size(info.dtype, static_cast<uint64_t>(info.count())));
       frame.host[i] = &tensors[i];
     }
     QUERN_ASSIGN(std::vector<HostTensor> results, evaluate_node(frame));
@@ -169,7 +176,8 @@ class EvalJob final : public CpuJob {
       if (results[i].dims != frame.outputs[i].dims) {
         return internal_error(cat(frame.node->describe(), ": output ", i, " changed its dims"));
       }
-      if (!results[i].bytes.empty()) std::memcpy(out, results[i].bytes.data(), results[i].bytes.size());
+      if (!results[i].bytes.empty())
+        std::memcpy(out, results[i].bytes.data(), results[i].bytes.size());
     }
     return {};
   }
@@ -229,7 +237,8 @@ Result<void> CpuBackend::lower(const LowerJob& job, Walk& walk) {
     return lower_expression(job, walk);
   }
   bool empty = true;
-  for (const TensorInfo& info : job.frame.outputs) empty = empty && (!info.present || info.count() == 0);
+  for (const TensorInfo& info : job.frame.outputs)
+    empty = empty && (!info.present || info.count() == 0);
   if (empty) return {};
   const OpDef& def = *job.frame.def;
   if (const CpuKernel* kernel = find_cpu_kernel(def.cpu_kernel)) {
@@ -351,7 +360,7 @@ Result<void> CpuMemory::run_steps(const std::vector<Step>& steps, const CpuBacke
   for (const Step& step : steps) {
     buffers.clear();
     for (const Slice& slice : step.slices) {
-      QUERN_ASSIGN(uint8_t * bytes, at(slice, arenas));
+      QUERN_ASSIGN(uint8_t* bytes, at(slice, arenas));
       buffers.push_back(bytes);
     }
     if (step.kind == StepKind::kCopy) {

@@ -64,7 +64,7 @@ class CpuMemory {
                          std::vector<std::vector<uint8_t>>& arenas, Parallel& parallel);
 
   std::vector<std::span<uint8_t>> weights_;
-  std::unordered_map<uint64_t, std::vector<uint8_t>> buffers_;   ///< by kind and index
+  std::unordered_map<uint64_t, std::vector<uint8_t>> buffers_;  ///< by kind and index
 };
 
 /// A pool of `threads` threads, the caller's among them; 1 runs everything inline.

@@ -32,9 +32,13 @@ class CpuContext : public OpContext {
   [[nodiscard]] virtual Parallel& parallel() = 0;
 
   template <class T>
-  [[nodiscard]] const T* in_as(size_t i) const { return reinterpret_cast<const T*>(data(i)); }
+  [[nodiscard]] const T* in_as(size_t i) const {
+    return reinterpret_cast<const T*>(data(i));
+  }
   template <class T>
-  [[nodiscard]] T* out_as(size_t i) { return reinterpret_cast<T*>(out(i)); }
+  [[nodiscard]] T* out_as(size_t i) {
+    return reinterpret_cast<T*>(out(i));
+  }
 };
 
 struct CpuKernel {

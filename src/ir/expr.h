@@ -32,34 +32,85 @@ DType storage_type(Scalar type);
 
 enum class ExprOp : uint8_t {
   // Leaves.
-  kConst,     ///< `bits`: the value, as int64, or the bit pattern of a double for floats
-  kParam,     ///< parameter `slot`: a number that differs from binding to binding
-  kIndex,     ///< index of the output element along axis `slot`; i32
-  kLoop,      ///< the variable of the reduction that has id `slot`; i32
+  kConst,  ///< `bits`: the value, as int64, or the bit pattern of a double for floats
+  kParam,  ///< parameter `slot`: a number that differs from binding to binding
+  kIndex,  ///< index of the output element along axis `slot`; i32
+  kLoop,   ///< the variable of the reduction that has id `slot`; i32
   // Loads: input `slot` at args (one i32 index an axis), or at a flat element index (one arg).
   kLoad,
   kLoadFlat,
   // One argument. Float functions give NaN where undefined.
-  kNeg, kAbs, kSign, kFloor, kCeil, kRound /* half to even */, kTrunc, kSqrt, kExp, kExpm1, kLog,
-  kLog1p, kSin, kCos, kTan, kAsin, kAcos, kAtan, kSinh, kCosh, kTanh, kAsinh, kAcosh, kAtanh, kErf,
-  kNot /* bool */, kBitNot, kIsNan, kIsInf /* either sign */,
-  kCast,      ///< to `type`; float to integer truncates and saturates, NaN gives 0
-  kNarrow,    ///< rounds or wraps to element type `slot` (a DType), staying in `type`
-  kBitcast,   ///< same bits as `type`, of the same width
+  kNeg,
+  kAbs,
+  kSign,
+  kFloor,
+  kCeil,
+  kRound /* half to even */,
+  kTrunc,
+  kSqrt,
+  kExp,
+  kExpm1,
+  kLog,
+  kLog1p,
+  kSin,
+  kCos,
+  kTan,
+  kAsin,
+  kAcos,
+  kAtan,
+  kSinh,
+  kCosh,
+  kTanh,
+  kAsinh,
+  kAcosh,
+  kAtanh,
+  kErf,
+  kNot /* bool */,
+  kBitNot,
+  kIsNan,
+  kIsInf /* either sign */,
+  kCast,     ///< to `type`; float to integer truncates and saturates, NaN gives 0
+  kNarrow,   ///< rounds or wraps to element type `slot` (a DType), staying in `type`
+  kBitcast,  ///< same bits as `type`, of the same width
   // Two arguments of one type.
-  kAdd, kSub, kMul,
-  kDiv,       ///< integers truncate; a zero divisor gives 0, not a trap
-  kRem,       ///< sign of the dividend (C's %, fmod); integer by zero gives 0
-  kMod,       ///< sign of the divisor (Python's %)
-  kPow, kMin, kMax /* NaN if either is */, kAtan2,
-  kBitAnd, kBitOr, kBitXor, kShl, kShr /* shifts past the width give 0 or the sign */,
-  kEq, kNe, kLt, kLe, kGt, kGe, kAnd, kOr, kXor /* bool */,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,  ///< integers truncate; a zero divisor gives 0, not a trap
+  kRem,  ///< sign of the dividend (C's %, fmod); integer by zero gives 0
+  kMod,  ///< sign of the divisor (Python's %)
+  kPow,
+  kMin,
+  kMax /* NaN if either is */,
+  kAtan2,
+  kBitAnd,
+  kBitOr,
+  kBitXor,
+  kShl,
+  kShr /* shifts past the width give 0 or the sign */,
+  kEq,
+  kNe,
+  kLt,
+  kLe,
+  kGt,
+  kGe,
+  kAnd,
+  kOr,
+  kXor /* bool */,
   // Three arguments.
-  kSelect,    ///< args: condition, value if true, value if false; both sides may be evaluated
+  kSelect,  ///< args: condition, value if true, value if false; both sides may be evaluated
   // Reductions: args = {extent (i32), body}; `slot` is the loop variable's id.
-  kReduceSum, kReduceProd, kReduceMin, kReduceMax /* NaN propagates */, kReduceAny, kReduceAll,
+  kReduceSum,
+  kReduceProd,
+  kReduceMin,
+  kReduceMax /* NaN propagates */,
+  kReduceAny,
+  kReduceAll,
   ///< give the loop index as i32 (NaN beats every number, as in NumPy; over nothing: 0)
-  kArgMinFirst, kArgMinLast, kArgMaxFirst, kArgMaxLast,
+  kArgMinFirst,
+  kArgMinLast,
+  kArgMaxFirst,
+  kArgMaxLast,
 };
 
 /// A handle to a node of one ExprProgram.
@@ -81,8 +132,8 @@ struct ExprNode {
 /// A dimension of a kernel: a baked number, or one passed as a parameter. Extents that are equal in
 /// every binding should share one parameter: collapse_axes merges axes only where it sees that.
 struct Extent {
-  int64_t value = 0;     ///< in the present binding
-  int32_t param = -1;    ///< the parameter that carries it; -1: baked into the code
+  int64_t value = 0;   ///< in the present binding
+  int32_t param = -1;  ///< the parameter that carries it; -1: baked into the code
   [[nodiscard]] bool baked() const { return param < 0; }
 };
 
@@ -109,7 +160,7 @@ struct ExprProgram {
   std::vector<ExprOutput> outputs;
   /// Integers by value, f32 as its 32 bits in the low word, f64 as its 64 bits.
   std::vector<int64_t> params;
-  uint32_t loops = 0;        ///< loop variables are numbered below this
+  uint32_t loops = 0;  ///< loop variables are numbered below this
 
   [[nodiscard]] const ExprNode& at(Expr e) const { return nodes[e.id]; }
   [[nodiscard]] int64_t domain_count() const;
@@ -120,8 +171,8 @@ struct ExprProgram {
 /// Builds the nodes of one program: hash-consed, constants folded, x*1, x+0 and the like removed.
 class ExprBuilder {
  public:
-  /// Continues a program, which may have nodes already; one builder at a time. Its domain and inputs
-  /// should be set by now: what is baked there folds.
+  /// Continues a program, which may have nodes already; one builder at a time. Its domain and
+  /// inputs should be set by now: what is baked there folds.
   explicit ExprBuilder(ExprProgram& program);
 
   // Leaves.
@@ -142,8 +193,8 @@ class ExprBuilder {
   Expr unary(ExprOp op, Expr a);
   Expr binary(ExprOp op, Expr a, Expr b);
   Expr select(Expr condition, Expr if_true, Expr if_false);
-  Expr cast(Expr a, Scalar type);        ///< the same handle where it has that type already
-  Expr narrow(Expr a, DType type);       ///< the same handle where nothing changes
+  Expr cast(Expr a, Scalar type);   ///< the same handle where it has that type already
+  Expr narrow(Expr a, DType type);  ///< the same handle where nothing changes
   Expr bitcast(Expr a, Scalar type);
   /// A fresh loop variable for `reduce`.
   Expr loop();
@@ -197,8 +248,8 @@ class ExprBuilder {
 
   ExprProgram& program_;
   std::unordered_map<std::string, uint32_t> interned_;
-  std::vector<Range> ranges_;         // per node
-  std::vector<uint64_t> loops_;       // per node: bit v % 64 for each loop variable v below it
+  std::vector<Range> ranges_;    // per node
+  std::vector<uint64_t> loops_;  // per node: bit v % 64 for each loop variable v below it
   std::string first_error_;
 };
 

@@ -66,7 +66,7 @@ Dim InferContext::fresh_dim(size_t output, size_t axis, int64_t lower, int64_t u
   return Dim::symbol(cat("_", node_.id, "_", output, "_", axis), lower, upper);
 }
 
-std::unexpected<Error> InferContext::error(std::string message) const {
+std::unexpected<Error> InferContext::error(std::string_view message) const {
   return invalid_model(cat(node_.describe(), ": ", message));
 }
 
@@ -96,7 +96,7 @@ std::vector<int64_t> OpContext::ints(size_t i) const {
   return values;
 }
 
-std::unexpected<Error> OpContext::error(std::string message) const {
+std::unexpected<Error> OpContext::error(std::string_view message) const {
   return invalid_model(cat(node().describe(), ": ", message));
 }
 

@@ -26,8 +26,8 @@ class InferContext {
   struct Input {
     Type type;
     bool present = false;
-    const HostTensor* host = nullptr;                   ///< the contents, where known as numbers
-    const std::vector<Dim>* contents = nullptr;         ///< or as symbolic integers
+    const HostTensor* host = nullptr;            ///< the contents, where known as numbers
+    const std::vector<Dim>* contents = nullptr;  ///< or as symbolic integers
   };
 
   InferContext(const Node& node, std::vector<Input> inputs);
@@ -58,7 +58,7 @@ class InferContext {
                               int64_t upper = INT32_MAX) const;
 
   /// An error about this node: "node 'x' (Conv): " and the message.
-  [[nodiscard]] std::unexpected<Error> error(std::string message) const;
+  [[nodiscard]] std::unexpected<Error> error(std::string_view message) const;
   /// An error unless input i has (when its rank is known) that rank.
   [[nodiscard]] Result<void> expect_rank(size_t i, size_t rank) const;
   /// An axis counted from the end where negative, checked against the rank.
@@ -106,8 +106,8 @@ struct OpFrame {
   const OpDef* def = nullptr;
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
-  std::vector<const HostTensor*> host;   ///< per input; null where not known on the host
-  uint64_t host_baked = 0;               ///< bit i: host[i] is the same in every binding
+  std::vector<const HostTensor*> host;  ///< per input; null where not known on the host
+  uint64_t host_baked = 0;              ///< bit i: host[i] is the same in every binding
 };
 
 /// The common part of the contexts below.
@@ -131,7 +131,7 @@ class OpContext {
   }
   /// The integers of a host input; empty where absent or unknown.
   [[nodiscard]] std::vector<int64_t> ints(size_t i) const;
-  [[nodiscard]] std::unexpected<Error> error(std::string message) const;
+  [[nodiscard]] std::unexpected<Error> error(std::string_view message) const;
 
  protected:
   const OpFrame& frame_;

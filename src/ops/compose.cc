@@ -162,8 +162,7 @@ class Composer::Context final : public ExprContext {
     if (!composer_.body_.empty()) return composer_.value_at(node().inputs[input], at);
     // A single node loads by position: one value may be two inputs.
     const TensorInfo& info = this->input(input);
-    return composer_.load_slot(
-        composer_.slot(static_cast<uint32_t>(input), info.dtype, info), at);
+    return composer_.load_slot(composer_.slot(static_cast<uint32_t>(input), info.dtype, info), at);
   }
   Expr dim(size_t input, size_t axis) override {
     return composer_.dim_of(frame(), input, axis, this->input(input));

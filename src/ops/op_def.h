@@ -19,7 +19,16 @@ class LowerContext;  // shader/lower.h
 
 /// The kind of an attribute.
 enum class AttributeKind : uint8_t {
-  kInt, kFloat, kString, kInts, kFloats, kStrings, kTensor, kGraph, kGraphs, kType
+  kInt,
+  kFloat,
+  kString,
+  kInts,
+  kFloats,
+  kStrings,
+  kTensor,
+  kGraph,
+  kGraphs,
+  kType
 };
 
 /// An attribute that an operator accepts: drives validation on import, printing and the docs.
@@ -33,25 +42,26 @@ struct AttributeField {
 using TypeSet = uint32_t;
 constexpr TypeSet type_bit(DType t) { return TypeSet{1} << static_cast<int>(t); }
 template <class... T>
-constexpr TypeSet types_of(T... t) { return (type_bit(t) | ...); }
+constexpr TypeSet types_of(T... t) {
+  return (type_bit(t) | ...);
+}
 inline constexpr TypeSet kFloats = types_of(DType::kF32, DType::kF16, DType::kBF16, DType::kF64);
-inline constexpr TypeSet kInts =
-    types_of(DType::kI8, DType::kI16, DType::kI32, DType::kI64, DType::kU8, DType::kU16,
-             DType::kU32, DType::kU64);
+inline constexpr TypeSet kInts = types_of(DType::kI8, DType::kI16, DType::kI32, DType::kI64,
+                                          DType::kU8, DType::kU16, DType::kU32, DType::kU64);
 inline constexpr TypeSet kNumeric = kFloats | kInts;
 inline constexpr TypeSet kFixedWidth = kNumeric | type_bit(DType::kBool);  ///< all but strings...
 inline constexpr TypeSet kAllTypes = ~TypeSet{0};
 
 struct OpDef {
-  std::string_view name;          ///< "Conv"
-  std::string_view domain = "";   ///< "" for ONNX's own, else "com.microsoft", "ai.onnx.ml", "quern"
-  int since = 1;                  ///< first and last operator-set version with a meaning that this
-  int until = INT_MAX;            ///< definition knows (differences inside: ask ctx.version())
+  std::string_view name;         ///< "Conv"
+  std::string_view domain = "";  ///< "" for ONNX's own, else "com.microsoft", "ai.onnx.ml", "quern"
+  int since = 1;                 ///< first and last operator-set version with a meaning that this
+  int until = INT_MAX;           ///< definition knows (differences inside: ask ctx.version())
   uint8_t min_inputs = 1;
-  uint8_t max_inputs = 1;         ///< kVariadic for any number
+  uint8_t max_inputs = 1;  ///< kVariadic for any number
   uint8_t min_outputs = 1;
   uint8_t max_outputs = 1;
-  TypeSet types = kFixedWidth;    ///< element types of input 0 (of output 0 where there is no input)
+  TypeSet types = kFixedWidth;  ///< element types of input 0 (of output 0 where there is no input)
   std::span<const AttributeField> attributes = {};
   /// Bit i: the contents of input i must be known on the host before the node can be planned
   /// (Reshape's shape, Slice's starts).

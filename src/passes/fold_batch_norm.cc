@@ -78,9 +78,9 @@ class BatchNormFolder {
     Value* scale = op("Div", {norm.inputs[1], deviation}, norm, &conv);
     std::vector<int64_t> column(w_dims.size(), 1);
     column[transposed ? 1 : 0] = -1;
-    Value* shape = graph_.add_constant(
-        "", make_constant(HostTensor::of_ints(DType::kI64, {static_cast<int64_t>(column.size())},
-                                              column)));
+    Value* shape =
+        graph_.add_constant("", make_constant(HostTensor::of_ints(
+                                    DType::kI64, {static_cast<int64_t>(column.size())}, column)));
     Value* scale_column = op("Reshape", {scale, shape}, norm, &conv);
     Value* weights = op("Mul", {conv.inputs[1], scale_column}, norm, &conv);
     // bias = (bias - mean) * scale + beta
@@ -93,8 +93,8 @@ class BatchNormFolder {
     bias = op("Mul", {bias, scale}, norm, &conv);
     bias = op("Add", {bias, norm.inputs[2]}, norm, &conv);
 
-    Node* merged = graph_.add_node(conv.op, {conv.inputs[0], weights, bias}, 1, &norm, "",
-                                   conv.version);
+    Node* merged =
+        graph_.add_node(conv.op, {conv.inputs[0], weights, bias}, 1, &norm, "", conv.version);
     merged->name = conv.name;
     merged->attributes = conv.attributes;
     merged->outputs[0]->name = norm.outputs[0]->name;

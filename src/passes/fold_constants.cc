@@ -162,8 +162,7 @@ class Folder {
   Result<bool> inline_branch(Graph& graph, Node& node) {
     const auto condition = known_contents(*node.inputs[0]);
     if (!condition || condition->count() != 1) return false;
-    const std::string_view name =
-        condition->int_at(0) != 0 ? "then_branch" : "else_branch";
+    const std::string_view name = condition->int_at(0) != 0 ? "then_branch" : "else_branch";
     Graph* branch = node.subgraph(name);
     if (branch == nullptr || branch->outputs.size() != node.outputs.size()) return false;
     QUERN_ASSIGN(std::vector<Value*> outputs, graph.inline_body(*branch, {}, &node));

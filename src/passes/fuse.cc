@@ -12,19 +12,19 @@
 
 #include "ops/op_def.h"
 #include "passes/passes.h"
-#include "plan/placement.h"
+#include "passes/placement.h"
 
 namespace quern {
 namespace {
 
 constexpr size_t kMaxGroupNodes = 48;
 
-constexpr auto kMovements = std::to_array<std::string_view>(
-    {"Transpose", "Slice", "Expand", "Gather", "GatherElements", "Pad", "Concat", "Tile",
-     "DepthToSpace", "SpaceToDepth"});
+constexpr auto kMovements =
+    std::to_array<std::string_view>({"Transpose", "Slice", "Expand", "Gather", "GatherElements",
+                                     "Pad", "Concat", "Tile", "DepthToSpace", "SpaceToDepth"});
 /// Movements that read each element of their inputs at most once.
-constexpr auto kReadOnce =
-    std::to_array<std::string_view>({"Transpose", "Slice", "Concat", "DepthToSpace", "SpaceToDepth"});
+constexpr auto kReadOnce = std::to_array<std::string_view>(
+    {"Transpose", "Slice", "Concat", "DepthToSpace", "SpaceToDepth"});
 constexpr auto kReductions = std::to_array<std::string_view>(
     {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
      "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp", "GlobalAveragePool", "GlobalMaxPool"});
@@ -44,7 +44,7 @@ bool is_scalar_constant(const Value& v) {
 
 struct Group {
   Node* root = nullptr;
-  std::vector<Node*> nodes;        // in reverse order
+  std::vector<Node*> nodes;  // in reverse order
   Node* anchor = nullptr;
 };
 
@@ -52,11 +52,7 @@ class Fuser {
  public:
   Fuser(Graph& graph, const Placement& placement, const std::set<const Value*>& results,
         uint32_t budget, PassReport& report)
-      : graph_(graph),
-        placement_(placement),
-        results_(results),
-        budget_(budget),
-        report_(report) {}
+      : graph_(graph), placement_(placement), results_(results), budget_(budget), report_(report) {}
 
   Result<void> run() {
     for (const auto& node : graph_.nodes()) {
@@ -132,7 +128,8 @@ class Fuser {
       // Data only, not an operand.
       const OpDef* def = find_op(consumer);
       for (size_t i = 0; i < consumer.inputs.size(); ++i) {
-        if (consumer.inputs[i] == &value && i < 32 && (def->host_inputs >> i & 1) != 0) return false;
+        if (consumer.inputs[i] == &value && i < 32 && (def->host_inputs >> i & 1) != 0)
+          return false;
       }
       return true;
     }
@@ -164,7 +161,7 @@ class Fuser {
     const bool anchor = is_anchor(node);
     if (anchor && group.anchor != nullptr) return false;
     for (const Use& use : out.uses) {
-      if (is_anchor(*use.node)) return false;   // an anchor reads its inputs from memory
+      if (is_anchor(*use.node)) return false;  // an anchor reads its inputs from memory
       if (!reads_once(*use.node, out)) return false;
     }
     if (is_in(node, kReductions)) return false;  // a reduction is a root
@@ -243,7 +240,8 @@ class Fuser {
     graph_.replace_uses(group.root->outputs[0], result);
     report_.hits["fused nodes"] += static_cast<int>(group.nodes.size());
     ++report_.hits["fusions"];
-    for (Node* node : group.nodes) graph_.erase(node);  // the root first: consumers before producers
+    for (Node* node : group.nodes)
+      graph_.erase(node);  // the root first: consumers before producers
     return {};
   }
 

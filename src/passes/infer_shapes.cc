@@ -43,12 +43,11 @@ class Inferer {
     }
     if (node.inputs.size() < def->min_inputs || node.inputs.size() > def->max_inputs ||
         node.outputs.size() < def->min_outputs || node.outputs.size() > def->max_outputs) {
-      return invalid_model(cat(node.describe(), ": has ", node.inputs.size(), " inputs and ",
-                               node.outputs.size(), " outputs, expected ",
-                               static_cast<int>(def->min_inputs), " to ",
-                               static_cast<int>(def->max_inputs), " and ",
-                               static_cast<int>(def->min_outputs), " to ",
-                               static_cast<int>(def->max_outputs)));
+      return invalid_model(
+          cat(node.describe(), ": has ", node.inputs.size(), " inputs and ", node.outputs.size(),
+              " outputs, expected ", static_cast<int>(def->min_inputs), " to ",
+              static_cast<int>(def->max_inputs), " and ", static_cast<int>(def->min_outputs),
+              " to ", static_cast<int>(def->max_outputs)));
     }
     for (size_t i = 0; i < def->min_inputs; ++i) {
       if (node.inputs[i] == nullptr) {
@@ -162,8 +161,7 @@ class Inferer {
         }
         for (size_t axis = 0; axis < in.shape->size(); ++axis) {
           if ((*in.shape)[axis] == (*out.shape)[axis]) continue;
-          (*in.shape)[axis] =
-              Dim::symbol(cat("loop", node.id, "_", i, "_", axis, "_", round));
+          (*in.shape)[axis] = Dim::symbol(cat("loop", node.id, "_", i, "_", axis, "_", round));
         }
       }
       if (stable || round > kMaxRounds) return {};

@@ -41,16 +41,29 @@ Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& re
   };
   constexpr Entry kPasses[] = {
       {"infer", true, [](Graph& g, const PassOptions&, PassReport&) { return infer_shapes(g); }},
-      {"fold", false, [](Graph& g, const PassOptions&, PassReport& r) { return fold_constants(g, r); }},
-      {"dead", false, [](Graph& g, const PassOptions&, PassReport& r) { return remove_dead_code(g, r); }},
-      {"recognise", false, [](Graph& g, const PassOptions&, PassReport& r) { return recognise(g, r); }},
-      {"batch-norm", false, [](Graph& g, const PassOptions&, PassReport& r) { return fold_batch_norm(g, r); }},
-      {"expand", true, [](Graph& g, const PassOptions&, PassReport& r) { return expand_ops(g, r); }},
+      {"fold", false,
+       [](Graph& g, const PassOptions&, PassReport& r) { return fold_constants(g, r); }},
+      {"dead", false,
+       [](Graph& g, const PassOptions&, PassReport& r) { return remove_dead_code(g, r); }},
+      {"recognise", false,
+       [](Graph& g, const PassOptions&, PassReport& r) { return recognise(g, r); }},
+      {"batch-norm", false,
+       [](Graph& g, const PassOptions&, PassReport& r) { return fold_batch_norm(g, r); }},
+      {"expand", true,
+       [](Graph& g, const PassOptions&, PassReport& r) { return expand_ops(g, r); }},
       {"infer", true, [](Graph& g, const PassOptions&, PassReport&) { return infer_shapes(g); }},
-      {"fold", false, [](Graph& g, const PassOptions&, PassReport& r) { return fold_constants(g, r); }},
-      {"common", false, [](Graph& g, const PassOptions&, PassReport& r) { return merge_common_subexpressions(g, r); }},
-      {"dead", false, [](Graph& g, const PassOptions&, PassReport& r) { return remove_dead_code(g, r); }},
-      {"fuse", false, [](Graph& g, const PassOptions& o, PassReport& r) { return fuse(g, o.max_storage_buffers, r); }},
+      {"fold", false,
+       [](Graph& g, const PassOptions&, PassReport& r) { return fold_constants(g, r); }},
+      {"common", false,
+       [](Graph& g, const PassOptions&, PassReport& r) {
+         return merge_common_subexpressions(g, r);
+       }},
+      {"dead", false,
+       [](Graph& g, const PassOptions&, PassReport& r) { return remove_dead_code(g, r); }},
+      {"fuse", false,
+       [](Graph& g, const PassOptions& o, PassReport& r) {
+         return fuse(g, o.max_storage_buffers, r);
+       }},
       {"infer", true, [](Graph& g, const PassOptions&, PassReport&) { return infer_shapes(g); }},
   };
   for (const Entry& entry : kPasses) {

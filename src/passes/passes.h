@@ -12,11 +12,11 @@ namespace quern {
 
 /// What the passes did, for the report and for tests that lock it.
 struct PassReport {
-  std::map<std::string, int, std::less<>> hits;   ///< "attention" -> 2, "fused" -> 40
+  std::map<std::string, int, std::less<>> hits;  ///< "attention" -> 2, "fused" -> 40
 };
 
 struct PassOptions {
-  bool optimise = true;        ///< false: inference and what execution needs only
+  bool optimise = true;  ///< false: inference and what execution needs only
   /// Storage buffers of a dispatch on the target: what fusion must keep within.
   uint32_t max_storage_buffers = 8;
   /// Runs the verifier after each pass (test builds).

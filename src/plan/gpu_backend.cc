@@ -28,9 +28,12 @@ class BindingSet {
   /// is writable everywhere; weights, constants and finished load programs are read-only.
   [[nodiscard]] Access access(Storage s) const {
     switch (walk_.info(s).kind) {
-      case StorageKind::kTemporary: return Access::kReadWrite;
-      case StorageKind::kLoaded: return walk_.loading() ? Access::kReadWrite : Access::kRead;
-      default: return Access::kRead;
+      case StorageKind::kTemporary:
+        return Access::kReadWrite;
+      case StorageKind::kLoaded:
+        return walk_.loading() ? Access::kReadWrite : Access::kRead;
+      default:
+        return Access::kRead;
     }
   }
   [[nodiscard]] const std::vector<Storage>& distinct() const { return distinct_; }
@@ -112,9 +115,7 @@ class GpuBackend::Lowering final : public LowerContext {
   Storage in(size_t input) override { return inputs_[input]; }
   Storage out(size_t output) override { return outputs_[output]; }
   Result<Storage> scratch(uint64_t bytes) override { return walk_.temporary(bytes); }
-  Result<Storage> table(std::vector<uint8_t> bytes) override {
-    return walk_.table(std::move(bytes));
-  }
+  Result<Storage> table(std::vector<uint8_t> bytes) override { return walk_.table(bytes); }
 
   Result<void> dispatch(ExprProgram program, std::vector<Storage> inputs,
                         std::vector<Storage> outputs) override {
@@ -140,7 +141,7 @@ class GpuBackend::Lowering final : public LowerContext {
       QUERN_ASSIGN(Storage wide, walk_.temporary(b.count * 4));
       narrow.emplace_back(b, wide);
       b.storage = wide;
-      b.dtype = is_float(b.dtype) ? DType::kF32
+      b.dtype = is_float(b.dtype)        ? DType::kF32
                 : is_signed_int(b.dtype) ? DType::kI32
                                          : DType::kU32;
     }
@@ -185,8 +186,8 @@ class GpuBackend::Lowering final : public LowerContext {
     if (const uint32_t* found = backend_.programs_.find(key)) {
       number = *found;
     } else {
-      auto text = instantiate(call, plans, with_epilogue ? &epilogue_.program : nullptr, tail,
-                              target());
+      auto text =
+          instantiate(call, plans, with_epilogue ? &epilogue_.program : nullptr, tail, target());
       if (!text) return std::unexpected(std::move(text).error().in(node().describe()));
       number = backend_.programs_.add(std::move(key), cat(node().op, " ", call.kernel),
                                       *std::move(text));
@@ -203,7 +204,7 @@ class GpuBackend::Lowering final : public LowerContext {
   }
 
   Result<void> convert(const KernelBinding& to, Storage from) {
-    const DType wide = is_float(to.dtype) ? DType::kF32
+    const DType wide = is_float(to.dtype)        ? DType::kF32
                        : is_signed_int(to.dtype) ? DType::kI32
                                                  : DType::kU32;
     ExprProgram program;
@@ -268,13 +269,14 @@ Result<void> GpuBackend::lower_expression(const LowerJob& job, Walk& walk) {
       done[i] = true;
     }
     auto composed = compose(job.frame, job.body, group);
-    if (!composed) return std::unexpected(std::move(composed).error().in(job.frame.node->describe()));
+    if (!composed)
+      return std::unexpected(std::move(composed).error().in(job.frame.node->describe()));
     std::vector<Storage> inputs;
     for (uint32_t i : composed->inputs) inputs.push_back(job.inputs[i]);
     std::vector<Storage> outputs;
     for (uint32_t i : group) outputs.push_back(job.outputs[i]);
-    QUERN_TRY(dispatch_expression(*job.frame.node, std::move(composed->program), inputs, outputs,
-                                  walk));
+    QUERN_TRY(
+        dispatch_expression(*job.frame.node, std::move(composed->program), inputs, outputs, walk));
   }
   return {};
 }
@@ -355,8 +357,8 @@ Result<void> GpuBackend::dispatch_expression(const Node& node, ExprProgram progr
     return unsupported(cat(node.describe(), ": one tensor is read as two element types"));
   }
   const ExprSchedule schedule = schedule_of(program, target_);
-  const std::string key = cat("expr|", schedule.workgroup_size, "|", schedule.workgroup_reduce,
-                              "|", set.key(), program.key());
+  const std::string key = cat("expr|", schedule.workgroup_size, "|", schedule.workgroup_reduce, "|",
+                              set.key(), program.key());
   uint32_t number = 0;
   if (const uint32_t* found = programs_.find(key)) {
     number = *found;

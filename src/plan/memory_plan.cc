@@ -66,11 +66,10 @@ MemoryPlan place(std::span<const LiveRange> ranges, std::span<const uint32_t> or
     plan.offsets[i] = best;
     plan.arena_bytes = std::max(plan.arena_bytes, best + size);
     const Placed entry{best, best + size, r.first, r.last};
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), entry,
-                                   [](const Placed& a, const Placed& b) {
-                                     return a.begin < b.begin;
-                                   }),
-                  entry);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), entry,
+                         [](const Placed& a, const Placed& b) { return a.begin < b.begin; }),
+        entry);
   }
   return plan;
 }
@@ -96,9 +95,8 @@ MemoryPlan plan_memory(std::span<const LiveRange> ranges) {
   MemoryPlan best;
   best.arena_bytes = UINT64_MAX;
   for (const Less& less : orders) {
-    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-      return less(a, b) || (!less(b, a) && a < b);
-    });
+    std::sort(order.begin(), order.end(),
+              [&](uint32_t a, uint32_t b) { return less(a, b) || (!less(b, a) && a < b); });
     for (bool tightest : {true, false}) {
       MemoryPlan plan = place(ranges, order, tightest);
       if (plan.arena_bytes < best.arena_bytes) best = std::move(plan);

@@ -19,9 +19,9 @@ struct LiveRange {
 };
 
 struct MemoryPlan {
-  std::vector<uint64_t> offsets;   ///< one a live range, multiples of kSliceAlignment
-  uint64_t arena_bytes = 0;        ///< the end of the last block
-  uint64_t live_bytes = 0;         ///< the largest sum of aligned sizes alive at one step
+  std::vector<uint64_t> offsets;  ///< one a live range, multiples of kSliceAlignment
+  uint64_t arena_bytes = 0;       ///< the end of the last block
+  uint64_t live_bytes = 0;        ///< the largest sum of aligned sizes alive at one step
 };
 
 /// Assigns offsets so that blocks alive at the same step don't overlap. Tries a few orders of

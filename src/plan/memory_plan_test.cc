@@ -62,8 +62,8 @@ TEST(MemoryPlan, StaysNearTheLiveSetOnRandomGraphs) {
     }
     const MemoryPlan plan = plan_memory(ranges);
     expect_valid(plan, ranges);
-    worst = std::max(worst, static_cast<double>(plan.arena_bytes) /
-                                static_cast<double>(plan.live_bytes));
+    worst = std::max(worst,
+                     static_cast<double>(plan.arena_bytes) / static_cast<double>(plan.live_bytes));
   }
   EXPECT_LE(worst, 1.15);
 }

@@ -32,35 +32,35 @@ enum class StepKind : uint8_t { kDispatch = 0, kCopy = 1 };
 /// One command. Barriers are WebGPU's own, between dispatches.
 struct Step {
   StepKind kind = StepKind::kDispatch;
-  uint32_t node = 0;                          ///< Node::id, for the report and profiles
-  uint32_t program = 0;                       ///< session-wide program number
-  std::vector<Slice> slices;                  ///< bindings in order; for a copy: source, target
-  uint32_t params_offset = 0;                 ///< bytes into the params blob, a multiple of 256
-  uint32_t params_bytes = 0;                  ///< 0: the program has no uniform
+  uint32_t node = 0;           ///< Node::id, for the report and profiles
+  uint32_t program = 0;        ///< session-wide program number
+  std::vector<Slice> slices;   ///< bindings in order; for a copy: source, target
+  uint32_t params_offset = 0;  ///< bytes into the params blob, a multiple of 256
+  uint32_t params_bytes = 0;   ///< 0: the program has no uniform
   std::array<uint32_t, 3> workgroups = {1, 1, 1};
 };
 
 /// A tensor that goes in or out.
 struct Port {
-  uint32_t index = 0;      ///< of the graph's inputs or outputs; for a read: the value's ticket
+  uint32_t index = 0;  ///< of the graph's inputs or outputs; for a read: the value's ticket
   DType dtype = DType::kUndefined;
   Dims dims;
   bool on_host = false;
-  Slice slice;             ///< where not on the host
-  HostTensor host;         ///< where on the host
+  Slice slice;      ///< where not on the host
+  HostTensor host;  ///< where on the host
 };
 
 /// One list of commands between two decisions of the host.
 struct Segment {
-  std::vector<Port> uploads;       ///< inputs to write before the steps
-  std::vector<Step> once;          ///< steps of load programs: run the first time only
+  std::vector<Port> uploads;  ///< inputs to write before the steps
+  std::vector<Step> once;     ///< steps of load programs: run the first time only
   std::vector<Step> steps;
-  std::vector<Port> reads;         ///< values that the host needs to go on
-  std::vector<Port> outputs;       ///< outputs that are complete after this segment
-  std::vector<uint8_t> params;     ///< uniform data, 256-byte slices
+  std::vector<Port> reads;      ///< values that the host needs to go on
+  std::vector<Port> outputs;    ///< outputs that are complete after this segment
+  std::vector<uint8_t> params;  ///< uniform data, 256-byte slices
   uint64_t arena_bytes = 0;
-  uint64_t live_bytes = 0;         ///< largest live set: the lower bound of arena_bytes
-  bool done = false;               ///< the last of the run
+  uint64_t live_bytes = 0;  ///< largest live set: the lower bound of arena_bytes
+  bool done = false;        ///< the last of the run
 };
 
 /// A program as it first occurs.
@@ -75,8 +75,8 @@ struct BufferRequest {
   BufferKind kind = BufferKind::kConstants;
   uint32_t index = 0;
   uint64_t bytes = 0;
-  bool plan_owned = false;         ///< freed with the plan of this segment, not with the session
-  std::vector<uint8_t> contents;   ///< constant pools
+  bool plan_owned = false;        ///< freed with the plan of this segment, not with the session
+  std::vector<uint8_t> contents;  ///< constant pools
 };
 
 /// Everything the runtime gets from one call: what is new for the session, and a segment.

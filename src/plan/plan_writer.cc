@@ -135,9 +135,9 @@ std::string print(const Segment& segment) {
   };
   const auto steps = [&](std::string_view what, const std::vector<Step>& list) {
     for (const Step& step : list) {
-      out += cat("  ", what, " node ", step.node,
-                 step.kind == StepKind::kCopy ? std::string(" copy")
-                                              : cat(" program ", step.program));
+      out +=
+          cat("  ", what, " node ", step.node,
+              step.kind == StepKind::kCopy ? std::string(" copy") : cat(" program ", step.program));
       for (const Slice& s : step.slices) {
         out += ' ';
         append(out, s);

@@ -66,8 +66,8 @@ Walk::Walk(Graph& graph, const Placement& placement, Backend& backend, SessionMe
 
 Result<void> Walk::start(std::vector<RunInput> inputs) {
   if (inputs.size() != graph_.inputs.size()) {
-    return internal_error(cat("a run has ", inputs.size(), " inputs, the graph ",
-                              graph_.inputs.size()));
+    return internal_error(
+        cat("a run has ", inputs.size(), " inputs, the graph ", graph_.inputs.size()));
   }
   inputs_ = std::move(inputs);
   environment_.assign(placement_.constant.size(), {});
@@ -89,8 +89,8 @@ Result<void> Walk::start(std::vector<RunInput> inputs) {
 
 Result<PlanMessage> Walk::advance(std::vector<std::shared_ptr<const HostTensor>> read) {
   if (read.size() != requests_.size()) {
-    return internal_error(cat("the host asked for ", requests_.size(), " values and got ",
-                              read.size()));
+    return internal_error(
+        cat("the host asked for ", requests_.size(), " values and got ", read.size()));
   }
   for (size_t i = 0; i < read.size(); ++i) environment_[requests_[i]->id].host = read[i];
   requests_.clear();
@@ -223,12 +223,13 @@ Result<OpFrame> Walk::frame_of(const Node& node, const OpDef& def,
     }
     infer_inputs[i].present = true;
     infer_inputs[i].host = t->host.get();
-    infer_inputs[i].type = Type::tensor(t->info.dtype, Shape(t->info.dims.begin(), t->info.dims.end()));
+    infer_inputs[i].type =
+        Type::tensor(t->info.dtype, Shape(t->info.dims.begin(), t->info.dims.end()));
   }
   InferContext context(node, std::move(infer_inputs));
   if (auto inferred = def.infer(context); !inferred) {
-    return std::unexpected(
-        Error{inferred.error().code, cat(inferred.error().message, " (", dims_text(node, inputs), ")")});
+    return std::unexpected(Error{
+        inferred.error().code, cat(inferred.error().message, " (", dims_text(node, inputs), ")")});
   }
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     TensorInfo info;
@@ -255,8 +256,8 @@ Result<OpFrame> Walk::frame_of(const Node& node, const OpDef& def,
 Result<void> Walk::set_host(RunTensor& t, HostTensor host) {
   host_bytes_ += host.bytes.size();
   if (host_bytes_ > limits_.host_bytes) {
-    return limit_exceeded(cat("values computed on the host take more than ", limits_.host_bytes,
-                              " bytes"));
+    return limit_exceeded(
+        cat("values computed on the host take more than ", limits_.host_bytes, " bytes"));
   }
   t.info.dims = host.dims;
   t.info.dtype = host.dtype;
@@ -435,19 +436,19 @@ Result<void> Walk::run_on_device(const Node& node, const OpDef& def) {
         t.storage = add_storage(StorageKind::kLoaded, bytes);
         loaded_.emplace_back(v, t.storage);
         StorageInfo& s = storages_[t.storage.id];
-        s.used_by_run = v->graph->is_output(v) || std::ranges::any_of(v->uses, [&](const Use& u) {
-          return u.node->outputs.empty() || !placement_.constant[u.node->outputs[0]->id];
-        });
+        s.used_by_run =
+            v->graph->is_output(v) || std::ranges::any_of(v->uses, [&](const Use& u) {
+              return u.node->outputs.empty() || !placement_.constant[u.node->outputs[0]->id];
+            });
       }
     } else {
       t.storage = add_storage(StorageKind::kTemporary, bytes);
     }
     job.outputs[i] = t.storage;
   }
-  const bool loaded_already =
-      constant && std::ranges::all_of(job.outputs, [&](Storage s) {
-        return s.id == UINT32_MAX || storages_[s.id].planned;
-      });
+  const bool loaded_already = constant && std::ranges::all_of(job.outputs, [&](Storage s) {
+                                return s.id == UINT32_MAX || storages_[s.id].planned;
+                              });
   Result<void> done;
   if (!loaded_already) {
     for (const Value* v : node.inputs) {

@@ -14,25 +14,25 @@
 #include "base/result.h"
 #include "ir/graph.h"
 #include "ops/op_def.h"
-#include "plan/placement.h"
+#include "passes/placement.h"
 #include "plan/plan.h"
 
 namespace quern {
 
 /// Whose memory a Storage is in.
 enum class StorageKind : uint8_t {
-  kTemporary,   ///< the segment's arena
-  kWeight,      ///< the model's weight table
-  kConstant,    ///< a constant pool
-  kLoaded,      ///< made once from constants: persistent, or freed after the load program
+  kTemporary,  ///< the segment's arena
+  kWeight,     ///< the model's weight table
+  kConstant,   ///< a constant pool
+  kLoaded,     ///< made once from constants: persistent, or freed after the load program
 };
 
 struct StorageInfo {
   StorageKind kind = StorageKind::kTemporary;
   uint64_t bytes = 0;
-  uint32_t index = 0;      ///< weight number, or segment number of a temporary
-  bool planned = false;    ///< `slice` is final
-  bool used_by_run = false;  ///< kLoaded: read by a step of a run
+  uint32_t index = 0;           ///< weight number, or segment number of a temporary
+  bool planned = false;         ///< `slice` is final
+  bool used_by_run = false;     ///< kLoaded: read by a step of a run
   uint32_t first = UINT32_MAX;  ///< live range in steps of its segment (or of the load program)
   uint32_t last = 0;
   Slice slice;
@@ -53,16 +53,16 @@ struct RunTensor {
 struct RunInput {
   DType dtype = DType::kUndefined;
   Dims dims;
-  std::shared_ptr<const HostTensor> host;   ///< contents, where the host needs them
+  std::shared_ptr<const HostTensor> host;  ///< contents, where the host needs them
 };
 
 /// A node with everything that lowering needs. For a fused node `body` holds the frames of the
 /// inner nodes, in order, and `inner` their index by node id.
 struct LowerJob {
   OpFrame frame;
-  std::vector<Storage> inputs;     ///< absent inputs have no storage
+  std::vector<Storage> inputs;  ///< absent inputs have no storage
   std::vector<Storage> outputs;
-  std::vector<OpFrame> body;       ///< empty unless the node is a fusion
+  std::vector<OpFrame> body;  ///< empty unless the node is a fusion
 };
 
 class Walk;
@@ -81,7 +81,7 @@ using LoadedValues = std::map<uint32_t, Slice>;
 
 /// What all walks of a session share.
 struct SessionMemory {
-  std::map<ConstantPtr, Slice> constants;   ///< inline constants that are on the device
+  std::map<ConstantPtr, Slice> constants;  ///< inline constants that are on the device
   uint32_t next_constant_pool = 0;
   uint32_t next_persistent = 0;
 };
@@ -89,7 +89,7 @@ struct SessionMemory {
 /// Bounds of a walk: a model file is hostile.
 struct WalkLimits {
   uint64_t arena_bytes = uint64_t{4} << 30;
-  uint64_t host_bytes = uint64_t{256} << 20;   ///< values computed on the host
+  uint64_t host_bytes = uint64_t{256} << 20;  ///< values computed on the host
   uint32_t steps = 1u << 20;
   uint32_t loop_iterations = 1u << 16;
   uint32_t depth = 32;
@@ -124,27 +124,27 @@ class Walk {
   /// Memory for the node being lowered.
   Result<Storage> temporary(uint64_t bytes);
   /// A constant on the device with these bytes, for this plan.
-  Storage table(std::vector<uint8_t> bytes);
+  Storage table(const std::vector<uint8_t>& bytes);
   /// Adds a step over whole storages; `slices` of the step are filled in when memory is planned.
   Result<void> emit(Step step, std::vector<Storage> storages, std::span<const uint32_t> params);
   /// Copies bytes; offsets and size are multiples of 4.
-  Result<void> emit_copy(uint32_t node, Storage from, Storage to,
-                         std::array<uint64_t, 2> offsets, uint64_t bytes);
+  Result<void> emit_copy(uint32_t node, Storage from, Storage to, std::array<uint64_t, 2> offsets,
+                         uint64_t bytes);
 
  private:
   /// A graph being walked: the main graph, or the body of a control node.
   struct Frame {
     Graph* graph = nullptr;
-    size_t next = 0;            ///< the node to visit
+    size_t next = 0;  ///< the node to visit
     Node* owner = nullptr;
-    int64_t iteration = 0;      ///< of a Loop
+    int64_t iteration = 0;  ///< of a Loop
     int64_t trips = 0;
-    std::vector<std::vector<RunTensor>> collected;   ///< scan outputs, one entry an iteration
+    std::vector<std::vector<RunTensor>> collected;  ///< scan outputs, one entry an iteration
   };
   struct PendingStep {
     Step step;
     std::vector<Storage> storages;
-    std::array<uint64_t, 2> copy_offsets = {0, 0};   ///< of copies: in source and target
+    std::array<uint64_t, 2> copy_offsets = {0, 0};  ///< of copies: in source and target
     uint64_t copy_bytes = 0;
   };
   /// A pool of constants that goes out with the next message.
@@ -158,7 +158,7 @@ class Walk {
   Result<Progress> visit(Node& node);
   Result<OpFrame> frame_of(const Node& node, const OpDef& def,
                            const std::vector<const RunTensor*>& inputs, bool all_host);
-  Result<bool> fetch(const Value* value);   ///< false: asked for, the walk must wait
+  Result<bool> fetch(const Value* value);  ///< false: asked for, the walk must wait
   Result<void> run_on_host(const Node& node, const OpDef& def);
   Result<void> run_on_device(const Node& node, const OpDef& def);
   Result<void> alias(const Node& node, const OpDef& def);
@@ -199,15 +199,15 @@ class Walk {
   WalkLimits limits_;
 
   std::vector<RunInput> inputs_;
-  std::vector<RunTensor> environment_;   ///< by Value::id
+  std::vector<RunTensor> environment_;  ///< by Value::id
   std::vector<Frame> frames_;
   std::vector<StorageInfo> storages_;
-  std::vector<PendingStep> steps_;       ///< of the present segment
-  std::vector<PendingStep> once_;        ///< of the load program
-  std::vector<std::pair<const Value*, Storage>> loaded_;   ///< what the load program makes
+  std::vector<PendingStep> steps_;                        ///< of the present segment
+  std::vector<PendingStep> once_;                         ///< of the load program
+  std::vector<std::pair<const Value*, Storage>> loaded_;  ///< what the load program makes
   std::vector<uint8_t> params_;
-  std::vector<std::pair<uint32_t, Storage>> uploads_;      ///< graph inputs that steps read
-  std::vector<const Value*> requests_;   ///< values that the host waits for
+  std::vector<std::pair<uint32_t, Storage>> uploads_;  ///< graph inputs that steps read
+  std::vector<const Value*> requests_;                 ///< values that the host waits for
   Pool session_pool_;
   Pool plan_pool_;
   std::vector<HostNode> host_nodes_;

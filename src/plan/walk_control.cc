@@ -16,12 +16,12 @@ Result<Walk::Progress> Walk::visit_if(Node& node) {
   }
   Graph* body = node.subgraph(condition->host->int_at(0) != 0 ? "then_branch" : "else_branch");
   if (body == nullptr || body->outputs.size() != node.outputs.size()) {
-    return invalid_model(cat(node.describe(), ": a branch must give ", node.outputs.size(),
-                             " outputs"));
+    return invalid_model(
+        cat(node.describe(), ": a branch must give ", node.outputs.size(), " outputs"));
   }
   if (frames_.size() >= limits_.depth) {
-    return limit_exceeded(cat(node.describe(), ": control flow nested deeper than ",
-                              limits_.depth));
+    return limit_exceeded(
+        cat(node.describe(), ": control flow nested deeper than ", limits_.depth));
   }
   Frame frame;
   frame.graph = body;
@@ -53,8 +53,8 @@ Result<Walk::Progress> Walk::visit_loop(Node& node) {
   if (const Value* v = node.input(0)) {
     QUERN_ASSIGN(RunTensor * t, tensor(v));
     if (t->host->count() != 1) {
-      return invalid_model(cat(node.describe(), ": the trip count has ", t->host->count(),
-                               " elements, expected 1"));
+      return invalid_model(
+          cat(node.describe(), ": the trip count has ", t->host->count(), " elements, expected 1"));
     }
     frame.trips = t->host->int_at(0);
   }
@@ -67,8 +67,8 @@ Result<Walk::Progress> Walk::visit_loop(Node& node) {
     condition.host = std::make_shared<const HostTensor>(HostTensor::of_ints(DType::kBool, {}, {1}));
   }
   if (frames_.size() >= limits_.depth) {
-    return limit_exceeded(cat(node.describe(), ": control flow nested deeper than ",
-                              limits_.depth));
+    return limit_exceeded(
+        cat(node.describe(), ": control flow nested deeper than ", limits_.depth));
   }
   std::vector<RunTensor> carried;
   for (size_t i = 0; i < carried_count; ++i) {
@@ -101,8 +101,8 @@ Result<void> Walk::begin_iteration(Frame& frame, const RunTensor& condition,
                                    std::vector<RunTensor> carried) {
   frame.next = 0;
   if (frame.iteration >= limits_.loop_iterations) {
-    return limit_exceeded(cat(frame.owner->describe(), ": more than ", limits_.loop_iterations,
-                              " iterations"));
+    return limit_exceeded(
+        cat(frame.owner->describe(), ": more than ", limits_.loop_iterations, " iterations"));
   }
   // Values of the last iteration must not be taken for this one's; constants stay.
   for (const auto& value : frame.graph->values()) {
@@ -111,8 +111,8 @@ Result<void> Walk::begin_iteration(Frame& frame, const RunTensor& condition,
   RunTensor& counter = environment_[frame.graph->inputs[0]->id];
   counter.info.present = true;
   counter.info.dtype = DType::kI64;
-  counter.host = std::make_shared<const HostTensor>(
-      HostTensor::of_ints(DType::kI64, {}, {frame.iteration}));
+  counter.host =
+      std::make_shared<const HostTensor>(HostTensor::of_ints(DType::kI64, {}, {frame.iteration}));
   environment_[frame.graph->inputs[1]->id] = condition;
   for (size_t i = 0; i < carried.size(); ++i) {
     const Value& input = *frame.graph->inputs[i + 2];
@@ -227,10 +227,9 @@ Result<RunTensor> Walk::stack(const Node& node, const std::vector<RunTensor>& pa
   }
   QUERN_ASSIGN(const int64_t count, element_count(out.info.dims));
   const uint64_t part_bytes =
-      parts.empty() ? 0
-                    : byte_size(out.info.dtype, static_cast<uint64_t>(count) / parts.size());
-  out.storage = add_storage(StorageKind::kTemporary,
-                            byte_size(out.info.dtype, static_cast<uint64_t>(count)));
+      parts.empty() ? 0 : byte_size(out.info.dtype, static_cast<uint64_t>(count) / parts.size());
+  out.storage =
+      add_storage(StorageKind::kTemporary, byte_size(out.info.dtype, static_cast<uint64_t>(count)));
   touch(out.storage);
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].info.dims != parts[0].info.dims) {

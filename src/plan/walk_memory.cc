@@ -34,8 +34,8 @@ Storage Walk::add_planned(StorageKind kind, uint64_t bytes, Slice slice) {
 
 Slice Walk::add_constant(Pool& pool, const std::vector<uint8_t>& bytes) {
   if (pool.index == UINT32_MAX) pool.index = memory_.next_constant_pool++;
-  const uint64_t offset = (pool.bytes.size() + kSliceAlignment - 1) / kSliceAlignment *
-                          kSliceAlignment;
+  const uint64_t offset =
+      (pool.bytes.size() + kSliceAlignment - 1) / kSliceAlignment * kSliceAlignment;
   pool.bytes.resize(offset + padded(bytes.size()));
   if (!bytes.empty()) std::memcpy(pool.bytes.data() + offset, bytes.data(), bytes.size());
   return {BufferKind::kConstants, pool.index, offset, bytes.size()};
@@ -46,7 +46,7 @@ Result<Storage> Walk::temporary(uint64_t bytes) {
   return s;
 }
 
-Storage Walk::table(std::vector<uint8_t> bytes) {
+Storage Walk::table(const std::vector<uint8_t>& bytes) {
   const uint64_t size = bytes.size();
   return add_planned(StorageKind::kConstant, size, add_constant(plan_pool_, bytes));
 }
@@ -54,9 +54,8 @@ Storage Walk::table(std::vector<uint8_t> bytes) {
 void Walk::touch(Storage s) {
   StorageInfo& info = storages_[s.id];
   if (info.planned) return;
-  const auto now = static_cast<uint32_t>(info.kind == StorageKind::kLoaded && loading_
-                                             ? once_.size()
-                                             : steps_.size());
+  const auto now = static_cast<uint32_t>(
+      info.kind == StorageKind::kLoaded && loading_ ? once_.size() : steps_.size());
   if (info.kind == StorageKind::kLoaded && !loading_) {
     info.used_by_run = true;
     return;
@@ -83,8 +82,8 @@ Result<void> Walk::emit(Step step, std::vector<Storage> storages,
   }
   for (Storage s : storages) touch(s);
   if (!params.empty()) {
-    const size_t offset = (params_.size() + kSliceAlignment - 1) / kSliceAlignment *
-                          kSliceAlignment;
+    const size_t offset =
+        (params_.size() + kSliceAlignment - 1) / kSliceAlignment * kSliceAlignment;
     step.params_offset = static_cast<uint32_t>(offset);
     step.params_bytes = static_cast<uint32_t>(params.size() * 4);
     params_.resize(offset + (params.size() * 4 + 15) / 16 * 16);
@@ -136,8 +135,8 @@ Result<void> Walk::plan_run(Segment& segment) {
   }
   const MemoryPlan plan = plan_memory(ranges);
   if (plan.arena_bytes > limits_.arena_bytes) {
-    return limit_exceeded(cat("a run needs ", plan.arena_bytes, " bytes of temporaries, the limit is ",
-                              limits_.arena_bytes));
+    return limit_exceeded(cat("a run needs ", plan.arena_bytes,
+                              " bytes of temporaries, the limit is ", limits_.arena_bytes));
   }
   for (size_t i = 0; i < ids.size(); ++i) {
     StorageInfo& s = storages_[ids[i]];
@@ -220,8 +219,8 @@ Port Walk::port_of(const Value* value, uint32_t index) {
 
 void Walk::flush_pool(Pool& pool, bool plan_owned, std::vector<BufferRequest>& requests) {
   if (pool.index == UINT32_MAX) return;
-  requests.push_back({BufferKind::kConstants, pool.index, pool.bytes.size(), plan_owned,
-                      std::move(pool.bytes)});
+  requests.push_back(
+      {BufferKind::kConstants, pool.index, pool.bytes.size(), plan_owned, std::move(pool.bytes)});
   pool = {};
 }
 

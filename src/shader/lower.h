@@ -14,9 +14,11 @@
 //                                     rewritten for narrower or wider element types, and where a
 //                                     fused prologue computes it
 //   fn store_y(i: u32, v: f32) { y[i] = v; } //@store y    likewise, with the fused epilogue
-//   //#if BIAS ... //#else ... //#endif   kept where Config field BIAS is not 0 (optional bindings);
+//   //#if BIAS ... //#else ... //#endif   kept where Config field BIAS is not 0 (optional
+//   bindings);
 //                                     //#if !BIAS likewise where it is 0
-//   //@use name                       the shared snippet src/shader/snippets/name.wgsl: those of its
+//   //@use name                       the shared snippet src/shader/snippets/name.wgsl: those of
+//   its
 //                                     declarations that the program needs and does not have. The
 //                                     library's (floats, math, pow, trig, arc, ints, i64...) come
 //                                     without.
@@ -66,18 +68,18 @@ std::vector<ConfigEntry> config_of(const Config& config) {
 }
 
 struct KernelBinding {
-  std::string_view name;        ///< of the variable in the .wgsl file
+  std::string_view name;  ///< of the variable in the .wgsl file
   Storage storage;
   DType dtype = DType::kUndefined;
-  uint64_t count = 0;           ///< elements
+  uint64_t count = 0;  ///< elements
 };
 
 /// One dispatch of a hand-written kernel.
 struct KernelCall {
-  std::string_view kernel;                ///< base name of the .wgsl file
+  std::string_view kernel;  ///< base name of the .wgsl file
   std::vector<ConfigEntry> config;
-  std::vector<KernelBinding> bindings;    ///< optional ones left out with their //#if
-  std::vector<uint32_t> params;           ///< words of Params
+  std::vector<KernelBinding> bindings;             ///< optional ones left out with their //#if
+  std::vector<uint32_t> params;                    ///< words of Params
   std::array<uint64_t, 3> workgroups = {1, 1, 1};  ///< x may pass the limit: see split_workgroups
   /// The variable whose store takes the node's fused epilogue; its flat index is that of the
   /// node's first output.
@@ -125,9 +127,9 @@ enum class Access : uint8_t { kRead, kReadWrite, kUniform };
 /// A compute program, complete: what the runtime makes a pipeline of.
 struct ShaderText {
   std::string wgsl;
-  std::vector<Access> bindings;                            ///< @binding(i) of group 0
+  std::vector<Access> bindings;  ///< @binding(i) of group 0
   std::vector<std::pair<std::string, double>> overrides;
-  uint32_t param_words = 0;                                ///< size of the uniform, in words
+  uint32_t param_words = 0;  ///< size of the uniform, in words
 };
 
 /// How each tensor of a call is bound: in the arena (read_write) or read-only, and which earlier
@@ -140,7 +142,7 @@ struct BindingPlan {
 /// Options of expression kernels, part of their identity.
 struct ExprSchedule {
   uint32_t workgroup_size = 64;
-  bool workgroup_reduce = false;   ///< one workgroup an output element, tree reduction
+  bool workgroup_reduce = false;  ///< one workgroup an output element, tree reduction
 };
 
 /// The schedule that `program` gets on `target`: depends on what is baked and, for the rest, on
@@ -162,12 +164,12 @@ Result<ShaderText> write_wgsl(const ExprProgram& program, std::span<const Bindin
 /// The words of the uniform for this binding.
 std::vector<uint32_t> param_words(const ExprProgram& program);
 
-/// WGSL for a hand-written kernel, its bindings in the call's order. `epilogue` (or null): its input
-/// `is_anchor` is the value given to the store of `call.epilogue_at`, its other inputs are bound
-/// after the call's bindings (the anchor has an entry in `epilogue_inputs` too, but no binding, and
-/// `same_as` counts without it), its parameters follow the call's, its output has the type of that
-/// binding. An error (kUnsupported) where a scalar store is to a sub-word type: write f32 to a
-/// scratch tensor and cast it.
+/// WGSL for a hand-written kernel, its bindings in the call's order. `epilogue` (or null): its
+/// input `is_anchor` is the value given to the store of `call.epilogue_at`, its other inputs are
+/// bound after the call's bindings (the anchor has an entry in `epilogue_inputs` too, but no
+/// binding, and `same_as` counts without it), its parameters follow the call's, its output has the
+/// type of that binding. An error (kUnsupported) where a scalar store is to a sub-word type: write
+/// f32 to a scratch tensor and cast it.
 Result<ShaderText> instantiate(const KernelCall& call, std::span<const BindingPlan> bindings,
                                const ExprProgram* epilogue,
                                std::span<const BindingPlan> epilogue_inputs, const Target& target);

@@ -59,7 +59,9 @@ export async function runCase(
       const outputs = valuesOf(await model.run(feedsOf(inputs), runOptions));
       for (const [name, value] of Object.entries(expected)) {
         const got = outputs[name];
-        const message = got ? compare(value, got, stepTolerance).message : `${name}: no such output`;
+        const message = got
+          ? compare(value, got, stepTolerance).message
+          : `${name}: no such output`;
         if (message) result.differences.push(`step ${step}: ${message}`);
         if (!isStream || !got) continue;
         const signal = signals.get(name) ?? [[], []];

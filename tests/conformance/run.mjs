@@ -73,10 +73,14 @@ for (const [suite, options] of [
       }
     }
     if (run.status === null || rows.filter(Boolean).length !== folders.length) {
-      fail(`${suite} ${passes.join(' ')}: ${rows.filter(Boolean).length} of ${folders.length} cases ran (${run.signal ?? run.status}) ${run.stderr.slice(-500)}`);
+      fail(
+        `${suite} ${passes.join(' ')}: ${rows.filter(Boolean).length} of ${folders.length} cases ran (${run.signal ?? run.status}) ${run.stderr.slice(-500)}`,
+      );
     }
     const label = passes.length === 0 ? 'with passes' : 'without passes';
-    console.log(`${suite} ${label}: ${count} of ${folders.length} pass, at least ${claimed[suite]}`);
+    console.log(
+      `${suite} ${label}: ${count} of ${folders.length} pass, at least ${claimed[suite]}`,
+    );
     if (count < claimed[suite]) fail(`${suite} ${label}: ${count} pass, fewer than before`);
   }
 }

@@ -11,10 +11,14 @@ namespace quern {
 namespace {
 
 constexpr AttributeField kAttributes[] = {
-    {"is_causal", AttributeKind::kInt},          {"kv_num_heads", AttributeKind::kInt},
-    {"left_window_size", AttributeKind::kInt},   {"q_num_heads", AttributeKind::kInt},
-    {"qk_matmul_output_mode", AttributeKind::kInt}, {"right_window_size", AttributeKind::kInt},
-    {"scale", AttributeKind::kFloat},            {"softcap", AttributeKind::kFloat},
+    {"is_causal", AttributeKind::kInt},
+    {"kv_num_heads", AttributeKind::kInt},
+    {"left_window_size", AttributeKind::kInt},
+    {"q_num_heads", AttributeKind::kInt},
+    {"qk_matmul_output_mode", AttributeKind::kInt},
+    {"right_window_size", AttributeKind::kInt},
+    {"scale", AttributeKind::kFloat},
+    {"softcap", AttributeKind::kFloat},
     {"softmax_precision", AttributeKind::kInt},
 };
 
@@ -68,9 +72,9 @@ Result<void> infer(InferContext& ctx) {
 struct Parts {
   Expansion e;
   Node& node;
-  Value *q, *k, *v;      ///< [batch, heads, sequence, size], the cache included
+  Value *q, *k, *v;  ///< [batch, heads, sequence, size], the cache included
   DType dtype;
-  Dim keys;              ///< with the cache
+  Dim keys;  ///< with the cache
 
   [[nodiscard]] Value* input(size_t i) const { return node.input(i); }
 
@@ -79,8 +83,8 @@ struct Parts {
     const auto range = [&](Value* n) {
       return e.add("Range", {e.integer(0), e.add("Squeeze", {n, e.ints({0})}), e.integer(1)});
     };
-    Value* key = range(e.extent(k, 2));                                            // [keys]
-    Value* query = e.add("Unsqueeze", {range(e.extent(q, 2)), e.ints({1})});       // [queries, 1]
+    Value* key = range(e.extent(k, 2));                                       // [keys]
+    Value* query = e.add("Unsqueeze", {range(e.extent(q, 2)), e.ints({1})});  // [queries, 1]
     Value* nonpad = nullptr;
     if (input(kNonpad) != nullptr) {
       nonpad = e.add("Reshape", {input(kNonpad), e.ints({-1, 1, 1, 1})});
@@ -110,11 +114,11 @@ struct Parts {
     if (proven_less(mask->type.shape->back(), keys) != true) return mask;
     const size_t rank = mask->type.shape->size();
     Value* missing = e.add("Sub", {e.extent(k, 2), e.extent(mask, static_cast<int64_t>(rank) - 1)});
-    Value* pads =
-        e.add("Concat", {e.ints(std::vector<int64_t>(2 * rank - 1, 0)), missing}, {{"axis", int64_t{0}}});
+    Value* pads = e.add("Concat", {e.ints(std::vector<int64_t>(2 * rank - 1, 0)), missing},
+                        {{"axis", int64_t{0}}});
     const bool is_bool = mask->type.dtype == DType::kBool;
-    Value* fill = e.number(mask->type.dtype,
-                           is_bool ? 0.0 : -std::numeric_limits<double>::infinity());
+    Value* fill =
+        e.number(mask->type.dtype, is_bool ? 0.0 : -std::numeric_limits<double>::infinity());
     return e.add("Pad", {mask, pads, fill});
   }
 
@@ -136,12 +140,16 @@ struct Parts {
     Value* batch_heads = e.add("Shape", {q}, {{"start", int64_t{0}}, {"end", int64_t{3}}});
     // Query heads in groups of one key head: [batch, kv heads, group, queries, size].
     Value* kv = e.extent(k, 1);
-    Value* grouped = e.add("Concat", {e.extent(q, 0), kv, e.ints({-1}), e.extent(q, 2), e.extent(q, 3)},
-                           {{"axis", int64_t{0}}});
-    Value* keys = e.add("Unsqueeze", {e.add("Transpose", {k}, {{"perm", std::vector<int64_t>{0, 1, 3, 2}}}),
-                                      e.ints({2})});
+    Value* grouped =
+        e.add("Concat", {e.extent(q, 0), kv, e.ints({-1}), e.extent(q, 2), e.extent(q, 3)},
+              {{"axis", int64_t{0}}});
+    Value* keys =
+        e.add("Unsqueeze",
+              {e.add("Transpose", {k}, {{"perm", std::vector<int64_t>{0, 1, 3, 2}}}), e.ints({2})});
     Value* scores = e.add("MatMul", {e.add("Reshape", {e.add("Mul", {q, scale}), grouped}), keys});
-    scores = e.add("Reshape", {scores, e.add("Concat", {batch_heads, e.extent(k, 2)}, {{"axis", int64_t{0}}})});
+    scores =
+        e.add("Reshape",
+              {scores, e.add("Concat", {batch_heads, e.extent(k, 2)}, {{"axis", int64_t{0}}})});
     Value* shown = scores;
     if (softcap != 0) {
       Value* cap = e.number(dtype, static_cast<double>(softcap));
@@ -158,25 +166,31 @@ struct Parts {
       // A query that sees no key has no weights.
       const double lowest = dtype == DType::kF16 ? -65504.0 : -3.3e38;
       Value* top = e.add("ReduceMax", {scores, e.ints({-1})});
-      weights = e.add("Where", {e.add("Less", {top, e.number(dtype, lowest)}), e.number(dtype, 0), weights});
+      weights = e.add("Where",
+                      {e.add("Less", {top, e.number(dtype, lowest)}), e.number(dtype, 0), weights});
     }
     if (mode == 3) shown = weights;
     e.replace(3, shown);
-    Value* wide = e.add("Concat", {e.extent(q, 0), kv, e.ints({-1}), e.extent(q, 2), e.extent(k, 2)},
-                        {{"axis", int64_t{0}}});
-    Value* y = e.add("MatMul", {e.add("Reshape", {weights, wide}), e.add("Unsqueeze", {v, e.ints({2})})});
-    return e.add("Reshape", {y, e.add("Concat", {batch_heads, e.extent(v, 3)}, {{"axis", int64_t{0}}})});
+    Value* wide =
+        e.add("Concat", {e.extent(q, 0), kv, e.ints({-1}), e.extent(q, 2), e.extent(k, 2)},
+              {{"axis", int64_t{0}}});
+    Value* y =
+        e.add("MatMul", {e.add("Reshape", {weights, wide}), e.add("Unsqueeze", {v, e.ints({2})})});
+    return e.add("Reshape",
+                 {y, e.add("Concat", {batch_heads, e.extent(v, 3)}, {{"axis", int64_t{0}}})});
   }
 };
 
 Result<bool> expand(Graph& graph, Node& node) {
   const Type& type = node.input(kQ)->type;
-  if (!type.shape || !node.input(kK)->type.shape) {
+  const Type& key_type = node.input(kK)->type;
+  if (!type.shape || (type.shape->size() != 3 && type.shape->size() != 4) || !key_type.shape ||
+      key_type.shape->size() != type.shape->size()) {
     return unsupported(cat(node.describe(), ": inputs of unknown rank"));
   }
   const bool flat = type.shape->size() == 3;
   const Dim queries = (*type.shape)[flat ? 1 : 2];
-  const Dim new_keys = (*node.input(kK)->type.shape)[flat ? 1 : 2];
+  const Dim new_keys = (*key_type.shape)[flat ? 1 : 2];
   Parts p{Expansion(graph, node), node,       node.input(kQ), node.input(kK),
           node.input(kV),         type.dtype, new_keys};
   Expansion& e = p.e;
@@ -184,7 +198,8 @@ Result<bool> expand(Graph& graph, Node& node) {
     QUERN_TRY(check_heads(node));
     const std::vector<int64_t> perm = {0, 2, 1, 3};
     const auto split = [&](Value* x, int64_t heads) {
-      return e.add("Transpose", {e.add("Reshape", {x, e.ints({0, 0, heads, -1})})}, {{"perm", perm}});
+      return e.add("Transpose", {e.add("Reshape", {x, e.ints({0, 0, heads, -1})})},
+                   {{"perm", perm}});
     };
     p.q = split(p.q, node.int_or("q_num_heads", 1));
     p.k = split(p.k, node.int_or("kv_num_heads", 1));

@@ -78,8 +78,8 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
   const Expr i = b.loop();
   QUERN_ASSIGN(Score one, score(i));
   const Expr lowest = b.number(one.value, -3.4028234663852886e38);
-  const Expr top = b.max(
-      lowest, b.reduce(ExprOp::kReduceMax, i, keys, b.select(one.live, one.value, lowest)));
+  const Expr top =
+      b.max(lowest, b.reduce(ExprOp::kReduceMax, i, keys, b.select(one.live, one.value, lowest)));
   const auto weight = [&](const Score& at) {
     return b.select(at.live, b.unary(ExprOp::kExp, b.sub(at.value, top)), b.number(at.value, 0));
   };
@@ -157,12 +157,12 @@ Result<void> lower(LowerContext& ctx) {
   call.bindings.push_back(ctx.bind_out("y", 0));
   const int64_t blocks = (s.queries + config.bq - 1) / config.bq;
   const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
-  call.params = {word(s.batch), word(s.heads), word(s.group), word(s.queries), word(s.keys),
-                 word(blocks), word(s.causal), word(s.causal_offset), word(s.mask[0]),
-                 word(s.mask[1]), word(s.mask[2]), word(s.mask[3]), word_of(s.scale),
-                 word_of(s.softcap), word_of(s.empty_row())};
-  call.workgroups = split_workgroups(static_cast<uint64_t>(blocks * s.batch * s.heads),
-                                     ctx.target());
+  call.params = {word(s.batch),    word(s.heads),      word(s.group),         word(s.queries),
+                 word(s.keys),     word(blocks),       word(s.causal),        word(s.causal_offset),
+                 word(s.mask[0]),  word(s.mask[1]),    word(s.mask[2]),       word(s.mask[3]),
+                 word_of(s.scale), word_of(s.softcap), word_of(s.empty_row())};
+  call.workgroups =
+      split_workgroups(static_cast<uint64_t>(blocks * s.batch * s.heads), ctx.target());
   call.epilogue_at = "y";
   return ctx.dispatch(std::move(call));
 }

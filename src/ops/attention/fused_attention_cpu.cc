@@ -10,7 +10,7 @@
 namespace quern {
 namespace {
 
-constexpr int64_t kQueries = 32;   // rows of a task
+constexpr int64_t kQueries = 32;  // rows of a task
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 /// Scales, caps and masks the scores of one query; gives the keys that it may see.
@@ -28,8 +28,8 @@ int64_t finish_scores(const AttentionShape& s, int64_t query, const float* mask,
   return end;
 }
 
-void attend(const AttentionShape& s, const CpuContext& ctx, float* y, int64_t task,
-            int64_t blocks, float* scratch) {
+void attend(const AttentionShape& s, const CpuContext& ctx, float* y, int64_t task, int64_t blocks,
+            float* scratch) {
   const int64_t head = task / blocks % s.heads;
   const int64_t batch = task / blocks / s.heads;
   const int64_t first = task % blocks * kQueries;

@@ -25,7 +25,8 @@ Result<AttentionShape> attention_shape(const OpContext& ctx) {
   }
   s.group = k[1] == 0 ? 1 : s.heads / k[1];
   s.scale = ctx.node().float_or(
-      "scale", static_cast<float>(1.0 / std::sqrt(static_cast<double>(std::max<int64_t>(s.head, 1)))));
+      "scale",
+      static_cast<float>(1.0 / std::sqrt(static_cast<double>(std::max<int64_t>(s.head, 1)))));
   s.softcap = ctx.node().float_or("softcap", 0.0f);
   const int64_t causal = ctx.node().int_or("is_causal", 0);
   s.causal = causal != 0;

@@ -67,8 +67,8 @@ void fill_patches(const void* self, int64_t k0, int64_t k1, int64_t n0, int64_t 
       int64_t rest_tap = tap / s.kernel[last];
       bool inside = true;
       for (size_t a = last; a-- > 0;) {
-        const int64_t at = rest % s.output[a] * s.strides[a] +
-                           rest_tap % s.kernel[a] * s.dilations[a] - s.pads[a];
+        const int64_t at =
+            rest % s.output[a] * s.strides[a] + rest_tap % s.kernel[a] * s.dilations[a] - s.pads[a];
         inside = inside && at >= 0 && at < s.input[a];
         offset += at * step;
         step *= s.input[a];
@@ -85,7 +85,7 @@ void fill_patches(const void* self, int64_t k0, int64_t k1, int64_t n0, int64_t 
 struct ConvBatch {
   const ConvShape* s;
   CpuGemm g;
-  std::vector<Patches> patches;   // one a (batch, group)
+  std::vector<Patches> patches;  // one a (batch, group)
   const float* bias;
 };
 
@@ -94,8 +94,8 @@ void depthwise_line(const float* x, int64_t width, int64_t kernel, int64_t origi
                     int64_t dilation, const float* taps, float* y, int64_t out_width) {
   // Positions whose taps are all inside.
   const int64_t reach = (kernel - 1) * dilation;
-  const int64_t lo = std::clamp<int64_t>(origin >= 0 ? 0 : (-origin + stride - 1) / stride, 0,
-                                         out_width);
+  const int64_t lo =
+      std::clamp<int64_t>(origin >= 0 ? 0 : (-origin + stride - 1) / stride, 0, out_width);
   const int64_t room = width - 1 - origin - reach;
   const int64_t hi = std::clamp<int64_t>(room < 0 ? 0 : room / stride + 1, lo, out_width);
   const auto edge = [&](int64_t j) {
@@ -161,8 +161,8 @@ void depthwise_plane(const ConvShape& s, const float* plane, const float* taps, 
       int64_t rest_tap = t;
       bool inside = true;
       for (size_t a = last; a-- > 0;) {
-        const int64_t at = rest % s.output[a] * s.strides[a] +
-                           rest_tap % s.kernel[a] * s.dilations[a] - s.pads[a];
+        const int64_t at =
+            rest % s.output[a] * s.strides[a] + rest_tap % s.kernel[a] * s.dilations[a] - s.pads[a];
         inside = inside && at >= 0 && at < s.input[a];
         offset += at * step;
         step *= s.input[a];
@@ -171,8 +171,7 @@ void depthwise_plane(const ConvShape& s, const float* plane, const float* taps, 
       }
       if (!inside) continue;
       depthwise_line(plane + offset, width, s.kernel[last], -s.pads[last], s.strides[last],
-                     s.dilations[last], taps + t * s.kernel[last], y + line * out_width,
-                     out_width);
+                     s.dilations[last], taps + t * s.kernel[last], y + line * out_width, out_width);
     }
   }
 }
@@ -185,12 +184,13 @@ Result<void> run_conv(CpuContext& ctx, const ConvShape& s, const float* x, const
   if (s.in_channels == 1 && s.groups > 1) {
     ctx.parallel().run(planes * s.out_channels, 1 + 8192 / (positions * s.taps()),
                        [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t channel = i % (s.groups * s.out_channels);
-        depthwise_plane(s, x + i / s.out_channels * s.input_count(), w + channel * s.taps(),
-                        bias != nullptr ? bias[channel] : 0.0f, y + i * positions);
-      }
-    });
+                         for (int64_t i = begin; i < end; ++i) {
+                           const int64_t channel = i % (s.groups * s.out_channels);
+                           depthwise_plane(
+                               s, x + i / s.out_channels * s.input_count(), w + channel * s.taps(),
+                               bias != nullptr ? bias[channel] : 0.0f, y + i * positions);
+                         }
+                       });
     return {};
   }
   ConvBatch batch;

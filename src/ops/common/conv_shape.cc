@@ -8,8 +8,8 @@ Result<std::vector<int64_t>> read_ints(const Node& node, std::string_view name, 
   const std::vector<int64_t>* given = node.ints(name);
   if (given == nullptr || given->empty()) return std::vector<int64_t>(size, fallback);
   if (given->size() != size) {
-    return invalid_model(cat(node.describe(), ": ", name, " has ", given->size(),
-                             " values where ", size, " are expected"));
+    return invalid_model(cat(node.describe(), ": ", name, " has ", given->size(), " values where ",
+                             size, " are expected"));
   }
   for (int64_t v : *given) {
     if (v < lowest || v > INT32_MAX) {
@@ -98,8 +98,8 @@ Result<void> infer_pool(InferContext& ctx) {
   for (size_t i = 0; i < rank; ++i) {
     const WindowAxis axis = window_axis(window, i, (*x)[i + 2], window.kernel[i]);
     if (axis.output.upper() < 0) {
-      return ctx.error(cat("window of ", window.kernel[i], " along axis ", i + 2,
-                           " does not fit input ", *x));
+      return ctx.error(
+          cat("window of ", window.kernel[i], " along axis ", i + 2, " does not fit input ", *x));
     }
     y.push_back(axis.output);
   }
@@ -145,8 +145,8 @@ Result<ConvShape> conv_shape(const OpContext& ctx, bool transposed) {
   s.dilations = window.dilations;
   for (size_t i = 0; i < rank; ++i) {
     if (transposed) {
-      QUERN_ASSIGN(TransposedAxis axis, transposed_axis(ctx.node(), window, i, rank, s.input[i],
-                                                        s.kernel[i]));
+      QUERN_ASSIGN(TransposedAxis axis,
+                   transposed_axis(ctx.node(), window, i, rank, s.input[i], s.kernel[i]));
       s.pads.push_back(axis.pad_begin.value());
     } else {
       s.pads.push_back(window_axis(window, i, s.input[i], s.kernel[i]).pad_begin.value());

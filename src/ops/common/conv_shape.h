@@ -15,20 +15,20 @@ enum class AutoPad : uint8_t { kNotSet, kSameUpper, kSameLower, kValid };
 
 /// The attributes of a sliding window over `rank` spatial axes, checked.
 struct Window {
-  std::vector<int64_t> kernel;       ///< empty where the node has no kernel_shape
+  std::vector<int64_t> kernel;  ///< empty where the node has no kernel_shape
   std::vector<int64_t> strides;
   std::vector<int64_t> dilations;
   std::vector<int64_t> pads_begin;
   std::vector<int64_t> pads_end;
   AutoPad auto_pad = AutoPad::kNotSet;
   bool ceil_mode = false;
-  bool clips = false;   ///< of pools: a window past the padded input's end takes what is inside
+  bool clips = false;  ///< of pools: a window past the padded input's end takes what is inside
 };
 Result<Window> read_window(const Node& node, size_t rank);
 
 /// One spatial axis of a window in a tensor.
 struct WindowAxis {
-  Dim output;       ///< positions of the window
+  Dim output;  ///< positions of the window
   Dim pad_begin;
   Dim pad_end;
 };
@@ -43,15 +43,15 @@ Result<void> infer_pool(InferContext& ctx);
 struct ConvShape {
   int64_t batch = 0;
   int64_t groups = 1;
-  int64_t in_channels = 0;     ///< of one group
-  int64_t out_channels = 0;    ///< of one group
-  std::vector<int64_t> input, output, kernel, strides, dilations, pads;   ///< pads: at the begin
+  int64_t in_channels = 0;                                               ///< of one group
+  int64_t out_channels = 0;                                              ///< of one group
+  std::vector<int64_t> input, output, kernel, strides, dilations, pads;  ///< pads: at the begin
 
   [[nodiscard]] size_t rank() const { return input.size(); }
   [[nodiscard]] int64_t input_count() const { return product(input); }
   [[nodiscard]] int64_t output_count() const { return product(output); }
   [[nodiscard]] int64_t taps() const { return product(kernel); }
-  [[nodiscard]] bool is_pointwise() const;   ///< one tap, stride 1, no pads
+  [[nodiscard]] bool is_pointwise() const;  ///< one tap, stride 1, no pads
   [[nodiscard]] static int64_t product(const std::vector<int64_t>& v) {
     int64_t n = 1;
     for (int64_t d : v) n *= d;

@@ -23,8 +23,8 @@ class Expansion {
   /// Of another domain.
   Value* add_in(std::string domain, int version, std::string op, std::vector<Value*> inputs,
                 Attributes attributes = {}) {
-    Node* node = graph_.add_node(std::move(op), std::move(inputs), 1, &node_, std::move(domain),
-                                 version);
+    Node* node =
+        graph_.add_node(std::move(op), std::move(inputs), 1, &node_, std::move(domain), version);
     for (const auto& [name, value] : attributes) node->attributes[std::string(name)] = value;
     return node->outputs[0];
   }

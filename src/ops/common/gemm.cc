@@ -69,11 +69,11 @@ Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y
   if (g.epilogue) call.epilogue_at = g.y.name;
 
   std::vector<uint32_t> strides = {
-      word(batch[1].size), word(batch[2].size),
-      word(batch[0].a), word(batch[1].a), word(batch[2].a), word(g.a_row), word(g.a_col),
-      word(batch[0].b), word(batch[1].b), word(batch[2].b), word(g.b_row), word(g.b_col),
-      word(g.a_start), word(g.b_start), word(y.y_start),
-      word_of(g.alpha), word_of(g.beta), word(g.c_row), word(g.c_col)};
+      word(batch[1].size), word(batch[2].size), word(batch[0].a), word(batch[1].a),
+      word(batch[2].a),    word(g.a_row),       word(g.a_col),    word(batch[0].b),
+      word(batch[1].b),    word(batch[2].b),    word(g.b_row),    word(g.b_col),
+      word(g.a_start),     word(g.b_start),     word(y.y_start),  word_of(g.alpha),
+      word_of(g.beta),     word(g.c_row),       word(g.c_col)};
   const bool b_t = g.b_col != 1 && g.b_row == 1;
   uint64_t tiles = 0;
   if (g.m <= kVectorRows) {
@@ -160,7 +160,7 @@ std::vector<BatchAxis> batch_axes(std::span<const int64_t> a, std::span<const in
   return axes;
 }
 
-std::vector<BatchAxis> collapse_batch(std::vector<BatchAxis> axes) {
+std::vector<BatchAxis> collapse_batch(const std::vector<BatchAxis>& axes) {
   std::vector<BatchAxis> out;
   for (const BatchAxis& axis : axes) {
     if (axis.size == 1) continue;

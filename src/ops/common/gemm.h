@@ -24,22 +24,22 @@ struct BatchAxis {
 std::vector<BatchAxis> batch_axes(std::span<const int64_t> a, std::span<const int64_t> b,
                                   int64_t a_matrix, int64_t b_matrix);
 /// Drops axes of size 1 and merges neighbours that are one stride in both operands.
-std::vector<BatchAxis> collapse_batch(std::vector<BatchAxis> axes);
+std::vector<BatchAxis> collapse_batch(const std::vector<BatchAxis>& axes);
 
 /// y = alpha * a b + beta * c for a batch; y is dense, [batch..., m, n]. Strides in elements.
 struct GemmCall {
   KernelBinding a, b, y;
-  std::optional<KernelBinding> c;     ///< one for all batches
+  std::optional<KernelBinding> c;  ///< one for all batches
   int64_t m = 0, n = 0, k = 0;
   int64_t a_row = 0, a_col = 1;
   int64_t b_row = 0, b_col = 1;
   int64_t c_row = 0, c_col = 0;
-  int64_t a_start = 0, b_start = 0;   ///< the first element
+  int64_t a_start = 0, b_start = 0;  ///< the first element
   float alpha = 1.0f, beta = 1.0f;
-  std::vector<BatchAxis> batch;       ///< any number
-  bool epilogue = true;               ///< y takes the node's fused epilogue
+  std::vector<BatchAxis> batch;  ///< any number
+  bool epilogue = true;          ///< y takes the node's fused epilogue
 };
-Result<void> dispatch_gemm(LowerContext& ctx, GemmCall call);
+Result<void> dispatch_gemm(LowerContext& ctx, GemmCall g);
 
 /// Is it a float type that hand-written kernels compute in f32?
 inline bool is_f32_like(DType t) {

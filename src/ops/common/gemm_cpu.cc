@@ -14,8 +14,8 @@ using V = hn::Vec<D>;
 
 constexpr D kD;
 constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(kD));
-constexpr int64_t kNR = 2 * kLanes;   // columns of the microkernel
-constexpr int kMR = 6;                // rows: 12 sums, 2 columns, 1 broadcast fit 16 registers
+constexpr int64_t kNR = 2 * kLanes;  // columns of the microkernel
+constexpr int kMR = 6;               // rows: 12 sums, 2 columns, 1 broadcast fit 16 registers
 constexpr int64_t kKC = 256;
 // Not a power of two: rows of one column panel fall into different cache sets.
 constexpr int64_t kPitch = kGemmColumns + 16;
@@ -25,7 +25,7 @@ static_assert(kGemmColumns % kNR == 0);
 struct Start {
   const float* row_bias = nullptr;
   const float* col_bias = nullptr;
-  bool load = false;      ///< from c
+  bool load = false;  ///< from c
 };
 
 /// `MR` rows by kNR columns over `k` steps. `columns` of them are stored.
@@ -142,7 +142,7 @@ void gemm_block(const CpuGemm& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1
   int64_t k0 = 0;
   do {
     const int64_t k1 = std::min(g.k, k0 + kKC);
-    const int64_t whole = direct ? (n1 - n0) / kNR * kNR : 0;   // columns read in place
+    const int64_t whole = direct ? (n1 - n0) / kNR * kNR : 0;  // columns read in place
     if (n0 + whole < n1) fill_right(g.b, k0, k1, n0 + whole, n1, scratch);
     for (int64_t n = n0; n < n1; n += kNR) {
       const bool in_place = n - n0 < whole;
@@ -188,8 +188,8 @@ Result<void> run_gemm_batch(CpuContext& ctx, const CpuGemm& shape, int64_t count
   const double work = static_cast<double>(shape.m) * static_cast<double>(shape.n) *
                       static_cast<double>(shape.k + 1) * static_cast<double>(count);
   const int64_t slots = work < 30000 ? 1 : task_slots(parallel, tasks);
-  QUERN_ASSIGN(uint8_t* bytes, ctx.scratch(static_cast<size_t>(slots * gemm_scratch_floats()) *
-                                           sizeof(float)));
+  QUERN_ASSIGN(uint8_t* bytes,
+               ctx.scratch(static_cast<size_t>(slots * gemm_scratch_floats()) * sizeof(float)));
   float* scratch = reinterpret_cast<float*>(bytes);
   run_tasks(parallel, tasks, slots, [&](int64_t task, int64_t slot) {
     const int64_t m = task % blocks_m;

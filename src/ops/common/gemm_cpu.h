@@ -12,7 +12,7 @@ namespace quern {
 /// convolution's patches).
 struct GemmRight {
   const float* data = nullptr;
-  int64_t row = 0, col = 1;     ///< strides in elements
+  int64_t row = 0, col = 1;  ///< strides in elements
   /// Writes rows k0..k1 of columns n0..n1 to dst[(k - k0) * pitch + (n - n0)].
   void (*fill)(const void* self, int64_t k0, int64_t k1, int64_t n0, int64_t n1, float* dst,
                int64_t pitch) = nullptr;

@@ -18,12 +18,25 @@ TEST(MatMul, KernelAgreesWithTheExpression) {
     Dims a = {m, k};
     Dims b = {k, n};
     switch (round % 7) {
-      case 0: a = {k}; break;
-      case 1: b = {k}; break;
-      case 2: a = {2, 1, 3, m, k}; b = {4, 3, k, n}; break;
-      case 3: a = {3, m, k}; break;
-      case 4: a = {2, 1, 1, m, k}; b = {1, 3, 1, k, n}; break;
-      default: break;
+      case 0:
+        a = {k};
+        break;
+      case 1:
+        b = {k};
+        break;
+      case 2:
+        a = {2, 1, 3, m, k};
+        b = {4, 3, k, n};
+        break;
+      case 3:
+        a = {3, m, k};
+        break;
+      case 4:
+        a = {2, 1, 1, m, k};
+        b = {1, 3, 1, k, n};
+        break;
+      default:
+        break;
     }
     NodeUnderTest node("MatMul", 13);
     node.input(random.floats(a)).input(random.floats(b));
@@ -62,8 +75,9 @@ TEST(MatMul, InfersSymbolicShapes) {
   EXPECT_EQ(inferred("graph g(%a: f32[batch, 4, s, 8], %b: f32[4, 8, t]) { %y = MatMul@13(%a, %b)\n"
                      "return %y }"),
             "f32[batch, 4, s, t]");
-  EXPECT_EQ(inferred("graph g(%a: f32[8], %b: f32[2, 8, t]) { %y = MatMul@13(%a, %b)\n return %y }"),
-            "f32[2, t]");
+  EXPECT_EQ(
+      inferred("graph g(%a: f32[8], %b: f32[2, 8, t]) { %y = MatMul@13(%a, %b)\n return %y }"),
+      "f32[2, t]");
   EXPECT_EQ(inferred("graph g(%a: f32[*], %b: f32[8, t]) { %y = MatMul@13(%a, %b)\n return %y }"),
             "f32[*]");
   EXPECT_NE(inferred("graph g(%a: f32[2, 3], %b: f32[4, 5]) { %y = MatMul@13(%a, %b)\n return %y }")

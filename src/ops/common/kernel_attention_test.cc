@@ -14,13 +14,14 @@ namespace {
 TEST(FusedAttention, AgreesWithTheDefinition) {
   Random random(31);
   for (int round = 0; round < 40; ++round) {
-    const int64_t batch = random.integer(1, 2), group = random.integer(1, 3), kv = random.integer(1, 2);
+    const int64_t batch = random.integer(1, 2), group = random.integer(1, 3),
+                  kv = random.integer(1, 2);
     const int64_t heads = group * kv, queries = random.integer(1, 40), keys = random.integer(1, 50);
     const int64_t head = random.integer(1, 20), head_v = random.integer(1, 20);
     const HostTensor q = random.floats({batch, heads, queries, head}, 3);
     const HostTensor k = random.floats({batch, kv, keys, head});
     const HostTensor v = random.floats({batch, kv, keys, head_v});
-    const int mask_kind = round % 3;   // none, float, bool
+    const int mask_kind = round % 3;  // none, float, bool
     const int64_t causal = random.integer(0, 2);
     const bool zero = random.chance(2);
     const float cap = random.chance(3) ? 1.5f : 0.0f;
@@ -58,8 +59,8 @@ TEST(FusedAttention, AgreesWithTheDefinition) {
       for (int64_t j = 0; j < keys; ++j) {
         double s = 0;
         for (int64_t d = 0; d < head; ++d) {
-          s += q.float_at(row * head + d) *
-               k.float_at(((b * kv + h / group) * keys + j) * head + d);
+          s +=
+              q.float_at(row * head + d) * k.float_at(((b * kv + h / group) * keys + j) * head + d);
         }
         s *= 0.4f;
         if (cap != 0) s = cap * std::tanh(s / cap);
@@ -105,7 +106,8 @@ std::string expanded(const std::string& text) {
 
 TEST(Attention, ExpandsToTheFusedOne) {
   const std::string types = "%q: f32[b, 4, s, 8], %k: f32[b, 2, t, 8], %v: f32[b, 2, t, 8]";
-  EXPECT_EQ(expanded(cat("graph g(", types, ") { %y = Attention@23(%q, %k, %v) {is_causal = 1}\n"
+  EXPECT_EQ(expanded(cat("graph g(", types,
+                         ") { %y = Attention@23(%q, %k, %v) {is_causal = 1}\n"
                          "return %y }")),
             "Attention(1)");
   EXPECT_EQ(expanded("graph g(%q: f32[b, s, 32], %k: f32[b, s, 16], %v: f32[b, s, 16],"
@@ -114,12 +116,13 @@ TEST(Attention, ExpandsToTheFusedOne) {
             "Reshape Transpose Reshape Transpose Reshape Transpose Concat Concat Attention(2) "
             "Transpose Reshape");
   // The cache's length is not the difference of keys and queries: a mask says what is seen.
-  EXPECT_EQ(expanded(cat("graph g(", types, ", %p: f32[b, 2, n, 8]) { %y = Attention@23(%q, %k, "
+  EXPECT_EQ(expanded(cat("graph g(", types,
+                         ", %p: f32[b, 2, n, 8]) { %y = Attention@23(%q, %k, "
                          "%v, _, %p, %p) {is_causal = 1}\n return %y }")),
             "Concat Concat Shape Squeeze Range Shape Squeeze Range Unsqueeze Shape Add LessOrEqual "
             "Attention(0)");
-  EXPECT_EQ(expanded("graph g(%q: f32[3, 32]) { %y = Attention@23(%q, %q, %q)\n return %y }")
-                .find("heads"),
+  EXPECT_NE(expanded("graph g(%q: f32[3, 32]) { %y = Attention@23(%q, %q, %q)\n return %y }")
+                .find("unknown rank"),
             std::string::npos);
 }
 

@@ -73,8 +73,8 @@ std::vector<double> naive(const ConvCase& c, const HostTensor& x, const HostTens
             for (size_t i = rank; i-- > 0;) {
               const int64_t small = transposed ? c.x[i + 2] : y[i + 2];
               const int64_t large = transposed ? y[i + 2] : c.x[i + 2];
-              const int64_t v = rest % small * c.strides[i] - c.pads[i] +
-                                rest_t % c.w[i + 2] * c.dilations[i];
+              const int64_t v =
+                  rest % small * c.strides[i] - c.pads[i] + rest_t % c.w[i + 2] * c.dilations[i];
               inside = inside && v >= 0 && v < large;
               at += v * scale;
               scale *= large;
@@ -85,9 +85,9 @@ std::vector<double> naive(const ConvCase& c, const HostTensor& x, const HostTens
             const int64_t group = m / channels;
             const int64_t from = transposed ? p : at;
             const int64_t to = transposed ? at : p;
-            const int64_t weight =
-                transposed ? ((group * in + k) * channels + m % channels) * taps + t
-                           : (m * in + k) * taps + t;
+            const int64_t weight = transposed
+                                       ? ((group * in + k) * channels + m % channels) * taps + t
+                                       : (m * in + k) * taps + t;
             out[static_cast<size_t>((b * y[1] + m) * n_out + to)] +=
                 x.float_at((b * c.x[1] + group * in + k) * n_in + from) * w.float_at(weight);
           }
@@ -102,7 +102,7 @@ void check(bool transposed) {
   Random random(transposed ? 5 : 4);
   for (int round = 0; round < 60; ++round) {
     ConvCase c = random_case(random, 1 + static_cast<size_t>(round % 3), transposed);
-    if (!transposed && round % 10 == 9) {   // pointwise
+    if (!transposed && round % 10 == 9) {  // pointwise
       for (size_t i = 2; i < c.x.size(); ++i) c.w[i] = c.strides[i - 2] = 1;
       c.pads.assign(c.pads.size(), 0);
     }
@@ -115,8 +115,7 @@ void check(bool transposed) {
     ASSERT_TRUE(got) << got.error().message;
     const Dims& y = (*got)[0].dims;
     const std::vector<double> sums = naive(c, x, w, y, transposed);
-    const HostTensor want =
-        HostTensor::of_floats(y, std::vector<float>(sums.begin(), sums.end()));
+    const HostTensor want = HostTensor::of_floats(y, std::vector<float>(sums.begin(), sums.end()));
     EXPECT_LT(difference((*got)[0], want), 1e-5) << cat(c.x, " * ", c.w, " -> ", y);
     const auto generic = node.evaluate();
     ASSERT_TRUE(generic) << generic.error().message;
@@ -135,15 +134,16 @@ TEST(ConvTranspose, AgreesWithTheDefinition) { check(true); }
 
 TEST(Conv, InfersSymbolicShapes) {
   const auto conv = [](const char* types, const char* attributes) {
-    return inferred(cat("graph g(", types, ") { %y = Conv@11(%x, %w) ", attributes,
-                        "\n return %y }"));
+    return inferred(
+        cat("graph g(", types, ") { %y = Conv@11(%x, %w) ", attributes, "\n return %y }"));
   };
   EXPECT_EQ(conv("%x: f32[n, 3, h, w], %w: f32[8, 3, 3, 3]", "{pads = [1, 1, 1, 1]}"),
             "f32[n, 8, h, w]");
   EXPECT_EQ(conv("%x: f32[n, 3, 33], %w: f32[8, 3, 4]", "{strides = [2]}"), "f32[n, 8, 15]");
-  EXPECT_EQ(conv("%x: f32[n, 3, h], %w: f32[8, 3, 4]", "{strides = [2], auto_pad = \"SAME_UPPER\"}"),
-            inferred("graph g(%x: f32[n, 8, h]) { %y = MaxPool@11(%x) {strides = [2], kernel_shape = "
-                     "[4], auto_pad = \"SAME_UPPER\"}\n return %y }"));
+  EXPECT_EQ(
+      conv("%x: f32[n, 3, h], %w: f32[8, 3, 4]", "{strides = [2], auto_pad = \"SAME_UPPER\"}"),
+      inferred("graph g(%x: f32[n, 8, h]) { %y = MaxPool@11(%x) {strides = [2], kernel_shape = "
+               "[4], auto_pad = \"SAME_UPPER\"}\n return %y }"));
   EXPECT_NE(conv("%x: f32[n, 4, 5], %w: f32[8, 3, 4]", "").find("don't fit"), std::string::npos);
   EXPECT_NE(conv("%x: f32[n, 3, 2], %w: f32[8, 3, 4]", "").find("does not fit"), std::string::npos);
   EXPECT_NE(conv("%x: f32[n, 3, 5], %w: f32[8, 3, 4]", "{strides = [0]}").find("strides holds 0"),
@@ -184,8 +184,10 @@ TEST(Pool, AgreesWithTheDefinition) {
     const int64_t include = random.integer(0, 1);
     const int64_t order = random.integer(0, 1);
     const int kind = round % 4;
-    NodeUnderTest node(kind < 2 ? "MaxPool" : kind == 2 ? "AveragePool" : "LpPool", 19,
-                       kind == 1 ? 2 : 1);
+    NodeUnderTest node(kind < 2    ? "MaxPool"
+                       : kind == 2 ? "AveragePool"
+                                   : "LpPool",
+                       19, kind == 1 ? 2 : 1);
     const HostTensor x = random.floats(c.x);
     node.input(x).set("kernel_shape", kernel).set("strides", c.strides).set("pads", c.pads);
     node.set("dilations", c.dilations).set("ceil_mode", ceil_mode);
@@ -200,7 +202,8 @@ TEST(Pool, AgreesWithTheDefinition) {
       n_in *= c.x[i + 2];
       n_out *= y[i + 2];
     }
-    HostTensor want = HostTensor::of_floats(y, std::vector<float>(static_cast<size_t>(y[0] * y[1] * n_out)));
+    HostTensor want =
+        HostTensor::of_floats(y, std::vector<float>(static_cast<size_t>(y[0] * y[1] * n_out)));
     for (int64_t p = 0; p < want.count(); ++p) {
       double best = -INFINITY, sum = 0, count = 0;
       int64_t best_at = 0;
@@ -209,8 +212,8 @@ TEST(Pool, AgreesWithTheDefinition) {
         bool inside = true, padded = true;
         std::vector<int64_t> position(rank);
         for (size_t i = rank; i-- > 0;) {
-          const int64_t v = rest % y[i + 2] * c.strides[i] - c.pads[i] +
-                            rest_t % kernel[i] * c.dilations[i];
+          const int64_t v =
+              rest % y[i + 2] * c.strides[i] - c.pads[i] + rest_t % kernel[i] * c.dilations[i];
           position[i] = v;
           inside = inside && v >= 0 && v < c.x[i + 2];
           padded = padded && v < c.x[i + 2] + c.pads[rank + i];
@@ -236,8 +239,9 @@ TEST(Pool, AgreesWithTheDefinition) {
       }
     }
     EXPECT_LT(difference((*got)[0], want), 1e-5)
-        << kind << cat(" ", c.x, " kernel ", kernel, " strides ", c.strides, " pads ", c.pads,
-                       " dilations ", c.dilations, " ceil ", ceil_mode, " include ", include);
+        << kind
+        << cat(" ", c.x, " kernel ", kernel, " strides ", c.strides, " pads ", c.pads,
+               " dilations ", c.dilations, " ceil ", ceil_mode, " include ", include);
   }
 }
 

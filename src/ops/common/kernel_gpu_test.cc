@@ -59,7 +59,7 @@ class KernelGpu : public testing::Test {
     auto want = node.run_kernel(kernel);
     ASSERT_TRUE(want) << name << want.error().message;
     Target target;
-    target.max_workgroups = 7;   // numbers past the limit are common
+    target.max_workgroups = 7;  // numbers past the limit are common
     Recorder recorder(node.frame(), target);
     const auto done = node.frame().def->lower(recorder);
     ASSERT_TRUE(done) << name << done.error().message;
@@ -112,10 +112,10 @@ class KernelGpu : public testing::Test {
 };
 
 TEST_F(KernelGpu, MatMul) {
-  const Dims shapes[][2] = {{{5, 7}, {7, 9}},      {{64, 32}, {32, 64}},   {{1, 40}, {40, 12}},
-                            {{3, 5}, {5, 70}},     {{70, 13}, {13, 1}},    {{2, 3, 5, 8}, {2, 1, 8, 6}},
-                            {{9}, {9, 4}},         {{4, 9}, {9}},          {{130, 20}, {20, 140}},
-                            {{2, 1, 6, 4}, {3, 4, 8}}};
+  const Dims shapes[][2] = {
+      {{5, 7}, {7, 9}},       {{64, 32}, {32, 64}},         {{1, 40}, {40, 12}}, {{3, 5}, {5, 70}},
+      {{70, 13}, {13, 1}},    {{2, 3, 5, 8}, {2, 1, 8, 6}}, {{9}, {9, 4}},       {{4, 9}, {9}},
+      {{130, 20}, {20, 140}}, {{2, 1, 6, 4}, {3, 4, 8}}};
   int i = 0;
   for (const auto& [a, b] : shapes) {
     NodeUnderTest node("MatMul", 13);
@@ -126,7 +126,8 @@ TEST_F(KernelGpu, MatMul) {
 
 TEST_F(KernelGpu, Gemm) {
   for (int round = 0; round < 12; ++round) {
-    const int64_t m = random_.integer(1, 40), n = random_.integer(1, 40), k = random_.integer(1, 40);
+    const int64_t m = random_.integer(1, 40), n = random_.integer(1, 40),
+                  k = random_.integer(1, 40);
     const bool ta = random_.chance(2), tb = random_.chance(2);
     NodeUnderTest node("Gemm", 13);
     node.input(random_.floats(ta ? Dims{k, m} : Dims{m, k}));
@@ -178,14 +179,18 @@ TEST_F(KernelGpu, Rows) {
       add(log, cpu_log_softmax, cat("log_softmax ", x, " ", axis));
     }
     NodeUnderTest layer("LayerNormalization", 17, 3);
-    layer.input(random_.floats(x)).input(random_.floats({x.back()})).input(random_.floats({x.back()}));
+    layer.input(random_.floats(x))
+        .input(random_.floats({x.back()}))
+        .input(random_.floats({x.back()}));
     if (x.back() > 1) add(layer, cpu_layer_normalization, cat("layer_norm ", x), x[0] == 7);
     NodeUnderTest rms("RMSNormalization", 23);
     rms.input(random_.floats(x)).input(random_.floats({x.back()}));
     add(rms, cpu_rms_normalization, cat("rms_norm ", x), x[0] == 7);
   }
   NodeUnderTest instance("InstanceNormalization", 6);
-  instance.input(random_.floats({2, 3, 5, 7})).input(random_.floats({3})).input(random_.floats({3}));
+  instance.input(random_.floats({2, 3, 5, 7}))
+      .input(random_.floats({3}))
+      .input(random_.floats({3}));
   add(instance, cpu_instance_normalization, "instance_norm");
   NodeUnderTest group("GroupNormalization", 21);
   group.input(random_.floats({2, 6, 5, 7})).input(random_.floats({6})).input(random_.floats({6}));

@@ -135,14 +135,16 @@ TEST(ChannelNormalizations, AgreeWithTheDefinition) {
   for (int round = 0; round < 40; ++round) {
     const int64_t groups = random.integer(1, 3);
     const int64_t each = random.integer(1, 4);
-    const Dims dims = {random.integer(1, 3), groups * each, random.integer(1, 5), random.integer(1, 30)};
+    const Dims dims = {random.integer(1, 3), groups * each, random.integer(1, 5),
+                       random.integer(1, 30)};
     const int64_t spatial = dims[2] * dims[3];
     const HostTensor x = random.floats(dims);
-    const int kind = round % 3;   // instance; group of version 18, of 21
+    const int kind = round % 3;  // instance; group of version 18, of 21
     const int64_t count = kind == 1 ? groups : dims[1];
     const HostTensor scale = random.floats({count});
     const HostTensor bias = random.floats({count});
-    NodeUnderTest node(kind == 0 ? "InstanceNormalization" : "GroupNormalization", kind == 1 ? 18 : 21);
+    NodeUnderTest node(kind == 0 ? "InstanceNormalization" : "GroupNormalization",
+                       kind == 1 ? 18 : 21);
     node.input(x).input(scale).input(bias).set("epsilon", 1e-3f).set("num_groups", groups);
     const auto got =
         node.run_kernel(kind == 0 ? cpu_instance_normalization : cpu_group_normalization);
@@ -157,9 +159,10 @@ TEST(ChannelNormalizations, AgreeWithTheDefinition) {
 }
 
 TEST(RowWise, InfersAndRefuses) {
-  EXPECT_EQ(inferred("graph g(%x: f32[n, s, 8], %w: f32[8]) { %y, %m = LayerNormalization@17(%x, %w)\n"
-                     "return %y }"),
-            "f32[n, s, 8]; f32[n, s, 1]");
+  EXPECT_EQ(
+      inferred("graph g(%x: f32[n, s, 8], %w: f32[8]) { %y, %m = LayerNormalization@17(%x, %w)\n"
+               "return %y }"),
+      "f32[n, s, 8]; f32[n, s, 1]");
   EXPECT_EQ(inferred("graph g(%x: f16[n, 8], %w: f32[8]) { %y = RMSNormalization@23(%x, %w)\n"
                      "return %y }"),
             "f32[n, 8]");

@@ -80,12 +80,12 @@ std::vector<HostTensor> reference(const Case& c, const Tensors& t, int64_t gates
             next[i] = (1 - z) * std::tanh(clip(xw(2, u) + v)) + z * h[i];
           } else {
             const double in = sigmoid(clip(xw(0, u) + hr(0, u, h) + peep(0, u, cell[i])));
-            const double forget =
-                c.input_forget ? 1 - in
-                               : sigmoid(clip(xw(2, u) + hr(2, u, h) + peep(2, u, cell[i])));
+            const double forget = c.input_forget
+                                      ? 1 - in
+                                      : sigmoid(clip(xw(2, u) + hr(2, u, h) + peep(2, u, cell[i])));
             cell[i] = forget * cell[i] + in * std::tanh(clip(xw(3, u) + hr(3, u, h)));
-            next[i] = sigmoid(clip(xw(1, u) + hr(1, u, h) + peep(1, u, cell[i]))) *
-                      std::tanh(cell[i]);
+            next[i] =
+                sigmoid(clip(xw(1, u) + hr(1, u, h) + peep(1, u, cell[i]))) * std::tanh(cell[i]);
           }
         }
         h = next;
@@ -107,16 +107,29 @@ TEST(Recurrent, AgreesWithTheEquations) {
   for (int round = 0; round < 60; ++round) {
     const int64_t gates = std::vector<int64_t>{4, 3, 1}[static_cast<size_t>(round % 3)];
     const auto flag = [&] { return random.chance(2); };
-    Case c{random.integer(1, 4), random.integer(1, 6), random.integer(1, 9), random.integer(1, 20),
-           random.integer(1, 2), flag(), flag(), flag(), random.chance(4), flag(), random.chance(3),
-           flag(), flag(), flag(), random.chance(3) ? 0.4f : 0.0f};
+    Case c{random.integer(1, 4),
+           random.integer(1, 6),
+           random.integer(1, 9),
+           random.integer(1, 20),
+           random.integer(1, 2),
+           flag(),
+           flag(),
+           flag(),
+           random.chance(4),
+           flag(),
+           random.chance(3),
+           flag(),
+           flag(),
+           flag(),
+           random.chance(3) ? 0.4f : 0.0f};
     if (c.directions == 2) c.reverse = false;
     if (gates != 4) c.c0 = c.peepholes = c.input_forget = false;
     const int64_t rows = gates * c.hidden;
     const Dims state = c.batch_first ? Dims{c.batch, c.directions, c.hidden}
                                      : Dims{c.directions, c.batch, c.hidden};
     Tensors t;
-    t.x = random.floats(c.batch_first ? Dims{c.batch, c.steps, c.input} : Dims{c.steps, c.batch, c.input});
+    t.x = random.floats(c.batch_first ? Dims{c.batch, c.steps, c.input}
+                                      : Dims{c.steps, c.batch, c.input});
     t.w = random.floats({c.directions, rows, c.input});
     t.r = random.floats({c.directions, rows, c.hidden});
     t.b = random.floats({c.directions, 2 * rows});
@@ -129,8 +142,10 @@ TEST(Recurrent, AgreesWithTheEquations) {
     NodeUnderTest node(gates == 4 ? "LSTM" : gates == 3 ? "GRU" : "RNN", 14, gates == 4 ? 3 : 2);
     node.input(t.x).input(t.w).input(t.r);
     const auto optional = [&](bool there, const HostTensor& tensor) {
-      if (there) node.input(tensor);
-      else node.no_input();
+      if (there)
+        node.input(tensor);
+      else
+        node.no_input();
     };
     optional(c.bias, t.b);
     optional(c.lengths, t.lengths);
@@ -140,7 +155,9 @@ TEST(Recurrent, AgreesWithTheEquations) {
       optional(c.peepholes, t.p);
     }
     node.set("hidden_size", c.hidden).set("layout", int64_t{c.batch_first}).set("clip", c.clip);
-    node.set("direction", std::string(c.directions == 2 ? "bidirectional" : c.reverse ? "reverse" : "forward"));
+    node.set("direction", std::string(c.directions == 2 ? "bidirectional"
+                                      : c.reverse       ? "reverse"
+                                                        : "forward"));
     node.set("linear_before_reset", int64_t{c.linear}).set("input_forget", int64_t{c.input_forget});
     const auto got = node.run_kernel(gates == 4 ? cpu_lstm : gates == 3 ? cpu_gru : cpu_rnn);
     ASSERT_TRUE(got) << got.error().message;
@@ -155,7 +172,9 @@ TEST(Recurrent, AgreesWithTheEquations) {
 TEST(Recurrent, ReadsActivations) {
   NodeUnderTest node("LSTM", 14, 3);
   Random random(22);
-  node.input(random.floats({1, 1, 2})).input(random.floats({2, 12, 2})).input(random.floats({2, 12, 3}));
+  node.input(random.floats({1, 1, 2}))
+      .input(random.floats({2, 12, 2}))
+      .input(random.floats({2, 12, 3}));
   node.set("direction", std::string("bidirectional"));
   node.set("activations", std::vector<std::string>{"HardSigmoid", "Tanh", "Affine", "Sigmoid",
                                                    "LeakyRelu", "tanh"});

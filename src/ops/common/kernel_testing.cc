@@ -112,7 +112,7 @@ Result<std::vector<HostTensor>> NodeUnderTest::run_kernel(const CpuKernel& kerne
   std::vector<HostTensor> outputs;
   for (const TensorInfo& info : frame_.outputs) {
     QUERN_ASSIGN(HostTensor t, HostTensor::zeros(info.dtype, info.dims));
-    std::fill(t.bytes.begin(), t.bytes.end(), uint8_t{0xff});   // NaN: every element is written
+    std::fill(t.bytes.begin(), t.bytes.end(), uint8_t{0xff});  // NaN: every element is written
     outputs.push_back(std::move(t));
   }
   FakeCpu cpu(frame_, outputs, threads);
@@ -165,8 +165,8 @@ std::string inferred(const std::string& graph_text) {
         input.present = true;
         input.type = v->type;
         if (v->constant != nullptr) {
-          input.type = Type::tensor(v->constant->dtype, Shape(v->constant->dims.begin(),
-                                                              v->constant->dims.end()));
+          input.type = Type::tensor(v->constant->dtype,
+                                    Shape(v->constant->dims.begin(), v->constant->dims.end()));
         }
       }
       inputs.push_back(std::move(input));

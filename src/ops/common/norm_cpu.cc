@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "hwy/highway.h"
 #include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
 
 namespace quern {
 namespace {

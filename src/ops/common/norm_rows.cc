@@ -153,7 +153,8 @@ Result<void> lower_norm(LowerContext& ctx, const NormRows& norm) {
   if (ctx.input(0).count() == 0) return {};
   const Rows rows{norm.rows, norm.length, 1};
   const auto wanted = [&](size_t i) { return i < ctx.output_count() && ctx.output(i).present; };
-  NormConfig config{row_schedule(rows), norm.rms, ctx.has_input(1), ctx.has_input(2),
+  NormConfig config{row_schedule(rows),     norm.rms,
+                    ctx.has_input(1),       ctx.has_input(2),
                     !norm.rms && wanted(1), wanted(norm.rms ? 1 : 2)};
   KernelCall call;
   call.kernel = "layer_normalization";

@@ -37,7 +37,7 @@ struct NormRows {
   int64_t group_step = 0;
   int64_t divisor = 1;
   float epsilon = 1e-5f;
-  bool rms = false;            ///< no mean; output 1 is the inverse root
+  bool rms = false;  ///< no mean; output 1 is the inverse root
 };
 /// For LayerNormalization and RMSNormalization: over the axes from `axis` on.
 Result<NormRows> layer_norm_rows(const OpContext& ctx, bool rms);

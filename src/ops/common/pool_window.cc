@@ -21,8 +21,8 @@ Result<PoolWindow> pool_window(ExprContext& ctx) {
     // Quotients of numbers that are not negative: integer division truncates.
     const Expr before = b.max(b.sub(zero, origin), zero);
     const Expr room = b.max(b.sub(b.sub(size, b.i32(1)), origin), zero);
-    const Expr padded_room = b.add(b.sub(b.sub(size, b.i32(1)), origin),
-                                   ctx.derived(axis.pad_end.value(), fixed));
+    const Expr padded_room =
+        b.add(b.sub(b.sub(size, b.i32(1)), origin), ctx.derived(axis.pad_end.value(), fixed));
     w.origin.push_back(origin);
     w.first.push_back(b.div(b.add(before, b.i32(node.dilations[i] - 1)), dilation));
     w.last.push_back(b.min(b.div(room, dilation), top));

@@ -13,10 +13,10 @@ namespace quern {
 struct PoolWindow {
   std::vector<int64_t> kernel;
   std::vector<int64_t> dilations;
-  std::vector<Expr> origin;      ///< input index of tap 0, may be negative
-  std::vector<Expr> first;       ///< the first and last tap inside the input
+  std::vector<Expr> origin;  ///< input index of tap 0, may be negative
+  std::vector<Expr> first;   ///< the first and last tap inside the input
   std::vector<Expr> last;
-  std::vector<Expr> padded;      ///< taps that lie inside the padded input
+  std::vector<Expr> padded;  ///< taps that lie inside the padded input
 
   [[nodiscard]] size_t rank() const { return kernel.size(); }
   [[nodiscard]] int64_t taps() const { return ConvShape::product(kernel); }

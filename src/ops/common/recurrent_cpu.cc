@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "hwy/highway.h"
 #include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
 #include "ops/common/gemm_cpu.h"
 
 namespace quern {
@@ -19,17 +19,28 @@ constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(kD));
 
 float activate1(const ActivationUse& use, float x) {
   switch (use.kind) {
-    case Activation::kSigmoid: return 1.0f / (1.0f + std::exp(-x));
-    case Activation::kTanh: return std::tanh(x);
-    case Activation::kRelu: return std::max(x, 0.0f);
-    case Activation::kAffine: return use.alpha * x + use.beta;
-    case Activation::kLeakyRelu: return x >= 0 ? x : use.alpha * x;
-    case Activation::kThresholdedRelu: return x > use.alpha ? x : 0.0f;
-    case Activation::kScaledTanh: return use.alpha * std::tanh(use.beta * x);
-    case Activation::kHardSigmoid: return std::clamp(use.alpha * x + use.beta, 0.0f, 1.0f);
-    case Activation::kElu: return x >= 0 ? x : use.alpha * (std::exp(x) - 1.0f);
-    case Activation::kSoftsign: return x / (1.0f + std::abs(x));
-    case Activation::kSoftplus: return std::max(x, 0.0f) + std::log1p(std::exp(-std::abs(x)));
+    case Activation::kSigmoid:
+      return 1.0f / (1.0f + std::exp(-x));
+    case Activation::kTanh:
+      return std::tanh(x);
+    case Activation::kRelu:
+      return std::max(x, 0.0f);
+    case Activation::kAffine:
+      return use.alpha * x + use.beta;
+    case Activation::kLeakyRelu:
+      return x >= 0 ? x : use.alpha * x;
+    case Activation::kThresholdedRelu:
+      return x > use.alpha ? x : 0.0f;
+    case Activation::kScaledTanh:
+      return use.alpha * std::tanh(use.beta * x);
+    case Activation::kHardSigmoid:
+      return std::clamp(use.alpha * x + use.beta, 0.0f, 1.0f);
+    case Activation::kElu:
+      return x >= 0 ? x : use.alpha * (std::exp(x) - 1.0f);
+    case Activation::kSoftsign:
+      return x / (1.0f + std::abs(x));
+    case Activation::kSoftplus:
+      return std::max(x, 0.0f) + std::log1p(std::exp(-std::abs(x)));
   }
   return x;
 }
@@ -64,11 +75,11 @@ struct Layer {
   const RecurrentShape& s;
   const RecurrentKind& kind;
   const std::vector<ActivationUse>& acts;
-  const float* gx;          ///< x W of a row: kind.gates * hidden values
-  const float* bias;        ///< of W, then of R; or null
-  const float* peepholes;   ///< or null
-  float* gates;             ///< h R
-  float* spare;             ///< hidden values
+  const float* gx;         ///< x W of a row: kind.gates * hidden values
+  const float* bias;       ///< of W, then of R; or null
+  const float* peepholes;  ///< or null
+  float* gates;            ///< h R
+  float* spare;            ///< hidden values
 
   void lstm(float* h, float* c) const {
     const int64_t n = s.hidden;
@@ -167,10 +178,10 @@ Result<void> run_recurrent(CpuContext& ctx, const RecurrentKind& kind) {
   const int64_t n = s.hidden;
   const int64_t rows = kind.gates * n;
   const int64_t gx_count = s.steps * s.batch * rows;
-  const int64_t own = s.batch * (2 * n + rows) + n + gemm_scratch_floats();   // of a direction
+  const int64_t own = s.batch * (2 * n + rows) + n + gemm_scratch_floats();  // of a direction
   if (s.batch == 0) return {};
-  QUERN_ASSIGN(uint8_t* bytes, ctx.scratch(static_cast<size_t>(s.directions * (gx_count + own)) *
-                                           sizeof(float)));
+  QUERN_ASSIGN(uint8_t* bytes,
+               ctx.scratch(static_cast<size_t>(s.directions * (gx_count + own)) * sizeof(float)));
   float* gx = reinterpret_cast<float*>(bytes);
   float* memory = gx + s.directions * gx_count;
   const auto input = [&](size_t i) { return ctx.has_input(i) ? ctx.in_as<float>(i) : nullptr; };

@@ -11,17 +11,17 @@ namespace {
 
 struct ActivationName {
   std::string_view name;
-  float alpha, beta;      // the specification's defaults
+  float alpha, beta;  // the specification's defaults
 };
 constexpr ActivationName kNames[] = {
-    {"sigmoid", 0, 0},     {"tanh", 0, 0},          {"relu", 0, 0},
-    {"affine", 1, 0},      {"leakyrelu", 0.01f, 0}, {"thresholdedrelu", 1, 0},
-    {"scaledtanh", 1, 1},  {"hardsigmoid", 0.2f, 0.5f}, {"elu", 1, 0},
-    {"softsign", 0, 0},    {"softplus", 0, 0},
+    {"sigmoid", 0, 0},       {"tanh", 0, 0},
+    {"relu", 0, 0},          {"affine", 1, 0},
+    {"leakyrelu", 0.01f, 0}, {"thresholdedrelu", 1, 0},
+    {"scaledtanh", 1, 1},    {"hardsigmoid", 0.2f, 0.5f},
+    {"elu", 1, 0},           {"softsign", 0, 0},
+    {"softplus", 0, 0},
 };
-bool takes_alpha(Activation a) {
-  return a >= Activation::kAffine && a <= Activation::kElu;
-}
+bool takes_alpha(Activation a) { return a >= Activation::kAffine && a <= Activation::kElu; }
 bool takes_beta(Activation a) {
   return a == Activation::kAffine || a == Activation::kScaledTanh || a == Activation::kHardSigmoid;
 }
@@ -123,9 +123,8 @@ Result<KernelBinding> pack_aux(LowerContext& ctx, const RecurrentShape& s, int64
     size_t input;
     int64_t count;
   };
-  const Part parts[] = {{3, s.directions * 2 * gates * s.hidden},
-                        {7, s.directions * 3 * s.hidden},
-                        {4, s.batch}};
+  const Part parts[] = {
+      {3, s.directions * 2 * gates * s.hidden}, {7, s.directions * 3 * s.hidden}, {4, s.batch}};
   int64_t total = 0;
   for (const Part& part : parts) total += part.count;
   ExprProgram program;
@@ -147,8 +146,7 @@ Result<KernelBinding> pack_aux(LowerContext& ctx, const RecurrentShape& s, int64
       const Expr last = b.param(Scalar::kI32, part.count - 1);
       v = b.cast(b.load_flat(slot, b.max(b.min(at, last), b.i32(0))), Scalar::kF32);
     }
-    value = start == 0 ? v
-                       : b.select(b.lt(b.index(0), b.param(Scalar::kI32, start)), value, v);
+    value = start == 0 ? v : b.select(b.lt(b.index(0), b.param(Scalar::kI32, start)), value, v);
     start += part.count;
   }
   QUERN_TRY(b.check());
@@ -190,12 +188,12 @@ Result<RecurrentShape> recurrent_shape(const OpContext& ctx, const RecurrentKind
   const auto fits = [&](size_t i, const Dims& want) {
     return !ctx.has_input(i) || ctx.input(i).dims == want;
   };
-  const Dims state = s.batch_first ? Dims{s.batch, s.directions, s.hidden}
-                                   : Dims{s.directions, s.batch, s.hidden};
+  const Dims state =
+      s.batch_first ? Dims{s.batch, s.directions, s.hidden} : Dims{s.directions, s.batch, s.hidden};
   if (!fits(3, {s.directions, 2 * rows}) || !fits(4, {s.batch}) || !fits(5, state) ||
       (kind.has_cell && (!fits(6, state) || !fits(7, {s.directions, 3 * s.hidden})))) {
-    return ctx.error(cat("B, sequence_lens, a state or P has a wrong shape for hidden size ",
-                         s.hidden));
+    return ctx.error(
+        cat("B, sequence_lens, a state or P has a wrong shape for hidden size ", s.hidden));
   }
   QUERN_ASSIGN(s.activations, read_activations(node, kind, s.directions));
   return s;
@@ -223,14 +221,15 @@ Result<void> infer_recurrent(InferContext& ctx, const RecurrentKind& kind) {
   }
   const Dim& steps = (*x)[batch_first ? 1 : 0];
   const Dim& batch = (*x)[batch_first ? 0 : 1];
-  const Shape state = batch_first ? Shape{batch, directions, hidden}
-                                  : Shape{directions, batch, hidden};
+  const Shape state =
+      batch_first ? Shape{batch, directions, hidden} : Shape{directions, batch, hidden};
   for (size_t i = 0; i < ctx.output_count(); ++i) {
     if (i > 0) {
       ctx.set(i, type, state);
     } else {
-      ctx.set(0, type, batch_first ? Shape{batch, steps, directions, hidden}
-                                   : Shape{steps, directions, batch, hidden});
+      ctx.set(0, type,
+              batch_first ? Shape{batch, steps, directions, hidden}
+                          : Shape{steps, directions, batch, hidden});
     }
   }
   return {};
@@ -249,8 +248,8 @@ Result<void> lower_recurrent(LowerContext& ctx, const RecurrentKind& kind) {
   const int64_t rows = kind.gates * s.hidden;
   const bool whole = s.hidden <= 256 || (kind.gates == 3 && !s.linear_before_reset);
   const int64_t units = whole ? s.hidden : 64;
-  const int64_t words = s.hidden * (kind.gates == 3 && !s.linear_before_reset ? 2 : 1) +
-                        units * (kind.gates + 1);
+  const int64_t words =
+      s.hidden * (kind.gates == 3 && !s.linear_before_reset ? 2 : 1) + units * (kind.gates + 1);
   if (words * 4 > ctx.target().max_workgroup_storage) {
     return unsupported(cat(ctx.node().describe(), ": a hidden size of ", s.hidden));
   }
@@ -315,15 +314,27 @@ Result<void> lower_recurrent(LowerContext& ctx, const RecurrentKind& kind) {
     const auto& acts = s.activations[static_cast<size_t>(first)];
     call.config = config_of(StepConfig{s, kind, static_cast<size_t>(first), units, peepholes,
                                        lengths, aux, ctx.has_input(5), c0, y, yh, yc});
-    call.workgroups = split_workgroups(static_cast<uint64_t>(count * s.batch * blocks),
-                                       ctx.target());
+    call.workgroups =
+        split_workgroups(static_cast<uint64_t>(count * s.batch * blocks), ctx.target());
     for (int64_t step = 0; step < steps; step += whole ? steps : 1) {
       const int64_t end = whole ? steps : step + 1;
-      call.params = {word(step), word(end), word(s.steps), word(s.batch), word(first), word(count),
-                     word(s.reverse), word(s.steps * s.batch), word(s.x_step()),
-                     word(s.x_batch()), word(s.y_direction()), word(s.y_step()),
-                     word(s.y_batch()), word(s.state_direction()), word(s.state_batch()),
-                     word(s.directions * 2 * rows), word(s.directions * (2 * rows + 3 * s.hidden)),
+      call.params = {word(step),
+                     word(end),
+                     word(s.steps),
+                     word(s.batch),
+                     word(first),
+                     word(count),
+                     word(s.reverse),
+                     word(s.steps * s.batch),
+                     word(s.x_step()),
+                     word(s.x_batch()),
+                     word(s.y_direction()),
+                     word(s.y_step()),
+                     word(s.y_batch()),
+                     word(s.state_direction()),
+                     word(s.state_batch()),
+                     word(s.directions * 2 * rows),
+                     word(s.directions * (2 * rows + 3 * s.hidden)),
                      word_of(s.clip > 0 ? s.clip : 3.402823466e38f)};
       for (const ActivationUse& use : acts) {
         call.params.push_back(word_of(use.alpha));

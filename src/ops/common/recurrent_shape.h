@@ -14,8 +14,17 @@ namespace quern {
 
 /// Numbered as in src/shader/snippets/recurrent.wgsl.
 enum class Activation : uint8_t {
-  kSigmoid, kTanh, kRelu, kAffine, kLeakyRelu, kThresholdedRelu, kScaledTanh, kHardSigmoid, kElu,
-  kSoftsign, kSoftplus
+  kSigmoid,
+  kTanh,
+  kRelu,
+  kAffine,
+  kLeakyRelu,
+  kThresholdedRelu,
+  kScaledTanh,
+  kHardSigmoid,
+  kElu,
+  kSoftsign,
+  kSoftplus
 };
 struct ActivationUse {
   Activation kind = Activation::kTanh;
@@ -28,7 +37,7 @@ struct RecurrentKind {
   std::string_view kernel;
   int64_t gates;
   std::vector<Activation> activations;
-  bool has_cell = false;      ///< initial_c, P and Y_c
+  bool has_cell = false;  ///< initial_c, P and Y_c
 };
 RecurrentKind lstm_kind();
 RecurrentKind gru_kind();
@@ -37,10 +46,10 @@ RecurrentKind rnn_kind();
 /// A node in one binding.
 struct RecurrentShape {
   int64_t steps = 0, batch = 0, input = 0, hidden = 0, directions = 1;
-  bool batch_first = false;   ///< layout = 1
+  bool batch_first = false;  ///< layout = 1
   bool reverse = false;
   bool input_forget = false, linear_before_reset = false;
-  float clip = 0;             ///< 0: none
+  float clip = 0;  ///< 0: none
   /// [direction][activation]
   std::vector<std::vector<ActivationUse>> activations;
 

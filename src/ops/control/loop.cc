@@ -18,9 +18,8 @@ Result<void> infer(InferContext& ctx) {
   const size_t carried = ctx.input_count() < 2 ? 0 : ctx.input_count() - 2;
   if (body->outputs.size() != ctx.output_count() + 1 || ctx.output_count() < carried ||
       body->inputs.size() != carried + 2) {
-    return ctx.error(cat("the body has ", body->inputs.size(), " inputs and ",
-                         body->outputs.size(), " outputs, expected ", carried + 2, " and ",
-                         ctx.output_count() + 1));
+    return ctx.error(cat("the body has ", body->inputs.size(), " inputs and ", body->outputs.size(),
+                         " outputs, expected ", carried + 2, " and ", ctx.output_count() + 1));
   }
   for (size_t i = 0; i < ctx.output_count(); ++i) {
     const Type& result = body->outputs[i + 1]->type;

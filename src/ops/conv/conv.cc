@@ -40,7 +40,8 @@ Result<void> infer(InferContext& ctx) {
     }
     const Dim output = window_axis(window, i, (*x)[i + 2], kernel).output;
     if (output.upper() < 0) {
-      return ctx.error(cat("kernel of ", kernel, " along axis ", i + 2, " does not fit input ", *x));
+      return ctx.error(
+          cat("kernel of ", kernel, " along axis ", i + 2, " does not fit input ", *x));
     }
     y.push_back(output);
   }
@@ -65,11 +66,12 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
   for (size_t i = 0; i < s.rank(); ++i) {
     const bool baked = ctx.input(0).is_baked(i + 2) && ctx.input(1).is_baked(i + 2);
     const bool fixed_pad = ctx.node().string_or("auto_pad", "NOTSET") == "NOTSET" || baked;
-    const Expr origin = b.sub(b.mul(ctx.index(i + 2), b.i32(s.strides[i])),
-                              ctx.derived(s.pads[i], fixed_pad));
+    const Expr origin =
+        b.sub(b.mul(ctx.index(i + 2), b.i32(s.strides[i])), ctx.derived(s.pads[i], fixed_pad));
     const Expr at = b.add(origin, b.mul(taps[i], b.i32(s.dilations[i])));
     const Expr last = b.sub(ctx.dim(0, i + 2), b.i32(1));
-    inside = b.logical_and(inside, b.logical_and(b.lt(b.i32(-1), at), b.binary(ExprOp::kLe, at, last)));
+    inside =
+        b.logical_and(inside, b.logical_and(b.lt(b.i32(-1), at), b.binary(ExprOp::kLe, at, last)));
     at_x.push_back(b.max(b.min(at, last), b.i32(0)));
     at_w.push_back(taps[i]);
   }
@@ -154,10 +156,10 @@ Result<void> lower(LowerContext& ctx) {
   call.epilogue_at = "y";
   const KernelConfig kernel = {s.kernel[0], s.kernel[1], bias};
   const int64_t n = s.output_count();
-  std::vector<uint32_t> geometry = {
-      word(s.input[0]),   word(s.input[1]),   word(s.output[0]),    word(s.output[1]),
-      word(s.strides[0]), word(s.strides[1]), word(s.dilations[0]), word(s.dilations[1]),
-      word(s.pads[0]),    word(s.pads[1])};
+  std::vector<uint32_t> geometry = {word(s.input[0]),     word(s.input[1]),     word(s.output[0]),
+                                    word(s.output[1]),    word(s.strides[0]),   word(s.strides[1]),
+                                    word(s.dilations[0]), word(s.dilations[1]), word(s.pads[0]),
+                                    word(s.pads[1])};
 
   if (s.in_channels == 1 && s.groups > 1) {
     const int64_t quads = (s.output[1] + 3) / 4;
@@ -193,8 +195,8 @@ Result<void> lower(LowerContext& ctx) {
     const int64_t tiles_n = (n + config.wn * 4 - 1) / (config.wn * 4);
     call.kernel = "conv";
     call.config = config_of(config);
-    call.params = {word(s.in_channels), word(s.out_channels), word(s.groups), word(s.batch),
-                   word(tiles_m), word(tiles_n)};
+    call.params = {word(s.in_channels), word(s.out_channels), word(s.groups),
+                   word(s.batch),       word(tiles_m),        word(tiles_n)};
     call.workgroups = split_workgroups(
         static_cast<uint64_t>(tiles_m * tiles_n * s.batch * s.groups), ctx.target());
   }

@@ -61,9 +61,9 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
   std::vector<Expr> at_x = {ctx.index(0), in_channel};
   std::vector<Expr> at_w = {in_channel, b.sub(ctx.index(1), b.mul(group, per_group))};
   Expr inside = b.boolean(true);
-  const bool plain = ctx.node().string_or("auto_pad", "NOTSET") == "NOTSET" &&
-                     (ctx.node().ints("output_shape") == nullptr ||
-                      ctx.node().ints("output_shape")->empty());
+  const bool plain =
+      ctx.node().string_or("auto_pad", "NOTSET") == "NOTSET" &&
+      (ctx.node().ints("output_shape") == nullptr || ctx.node().ints("output_shape")->empty());
   for (size_t i = 0; i < s.rank(); ++i) {
     const bool fixed = plain || (ctx.input(0).is_baked(i + 2) && ctx.input(1).is_baked(i + 2));
     const Expr stride = b.i32(s.strides[i]);
@@ -125,8 +125,8 @@ Result<void> lower(LowerContext& ctx) {
   config.sw = s.strides[1];
   config.bias = ctx.has_input(2);
   // Positions of the largest phase.
-  const int64_t n = ((s.output[0] + config.sh - 1) / config.sh) *
-                    ((s.output[1] + config.sw - 1) / config.sw);
+  const int64_t n =
+      ((s.output[0] + config.sh - 1) / config.sh) * ((s.output[1] + config.sw - 1) / config.sw);
   const int64_t parts = s.batch * s.groups * config.sh * config.sw;
   if (s.out_channels <= 16) {
     config.wm = 4;
@@ -143,11 +143,11 @@ Result<void> lower(LowerContext& ctx) {
   if (config.bias) call.bindings.push_back(ctx.bind_in("b", 2));
   call.bindings.push_back(ctx.bind_out("y", 0));
   const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
-  call.params = {word(s.in_channels), word(s.out_channels), word(s.groups), word(s.batch),
-                 word(tiles_m), word(tiles_n), word(s.input[0]), word(s.input[1]),
-                 word(s.output[0]), word(s.output[1]), word(s.pads[0]), word(s.pads[1])};
-  call.workgroups = split_workgroups(static_cast<uint64_t>(tiles_m * tiles_n * parts),
-                                     ctx.target());
+  call.params = {word(s.in_channels), word(s.out_channels), word(s.groups),   word(s.batch),
+                 word(tiles_m),       word(tiles_n),        word(s.input[0]), word(s.input[1]),
+                 word(s.output[0]),   word(s.output[1]),    word(s.pads[0]),  word(s.pads[1])};
+  call.workgroups =
+      split_workgroups(static_cast<uint64_t>(tiles_m * tiles_n * parts), ctx.target());
   call.epilogue_at = "y";
   return ctx.dispatch(std::move(call));
 }

@@ -25,8 +25,8 @@ void scatter_tap(const ConvShape& s, const float* from, int64_t tap, float* y) {
     int64_t rest_tap = tap / s.kernel[last];
     bool inside = true;
     for (size_t a = last; a-- > 0;) {
-      const int64_t at = rest % s.input[a] * s.strides[a] +
-                         rest_tap % s.kernel[a] * s.dilations[a] - s.pads[a];
+      const int64_t at =
+          rest % s.input[a] * s.strides[a] + rest_tap % s.kernel[a] * s.dilations[a] - s.pads[a];
       inside = inside && at >= 0 && at < s.output[a];
       offset += at * step;
       step *= s.output[a];
@@ -60,8 +60,8 @@ Result<void> run(CpuContext& ctx) {
   const int64_t slots = task_slots(ctx.parallel(), tasks);
   const int64_t each = gemm_scratch_floats() + (kChannels * kGemmColumns + 15) / 16 * 16;
   const int64_t sums = kChannels * positions;
-  QUERN_ASSIGN(uint8_t* bytes, ctx.scratch(static_cast<size_t>(slots * (each + sums)) *
-                                           sizeof(float)));
+  QUERN_ASSIGN(uint8_t* bytes,
+               ctx.scratch(static_cast<size_t>(slots * (each + sums)) * sizeof(float)));
   float* scratch = reinterpret_cast<float*>(bytes);
   run_tasks(ctx.parallel(), tasks, slots, [&](int64_t task, int64_t slot) {
     float* pack = scratch + slot * (each + sums);

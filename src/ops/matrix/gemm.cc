@@ -1,5 +1,6 @@
 // Gemm: y = alpha * op(a) op(b) + beta * c, matrices.
 #include "ops/common/gemm.h"
+
 #include "ops/op_def.h"
 
 namespace quern {

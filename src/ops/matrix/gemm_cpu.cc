@@ -1,5 +1,6 @@
-#include "cpu/cpu_kernel.h"
 #include "ops/common/gemm_cpu.h"
+
+#include "cpu/cpu_kernel.h"
 
 namespace quern {
 namespace {

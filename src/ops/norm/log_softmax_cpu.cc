@@ -3,9 +3,7 @@
 namespace quern {
 namespace {
 
-Result<void> run(CpuContext& ctx) {
-  return run_softmax(ctx, true);
-}
+Result<void> run(CpuContext& ctx) { return run_softmax(ctx, true); }
 
 }  // namespace
 

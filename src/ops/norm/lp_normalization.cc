@@ -26,9 +26,10 @@ Result<bool> expand(Graph& graph, Node& node) {
   const int64_t axis = node.int_or("axis", -1);
   const bool one = node.int_or("p", 2) == 1;
   const char* op = one ? "ReduceL1" : "ReduceL2";
-  Value* norm = node.version < 18
-                    ? e.add(op, {x}, {{"axes", std::vector<int64_t>{axis}}, {"keepdims", int64_t{1}}})
-                    : e.add(op, {x, e.ints({axis})}, {{"keepdims", int64_t{1}}});
+  Value* norm =
+      node.version < 18
+          ? e.add(op, {x}, {{"axes", std::vector<int64_t>{axis}}, {"keepdims", int64_t{1}}})
+          : e.add(op, {x, e.ints({axis})}, {{"keepdims", int64_t{1}}});
   // All elements of a row with norm 0 are 0, and stay so over any other number.
   Value* is_zero = e.add("Equal", {norm, e.number(x->type.dtype, 0)});
   norm = e.add("Where", {is_zero, e.number(x->type.dtype, 1), norm});

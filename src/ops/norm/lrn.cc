@@ -37,7 +37,8 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
   const double alpha = static_cast<double>(ctx.node().float_or("alpha", 1e-4f));
   const double bias = static_cast<double>(ctx.node().float_or("bias", 1.0f));
   const double beta = static_cast<double>(ctx.node().float_or("beta", 0.75f));
-  const Expr base = b.add(b.number(x, bias), b.mul(b.number(x, alpha / static_cast<double>(size)), sum));
+  const Expr base =
+      b.add(b.number(x, bias), b.mul(b.number(x, alpha / static_cast<double>(size)), sum));
   return b.div(x, b.binary(ExprOp::kPow, base, b.number(x, beta)));
 }
 

@@ -18,7 +18,8 @@ Result<bool> expand(Graph& graph, Node& node) {
   const std::vector<int64_t>* given = node.ints("axes");
   const std::vector<int64_t> axes = given != nullptr ? *given : std::vector<int64_t>{0, 2, 3};
   const auto mean = [&](Value* v) {
-    if (node.version < 18) return e.add("ReduceMean", {v}, {{"axes", axes}, {"keepdims", int64_t{1}}});
+    if (node.version < 18)
+      return e.add("ReduceMean", {v}, {{"axes", axes}, {"keepdims", int64_t{1}}});
     return e.add("ReduceMean", {v, e.ints(axes)}, {{"keepdims", int64_t{1}}});
   };
   // From the centred values: stable, unlike the specification's difference of squares.

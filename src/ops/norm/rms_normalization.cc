@@ -15,7 +15,7 @@ Result<void> infer(InferContext& ctx) {
   if (ctx.shape(0) != nullptr) {
     QUERN_TRY(ctx.axis(ctx.node().int_or("axis", -1), ctx.shape(0)->size()));
   }
-  ctx.set(0, ctx.dtype(1), ctx.type(0).shape);   // the type is the scale's
+  ctx.set(0, ctx.dtype(1), ctx.type(0).shape);  // the type is the scale's
   return {};
 }
 

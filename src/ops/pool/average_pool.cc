@@ -7,9 +7,12 @@ namespace quern {
 namespace {
 
 constexpr AttributeField kAttributes[] = {
-    {"auto_pad", AttributeKind::kString},     {"ceil_mode", AttributeKind::kInt},
-    {"count_include_pad", AttributeKind::kInt}, {"dilations", AttributeKind::kInts},
-    {"kernel_shape", AttributeKind::kInts, true}, {"pads", AttributeKind::kInts},
+    {"auto_pad", AttributeKind::kString},
+    {"ceil_mode", AttributeKind::kInt},
+    {"count_include_pad", AttributeKind::kInt},
+    {"dilations", AttributeKind::kInts},
+    {"kernel_shape", AttributeKind::kInts, true},
+    {"pads", AttributeKind::kInts},
     {"strides", AttributeKind::kInts},
 };
 
@@ -17,7 +20,8 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
   ExprBuilder& b = ctx.b;
   QUERN_ASSIGN(PoolWindow window, pool_window(ctx));
   const bool padded = ctx.node().int_or("count_include_pad", 0) != 0;
-  QUERN_ASSIGN(Expr sum, sum_of_taps(ctx, window, [](ExprBuilder&, Expr x, double) { return x; }, 0));
+  QUERN_ASSIGN(Expr sum,
+               sum_of_taps(ctx, window, [](ExprBuilder&, Expr x, double) { return x; }, 0));
   Expr count = b.i32(1);
   for (size_t i = 0; i < window.rank(); ++i) {
     const Expr inside = b.add(b.sub(window.last[i], window.first[i]), b.i32(1));

@@ -6,9 +6,9 @@ namespace quern {
 namespace {
 
 constexpr AttributeField kAttributes[] = {
-    {"auto_pad", AttributeKind::kString},   {"ceil_mode", AttributeKind::kInt},
-    {"dilations", AttributeKind::kInts},    {"kernel_shape", AttributeKind::kInts, true},
-    {"pads", AttributeKind::kInts},         {"storage_order", AttributeKind::kInt},
+    {"auto_pad", AttributeKind::kString}, {"ceil_mode", AttributeKind::kInt},
+    {"dilations", AttributeKind::kInts},  {"kernel_shape", AttributeKind::kInts, true},
+    {"pads", AttributeKind::kInts},       {"storage_order", AttributeKind::kInt},
     {"strides", AttributeKind::kInts},
 };
 

@@ -1,4 +1,4 @@
-#include "plan/placement.h"
+#include "passes/placement.h"
 
 #include <algorithm>
 
@@ -144,10 +144,10 @@ class Placer {
       const OpDef* def = find_op(*node);
       if (def == nullptr) continue;
       bool on_host = def->is_host || is_shape_query(*node);
-      if (!def->is_control && !on_host && available_[node->outputs.empty() ? 0 : node->outputs[0]->id]) {
-        on_host = std::ranges::any_of(node->outputs, [&](const Value* v) {
-          return placement_.host_needed[v->id] != 0;
-        });
+      if (!def->is_control && !on_host &&
+          available_[node->outputs.empty() ? 0 : node->outputs[0]->id]) {
+        on_host = std::ranges::any_of(
+            node->outputs, [&](const Value* v) { return placement_.host_needed[v->id] != 0; });
         if (!on_host && !makes_tensor(*node)) {
           // Shape arithmetic that only the device uses: cheaper as an uploaded number.
           bool any = false;
