@@ -11,10 +11,17 @@
 namespace quern {
 namespace {
 
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+constexpr bool kHasThreads = false;
+#else
+constexpr bool kHasThreads = true;
+#endif
+
 // Cuts every loop into pieces and runs them on threads, or in reverse order on this one.
 class Pieces final : public Parallel {
  public:
-  explicit Pieces(int pieces, bool threads = false) : pieces_(pieces), threads_(threads) {}
+  explicit Pieces(int pieces, bool threads = false)
+      : pieces_(pieces), threads_(threads && kHasThreads) {}
   [[nodiscard]] int threads() const override { return pieces_; }
   void run(int64_t count, int64_t grain,
            const std::function<void(int64_t, int64_t)>& body) override {
