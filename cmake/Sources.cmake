@@ -32,7 +32,9 @@ foreach(file IN LISTS _all)
     set(in_op_group TRUE)
   endif()
 
-  if(path MATCHES "_(test|testing)\\.cc$")
+  if(EMSCRIPTEN AND path MATCHES "^import/.*_(test|testing)\\.cc$")
+    # They read files from disk: native only.
+  elseif(path MATCHES "_(test|testing)\\.cc$")
     list(APPEND QUERN_TEST_SOURCES "${file}")
   elseif(path MATCHES "_fuzz\\.cc$")
     list(APPEND QUERN_FUZZ_SOURCES "${file}")

@@ -75,7 +75,7 @@ void expect_same(uint32_t seed, const RandomOptions& options, Parallel& parallel
   ASSERT_TRUE(want.has_value()) << "seed " << seed;
   ASSERT_TRUE(got.has_value()) << "seed " << seed << ": " << got.error().message;
   for (size_t k = 0; k < want->size(); ++k) {
-    ASSERT_EQ(difference((*got)[k], (*want)[k]), "")
+    ASSERT_EQ(first_difference((*got)[k], (*want)[k]), "")
         << "output " << k << ", seed " << seed << ", dims " << join(options.dims, " ") << "\n"
         << print(c.program);
   }
@@ -291,7 +291,7 @@ TEST(BlockedProgram, IndicesOutOfRangeAreErrors) {
   const auto want = evaluate(good.program, good.pointers());
   const auto got = run(good.program, good.pointers(), parallel);
   ASSERT_TRUE(got.has_value());
-  EXPECT_EQ(difference((*got)[0], (*want)[0]), "");
+  EXPECT_EQ(first_difference((*got)[0], (*want)[0]), "");
   for (int64_t bad : {int64_t{-1}, int64_t{7}, int64_t{1} << 31, int64_t{INT32_MIN}}) {
     const One one = gather({3, 0, bad, 6, 1}, 7);
     const auto result = run(one.program, one.pointers(), parallel);
@@ -352,7 +352,7 @@ TEST(BlockedProgram, InPlace) {
   uint8_t* outputs[] = {data.bytes.data()};
   Pieces parallel(3);
   ASSERT_TRUE(blocked->run(inputs, outputs, parallel).has_value());
-  EXPECT_EQ(difference(data, (*evaluate(one.program, one.pointers()))[0]), "");
+  EXPECT_EQ(first_difference(data, (*evaluate(one.program, one.pointers()))[0]), "");
 }
 
 TEST(BlockedProgram, ARangeAlone) {
@@ -389,7 +389,7 @@ TEST(BlockedProgram, PackedOutputsOnThreads) {
       Pieces parallel(4, true);
       const auto got = run(one.program, one.pointers(), parallel);
       ASSERT_TRUE(got.has_value());
-      ASSERT_EQ(difference((*got)[0], (*want)[0]), "");
+      ASSERT_EQ(first_difference((*got)[0], (*want)[0]), "");
     }
   }
 }
@@ -414,7 +414,7 @@ TEST(BlockedProgram, EveryElementType) {
       const auto got = run(one.program, one.pointers(), parallel);
       ASSERT_TRUE(want.has_value() && got.has_value());
       for (size_t k = 0; k < 2; ++k) {
-        ASSERT_EQ(difference((*got)[k], (*want)[k]), "") << name_of(dtype) << " " << count;
+        ASSERT_EQ(first_difference((*got)[k], (*want)[k]), "") << name_of(dtype) << " " << count;
       }
     }
   }

@@ -237,7 +237,7 @@ HostTensor random_tensor(DType dtype, const Dims& dims, std::mt19937& random) {
   return tensor;
 }
 
-std::string difference(const HostTensor& got, const HostTensor& want) {
+std::string first_difference(const HostTensor& got, const HostTensor& want) {
   if (got.dtype != want.dtype || got.dims != want.dims) return "another type or shape";
   for (int64_t i = 0; i < want.count(); ++i) {
     if (is_float(want.dtype)) {

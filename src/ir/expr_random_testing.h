@@ -34,6 +34,6 @@ HostTensor random_tensor(DType dtype, const Dims& dims, std::mt19937& random);
 
 /// The first element where `got` differs from `want`, in words; empty where they are equal (NaN
 /// equals NaN, 0 equals -0).
-std::string difference(const HostTensor& got, const HostTensor& want);
+std::string first_difference(const HostTensor& got, const HostTensor& want);
 
 }  // namespace quern
