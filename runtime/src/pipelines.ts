@@ -1,9 +1,10 @@
-// Programs of a session: all pipelines compile at once, each is waited for where it is used.
+// Programs of a session: pipelines compile in parallel, each is waited for where it is used.
 
-import { breathe } from './async.js';
+import { breathe, Semaphore } from './async.js';
 import { InternalError, textOf } from './errors.js';
 import type { Gpu } from './gpu.js';
 import { Access, type Program } from './plan.js';
+import { platform } from './platform.js';
 
 const computeStage = 4; // GPUShaderStage.COMPUTE
 
@@ -27,6 +28,12 @@ export class Pipelines {
   readonly #programs = new Map<number, CompiledProgram>();
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
+
+  /**
+   * As many compile at once as there are cores for it: with all 93 of a small model at once, Dawn
+   * on SwiftShader takes twice the processor time, in threads that wait for each other.
+   */
+  readonly #slots = new Semaphore(Math.min(Math.max(platform.cores(), 2), 16));
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
@@ -63,19 +70,20 @@ export class Pipelines {
       pipeline: undefined,
       ready: Promise.resolve(),
     };
+    const descriptor = {
+      label: program.label,
+      layout,
+      compute: { module, constants: program.overrides },
+    };
     compiled.ready = this.#gpu.guard(
-      this.#gpu.device
-        .createComputePipelineAsync({
-          label: program.label,
-          layout,
-          compute: { module, constants: program.overrides },
-        })
-        .then(
-          (pipeline) => void (compiled.pipeline = pipeline),
-          async (error: unknown) => {
-            throw await compileError(program, module, error);
-          },
-        ),
+      this.#slots.run(async () => {
+        this.#gpu.throwIfLost();
+        try {
+          compiled.pipeline = await this.#gpu.device.createComputePipelineAsync(descriptor);
+        } catch (error) {
+          throw await compileError(program, module, error);
+        }
+      }),
     );
     compiled.ready.catch(() => {});
     this.#programs.set(program.number, compiled);

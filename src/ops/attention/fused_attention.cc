@@ -3,6 +3,8 @@
 // and a mask (bool: true is seen; float: added) that broadcasts to [B, H, Sq, Sk]. Attributes:
 // scale (default 1 / sqrt(D)); softcap (0: none), applied before the mask; is_causal (1: query i
 // sees keys up to i; 2: the last query sees all keys); nan_to_zero (a row without keys gives 0).
+#include <limits>
+
 #include "ops/common/attention_shape.h"
 #include "ops/common/gemm.h"
 #include "ops/op_def.h"
@@ -77,7 +79,9 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
   const Expr keys = ctx.dim(1, 2);
   const Expr i = b.loop();
   QUERN_ASSIGN(Score one, score(i));
-  const Expr lowest = b.number(one.value, -3.4028234663852886e38);
+  // A parameter, since the shortest decimal of the lowest f32 is no valid WGSL literal.
+  const Expr lowest =
+      b.cast(ctx.derived_float(std::numeric_limits<float>::lowest(), false), b.type_of(one.value));
   const Expr top =
       b.max(lowest, b.reduce(ExprOp::kReduceMax, i, keys, b.select(one.live, one.value, lowest)));
   const auto weight = [&](const Score& at) {
@@ -97,7 +101,7 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
 }
 
 struct Config {
-  int64_t head = 0, head_v = 0, bq = 16, bk = 32, lanes = 8;
+  int64_t head = 0, head_v = 0, bq = 16, bk = 32, rows = 2, lanes = 8;
   bool mask = false, mask_bool = false, softcap = false;
   template <class F>
   void fields(F&& f) const {
@@ -105,6 +109,7 @@ struct Config {
     f("HEAD_V", head_v);
     f("BQ", bq);
     f("BK", bk);
+    f("ROWS", rows);
     f("LANES", lanes);
     f("MASK", uint32_t{mask});
     f("MASK_BOOL", mask_bool);
@@ -138,11 +143,13 @@ Result<void> lower(LowerContext& ctx) {
   // One query (decoding), or blocks of them.
   if (s.queries == 1) {
     config.bq = 1;
+    config.rows = 1;
     config.lanes = 32;
   }
   const auto limit = static_cast<int64_t>(ctx.target().max_workgroup_storage);
   while (config.storage() > limit && config.bk > config.lanes) config.bk /= 2;
   while (config.storage() > limit && config.bq > 1) config.bq /= 2;
+  config.rows = std::min(config.rows, config.bq);
   while (config.storage() > limit && config.lanes > 4) {
     config.lanes /= 2;
     config.bk = config.lanes;

@@ -1,14 +1,16 @@
 // Attention in one pass over the keys, with a running softmax. A workgroup (number x, then y:
 // block of BQ query rows, head, batch, the first fastest) goes through the keys in blocks of BK;
-// LANES invocations share a row: its scores, then its output columns. Head sizes: multiples of 4.
+// LANES invocations share ROWS rows: their scores, then their output columns. Head sizes are
+// multiples of 4.
 const HEAD = 64u; //@config
 const HEAD_V = 64u; //@config
 const BQ = 16u; //@config
 const BK = 32u; //@config
+const ROWS = 2u; //@config
 const LANES = 8u; //@config
 const MASK_BOOL = false; //@config
 const SOFTCAP = false; //@config
-const WG = BQ * LANES;
+const WG = BQ / ROWS * LANES;
 const D4 = HEAD / 4u;
 const V4 = HEAD_V / 4u;
 const Q_PITCH = D4 + 1u;
@@ -40,7 +42,7 @@ const LOWEST = -3.402823466e38;
 var<workgroup> q_tile: array<vec4f, BQ * Q_PITCH>;
 var<workgroup> tile: array<vec4f, BK * PITCH>;   // keys, then values
 var<workgroup> weights: array<f32, BQ * BK>;
-var<workgroup> shared_row: array<f32, WG>;
+var<workgroup> shared_rows: array<f32, BQ * LANES>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u,
@@ -52,77 +54,85 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let kv = (batch * (params.heads / params.group) + head / params.group) * params.keys;
   let first = number % params.blocks * BQ;
   let q_row = (batch * params.heads + head) * params.queries + first;
-  let row = lid / LANES;
+  let row0 = lid / LANES * ROWS;
   let lane = lid % LANES;
-  let query = first + row;
   for (var i = lid; i < BQ * D4; i += WG) {
-    if (first + i / D4 < params.queries) {
-      q_tile[i / D4 * Q_PITCH + i % D4] = load4_q((q_row + i / D4) * D4 + i % D4) * params.scale;
-    }
+    if (first + i / D4 < params.queries) { q_tile[i / D4 * Q_PITCH + i % D4] = load4_q(q_row * D4 + i) * params.scale; }
   }
   // Under a causal mask no row of this block sees keys from `end` on.
   let seen = clamp(i32(first + BQ) + params.causal_offset, 0, i32(params.keys));
   let end = select(params.keys, u32(seen), params.causal != 0u);
-  var top = LOWEST;
-  var sum = 0.0;
-  var out: array<vec4f, COLUMNS>;
+  var top: array<f32, ROWS>;
+  for (var r = 0u; r < ROWS; r++) { top[r] = LOWEST; }
+  var sum: array<f32, ROWS>;
+  var out: array<array<vec4f, COLUMNS>, ROWS>;
   for (var k0 = 0u; k0 < end; k0 += BK) {
     let left = min(BK, end - k0);
-    for (var i = lid; i < left * D4; i += WG) {
-      tile[i / D4 * PITCH + i % D4] = load4_k((kv + k0) * D4 + i);
+    for (var i = lid; i < left * D4; i += WG) { tile[i / D4 * PITCH + i % D4] = load4_k((kv + k0) * D4 + i); }
+    workgroupBarrier();
+    var dots = array<array<vec4f, KEYS>, ROWS>();
+    for (var c = 0u; c < D4; c++) {
+      for (var n = 0u; n < KEYS; n++) {
+        let key = tile[(lane + n * LANES) * PITCH + c];
+        for (var r = 0u; r < ROWS; r++) { dots[r][n] += q_tile[(row0 + r) * Q_PITCH + c] * key; }
+      }
+    }
+    var scores: array<array<f32, KEYS>, ROWS>;
+    var live: array<array<bool, KEYS>, ROWS>;
+    for (var r = 0u; r < ROWS; r++) {
+      let query = first + row0 + r;
+      var block_top = LOWEST;
+      for (var n = 0u; n < KEYS; n++) {
+        let key = k0 + lane + n * LANES;
+        var s = dot(dots[r][n], vec4f(1.0));
+        if (SOFTCAP) { s = params.softcap * tanh(clamp(s / params.softcap, -15.0, 15.0)); }
+        var on = key < k0 + left && query < params.queries && (params.causal == 0u || i32(key) <= i32(query) + params.causal_offset);
+        //#if MASK
+        if (on) {
+          let m = load_mask(batch * params.mask_batch + head * params.mask_head + query * params.mask_query + key * params.mask_key);
+          if (MASK_BOOL) { on = m != 0.0; } else { s += m; }
+        }
+        //#endif
+        scores[r][n] = s;
+        live[r][n] = on;
+        if (on) { block_top = max(block_top, s); }
+      }
+      shared_rows[(row0 + r) * LANES + lane] = block_top;
     }
     workgroupBarrier();
-    var scores: array<f32, KEYS>;
-    var live: array<bool, KEYS>;
-    var block_top = LOWEST;
-    for (var n = 0u; n < KEYS; n++) {
-      let j = lane + n * LANES;
-      let key = k0 + j;
-      live[n] = j < left && query < params.queries &&
-                (params.causal == 0u || i32(key) <= i32(query) + params.causal_offset);
-      if (!live[n]) { continue; }
-      var s = vec4f();
-      for (var c = 0u; c < D4; c++) { s += q_tile[row * Q_PITCH + c] * tile[j * PITCH + c]; }
-      scores[n] = s.x + s.y + s.z + s.w;
-      if (SOFTCAP) { scores[n] = params.softcap * tanh(clamp(scores[n] / params.softcap, -15.0, 15.0)); }
-      //#if MASK
-      let m = load_mask(batch * params.mask_batch + head * params.mask_head + query * params.mask_query + key * params.mask_key);
-      if (MASK_BOOL) { live[n] = m != 0.0; } else { scores[n] += m; }
-      //#endif
-      if (live[n]) { block_top = max(block_top, scores[n]); }
-    }
-    shared_row[lid] = block_top;
-    workgroupBarrier();
-    let was = top;
-    for (var n = 0u; n < LANES; n++) { top = max(top, shared_row[row * LANES + n]); }
-    let fade = exp(was - top);
-    sum *= fade;
-    for (var n = 0u; n < KEYS; n++) {
-      let p = select(0.0, exp(min(scores[n] - top, 0.0)), live[n]);
-      weights[row * BK + lane + n * LANES] = p;
-      sum += p;
-    }
-    for (var i = lid; i < left * V4; i += WG) {
-      tile[i / V4 * PITCH + i % V4] = load4_v((kv + k0) * V4 + i);
+    for (var i = lid; i < left * V4; i += WG) { tile[i / V4 * PITCH + i % V4] = load4_v((kv + k0) * V4 + i); }
+    for (var r = 0u; r < ROWS; r++) {
+      let was = top[r];
+      for (var n = 0u; n < LANES; n++) { top[r] = max(top[r], shared_rows[(row0 + r) * LANES + n]); }
+      let fade = exp(was - top[r]);
+      sum[r] *= fade;
+      for (var n = 0u; n < COLUMNS; n++) { out[r][n] *= fade; }
+      for (var n = 0u; n < KEYS; n++) {
+        let p = select(0.0, exp(min(scores[r][n] - top[r], 0.0)), live[r][n]);
+        weights[(row0 + r) * BK + lane + n * LANES] = p;
+        sum[r] += p;
+      }
     }
     workgroupBarrier();
-    for (var n = 0u; n < COLUMNS; n++) {
-      var o = out[n] * fade;
-      let c = min(lane + n * LANES, V4 - 1u);
-      for (var j = 0u; j < left; j++) { o += weights[row * BK + j] * tile[j * PITCH + c]; }
-      out[n] = o;
+    for (var j = 0u; j < left; j++) {
+      for (var n = 0u; n < COLUMNS; n++) {
+        let value = tile[j * PITCH + min(lane + n * LANES, V4 - 1u)];
+        for (var r = 0u; r < ROWS; r++) { out[r][n] += weights[(row0 + r) * BK + j] * value; }
+      }
     }
     workgroupBarrier();
   }
-  shared_row[lid] = sum;
+  for (var r = 0u; r < ROWS; r++) { shared_rows[(row0 + r) * LANES + lane] = sum[r]; }
   workgroupBarrier();
-  var total = 0.0;
-  for (var n = 0u; n < LANES; n++) { total += shared_row[row * LANES + n]; }
-  if (query >= params.queries) { return; }
-  for (var n = 0u; n < COLUMNS; n++) {
-    let c = (lane + n * LANES) * 4u;
-    for (var j = 0u; j < 4u && c + j < HEAD_V; j++) {
-      store_y((q_row + row) * HEAD_V + c + j, select(out[n][j] / total, params.empty_row, total == 0.0));
+  for (var r = 0u; r < ROWS; r++) {
+    var total = 0.0;
+    for (var n = 0u; n < LANES; n++) { total += shared_rows[(row0 + r) * LANES + n]; }
+    if (first + row0 + r >= params.queries) { continue; }
+    for (var n = 0u; n < COLUMNS; n++) {
+      let c = (lane + n * LANES) * 4u;
+      for (var j = 0u; j < 4u && c + j < HEAD_V; j++) {
+        store_y((q_row + row0 + r) * HEAD_V + c + j, select(out[r][n][j] / total, params.empty_row, total == 0.0));
+      }
     }
   }
 }

@@ -127,6 +127,28 @@ void dot_block(const CpuGemm& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1)
   }
 }
 
+/// kWide columns of one row, read where they lie: enough sums to hide the latency of adding.
+constexpr int64_t kWide = 8 * kLanes;
+void wide_row(const CpuGemm& g, int64_t m, int64_t n) {
+  V sums[8];
+  const V first = hn::Set(kD, g.row_bias != nullptr ? g.row_bias[m] : 0.0f);
+  float* c = g.c + m * g.c_row + n;
+  const float* from = g.accumulate ? c : g.col_bias != nullptr ? g.col_bias + n : nullptr;
+  for (int64_t i = 0; i < 8; ++i) {
+    sums[i] = from != nullptr ? hn::Add(first, hn::LoadU(kD, from + i * kLanes)) : first;
+  }
+  const float* a = g.a + m * g.a_row;
+  const float* b = g.b.data + n;
+  for (int64_t k = 0; k < g.k; ++k) {
+    const V v = hn::Set(kD, a[k * g.a_col]);
+    for (int64_t i = 0; i < 8; ++i) {
+      sums[i] = hn::MulAdd(v, hn::LoadU(kD, b + i * kLanes), sums[i]);
+    }
+    b += g.b.row;
+  }
+  for (int64_t i = 0; i < 8; ++i) hn::StoreU(sums[i], kD, c + i * kLanes);
+}
+
 }  // namespace
 
 int64_t gemm_scratch_floats() { return kKC * kPitch; }
@@ -139,6 +161,12 @@ void gemm_block(const CpuGemm& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1
   }
   // Packing pays where each packed panel is used for several groups of rows.
   const bool direct = plain && g.b.col == 1 && m1 - m0 <= 3 * kMR;
+  if (direct && m1 - m0 <= 2) {
+    for (; n1 - n0 >= kWide; n0 += kWide) {
+      for (int64_t m = m0; m < m1; ++m) wide_row(g, m, n0);
+    }
+    if (n0 == n1) return;
+  }
   int64_t k0 = 0;
   do {
     const int64_t k1 = std::min(g.k, k0 + kKC);

@@ -81,6 +81,7 @@ TEST(FusedAttention, AgreesWithTheDefinition) {
       }
     }
     EXPECT_LT(difference((*got)[0], want), 1e-5) << "round " << round;
+    if (round % 4 != 0) continue;  // the generic form is slow
     const auto generic = node.evaluate();
     ASSERT_TRUE(generic) << generic.error().message;
     EXPECT_LT(difference((*generic)[0], want), 1e-5) << "round " << round;

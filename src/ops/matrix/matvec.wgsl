@@ -68,10 +68,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let slice = select(lid / CQ, lid % SLICES, B_T);
   let quad = select(lid % CQ, lid / SLICES, B_T);
   let col = (number % params.tiles_n * CQ + quad) * 4u;
-  let step = select(1u, 4u, B_T);
   var acc: array<vec4f, ROWS>;
   if (col < params.n) {
-    for (var k = slice * step; k < params.k; k += SLICES * step) {
+    // Four steps of k at a time: their loads overlap.
+    for (var k = slice * select(1u, 4u, B_T); k < params.k; k += SLICES * 4u) {
       let at = b_base + k * params.b_row + col * params.b_col;
       let left = params.k - k;
       if (B_T) {
@@ -87,9 +87,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
           acc[r] += vec4f(dot(v, b0), dot(v, b1), dot(v, b2), dot(v, b3));
         }
       } else {
-        let v = four_b(at, params.b_col, params.n - col);
+        var v: array<vec4f, 4>;
+        for (var u = 0u; u < 4u; u++) {
+          if (u * SLICES < left) { v[u] = four_b(at + u * SLICES * params.b_row, params.b_col, params.n - col); }
+        }
         for (var r = 0u; r < min(ROWS, params.m); r++) {
-          acc[r] += load_a(a_base + r * params.a_row + k * params.a_col) * v;
+          let row = a_base + r * params.a_row + k * params.a_col;
+          for (var u = 0u; u < 4u; u++) {
+            if (u * SLICES < left) { acc[r] += load_a(row + u * SLICES * params.a_col) * v[u]; }
+          }
         }
       }
     }

@@ -6,26 +6,46 @@ const WG = WM * WN;
 const BM = WM * TM;
 const BN = WN * 4u;
 const TK4 = TK / 4u;
-const A_PITCH = TK4 + 1u;
-const B_PITCH = WN + 1u;
+const A_PITCH = select(TK4, TK4 + 1u, TK4 < 8u);
+const B_PITCH = select(WN, WN + 1u, B_T);
 var<workgroup> a_tile: array<vec4f, BM * A_PITCH>;
 var<workgroup> b_tile: array<vec4f, TK * B_PITCH>;
+
+const A_LOADS = BM * TK4 / WG;
+const B_LOADS = TK * WN / WG;
+
+/// Where load number i of an invocation belongs: row and group of four k of a; k and column of b.
+fn a_place(i: u32) -> vec2u { return select(vec2u(i / TK4, i % TK4), vec2u(i % BM, i / BM), A_T); }
+fn b_place(i: u32) -> vec2u { return select(vec2u(i / WN, i % WN), vec2u(i % TK, i / TK), B_T); }
 
 fn gemm_tile(lid: u32, row0: u32, col0: u32, depth: u32, acc: ptr<function, array<vec4f, TM>>) {
   let x = lid % WN;
   let y = (lid / WN) * TM;
-  for (var k0 = 0u; k0 < depth; k0 += TK) {
-    for (var i = lid; i < BM * TK4; i += WG) {
-      let row = select(i / TK4, i % BM, A_T);
-      let kq = select(i % TK4, i / BM, A_T);
-      a_tile[row * A_PITCH + kq] = tile_a(row0 + row, k0 + kq * 4u);
+  // The next tile is on its way while this one is multiplied.
+  var a_next: array<vec4f, A_LOADS>;
+  var b_next: array<vec4f, B_LOADS>;
+  for (var k0 = 0u; k0 < depth + TK; k0 += TK) {
+    if (k0 > 0u) {
+      workgroupBarrier();
+      for (var i = 0u; i < A_LOADS; i++) {
+        let at = a_place(lid + i * WG);
+        a_tile[at.x * A_PITCH + at.y] = a_next[i];
+      }
+      for (var i = 0u; i < B_LOADS; i++) {
+        let at = b_place(lid + i * WG);
+        b_tile[at.x * B_PITCH + at.y] = b_next[i];
+      }
+      workgroupBarrier();
     }
-    for (var i = lid; i < TK * WN; i += WG) {
-      let k = select(i / WN, i % TK, B_T);
-      let colq = select(i % WN, i / TK, B_T);
-      b_tile[k * B_PITCH + colq] = tile_b(k0 + k, col0 + colq * 4u);
+    for (var i = 0u; i < A_LOADS; i++) {
+      let at = a_place(lid + i * WG);
+      a_next[i] = tile_a(row0 + at.x, k0 + at.y * 4u);
     }
-    workgroupBarrier();
+    for (var i = 0u; i < B_LOADS; i++) {
+      let at = b_place(lid + i * WG);
+      b_next[i] = tile_b(k0 + at.x, col0 + at.y * 4u);
+    }
+    if (k0 == 0u) { continue; }
     for (var kq = 0u; kq < TK4; kq++) {
       let b = kq * 4u * B_PITCH + x;
       let b0 = b_tile[b];
@@ -37,6 +57,5 @@ fn gemm_tile(lid: u32, row0: u32, col0: u32, depth: u32, acc: ptr<function, arra
         (*acc)[i] += a.x * b0 + a.y * b1 + a.z * b2 + a.w * b3;
       }
     }
-    workgroupBarrier();
   }
 }

@@ -7,11 +7,11 @@ for (let round = 0; round < 16; round++) {
     Hkv = randint(1, 2),
     group = randint(1, 2),
     H = Hkv * group;
-  const [BQ, BK, LANES] = pick([
-    [16, 32, 8],
-    [8, 16, 8],
-    [4, 32, 16],
-    [1, 32, 32],
+  const [BQ, BK, LANES, ROWS] = pick([
+    [16, 32, 8, 2],
+    [8, 16, 8, 1],
+    [8, 32, 16, 4],
+    [1, 32, 32, 1],
   ]);
   const S = randint(1, 40),
     K = randint(1, 70);
@@ -64,7 +64,7 @@ for (let round = 0; round < 16; round++) {
     total = blocks * B * H;
   await run(
     'fused_attention',
-    { HEAD, HEAD_V, BQ, BK, LANES, MASK, MASK_BOOL, SOFTCAP },
+    { HEAD, HEAD_V, BQ, BK, LANES, ROWS, MASK, MASK_BOOL, SOFTCAP },
     { q, k, v, mask, y },
     {
       batch: B,
