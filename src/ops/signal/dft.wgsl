@@ -1,11 +1,10 @@
 // One pass of fast Fourier transforms (ops/common/fft.h): `radix`, a product of factors, at once,
-// with `before` the product of earlier passes. A transform of `length` has length / radix lines;
-// a workgroup (number x, then y) takes `together` neighbouring lines of all into its memory and
-// goes through the factors there. FIRST: signals are read from x, of complex parts or one part;
-// LAST: they go to y. PRE and POST multiply by tables, by positions in the signal.
+// with `before` the product of earlier passes. A transform has length / radix lines; a workgroup
+// (number x, then y) takes `together` neighbouring ones into its memory and goes through the
+// factors there. FIRST: signals come from x, of one part or two; LAST: they go to y. PRE and POST
+// multiply by tables, by positions in the signal.
 const WG = 256u; //@config
-const CAP = 2048u;
-const EACH = CAP / WG;
+//@use fft
 
 //#if FIRST
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -29,7 +28,7 @@ fn store_y(i: u32, v: f32) { y[i] = v; } //@store y
 //#endif
 // `signal`: the transform's own length, which `length` passes where it is done by a convolution;
 // `mirror`: that length where the signal's second half mirrors the first; by_row: lines are
-// loaded or stored one after another, not next to each other. Factors are packed, five a word.
+// loaded or stored one after another, not next to each other.
 struct Params {
   length: u32, radix: u32, before: u32, lines: u32, total: u32, together: u32, stages: u32,
   factors_0: u32, factors_1: u32, factors_2: u32, split: u32, signal: u32, mirror: u32,
@@ -38,23 +37,8 @@ struct Params {
 }
 @group(0) @binding(5) var<uniform> params: Params;
 
-var<workgroup> data: array<vec2f, CAP>;
-
-fn product(a: vec2f, b: vec2f) -> vec2f {
-  return vec2f(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
-}
-fn root(e: u32) -> vec2f {
-  var r = roots[e % params.split];
-  if (e >= params.split) { r = product(r, roots[params.split + e / params.split]); }
-  return vec2f(r.x, r.y * params.sign);
-}
-fn factor(stage: u32) -> u32 {
-  let words = vec3u(params.factors_0, params.factors_1, params.factors_2);
-  return words[stage / 5u] >> (stage % 5u * 6u) & 63u;
-}
-
 /// Element `at` of transform `t`.
-fn read(t: u32, at: u32) -> vec2f {
+fn element(t: u32, at: u32) -> vec2f {
   //#if FIRST
   let mirrored = at > params.mirror / 2u && params.mirror > 0u;
   let place = select(at, params.mirror - at, mirrored);
@@ -66,17 +50,17 @@ fn read(t: u32, at: u32) -> vec2f {
   var v = source[t * params.length + at];
   //#endif
   //#if PRE
-  v = product(v, pre[at]);
+  v = complex_mul(v, pre[at]);
   //#endif
   return v;
 }
-fn write(t: u32, at: u32, value: vec2f) {
+fn put(t: u32, at: u32, value: vec2f) {
   var v = value;
   //#if LAST
   if (at >= params.out_length) { return; }
   //#endif
   //#if POST
-  v = product(v, post[at]);
+  v = complex_mul(v, post[at]);
   //#endif
   //#if LAST
   let i = ((t / params.inner * params.out_length + at) * params.inner + t % params.inner) * params.out_parts;
@@ -85,6 +69,11 @@ fn write(t: u32, at: u32, value: vec2f) {
   //#else
   result[t * params.length + at] = v;
   //#endif
+}
+
+/// Line and element of item i.
+fn place_of(i: u32, lines: u32, by_row: bool) -> vec2u {
+  return select(vec2u(i % lines, i / lines), vec2u(i / params.radix, i % params.radix), by_row);
 }
 
 @compute @workgroup_size(WG)
@@ -96,42 +85,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let radix = params.radix;
   let items = here * radix;
   for (var i = lid; i < items; i += WG) {
-    let at = select(vec2u(i % here, i / here), vec2u(i / radix, i % radix), params.load_by_row != 0u);
+    let at = place_of(i, here, params.load_by_row != 0u);
     let line = (first + at.x) % params.lines;
     let e = at.y * (line % params.before) * (params.lines / params.before);
-    data[at.x * radix + at.y] = product(read((first + at.x) / params.lines, line + at.y * params.lines), root(e));
+    data[at.x * radix + at.y] = complex_mul(element((first + at.x) / params.lines, line + at.y * params.lines), root(e));
   }
   workgroupBarrier();
-  var before = 1u;
-  for (var stage = 0u; stage < params.stages; stage++) {
-    let r = factor(stage);
-    let span = before * r;
-    let unit = params.length / span;
-    var sums: array<vec2f, EACH>;
-    for (var c = 0u; c < EACH; c++) {
-      let i = lid + c * WG;
-      if (i >= items) { break; }
-      let turn = i % radix % span;
-      let from = i - turn + turn % before - (i % radix - turn) / span * (span - before);
-      var sum = vec2f();
-      for (var q = 0u, e = 0u; q < r; q++) {
-        sum += product(data[from + q * (radix / r)], root(e * unit));
-        e += turn;
-        if (e >= span) { e -= span; }
-      }
-      sums[c] = sum;
-    }
-    workgroupBarrier();
-    for (var c = 0u; c < EACH; c++) {
-      if (lid + c * WG < items) { data[lid + c * WG] = sums[c]; }
-    }
-    workgroupBarrier();
-    before = span;
-  }
+  go_through_factors(lid, items);
   for (var i = lid; i < items; i += WG) {
-    let at = select(vec2u(i % here, i / here), vec2u(i / radix, i % radix), params.store_by_row != 0u);
+    let at = place_of(i, here, params.store_by_row != 0u);
     let line = (first + at.x) % params.lines;
     let k = line % params.before;
-    write((first + at.x) / params.lines, (line - k) * radix + k + at.y * params.before, data[at.x * radix + at.y]);
+    put((first + at.x) / params.lines, (line - k) * radix + k + at.y * params.before, data[at.x * radix + at.y]);
   }
 }
