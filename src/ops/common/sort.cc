@@ -53,12 +53,10 @@ class Sorter {
       const int64_t blocks = (length + span - 1) / span;
       const bool last = blocks == 1;
       const int64_t keep = std::min(sort_.keep, span);
-      const int64_t kept =
-          (blocks - 1) * keep + std::min(length - (blocks - 1) * span, keep);
+      const int64_t kept = (blocks - 1) * keep + std::min(length - (blocks - 1) * span, keep);
       QUERN_ASSIGN(SortedRows next, buffers(kept, !last || want_keys));
-      QUERN_TRY(blocks_of(now, next, length, span, keep, {.wide = sort_.wide,
-                                                          .numbers = !first,
-                                                          .keys = !last || want_keys}));
+      QUERN_TRY(blocks_of(now, next, length, span, keep,
+                          {.wide = sort_.wide, .numbers = !first, .keys = !last || want_keys}));
       if (last) return next;
       now = next;
       length = kept;
@@ -81,8 +79,8 @@ class Sorter {
     return {name, s, DType::kU32, static_cast<uint64_t>(sort_.rows * length * (pairs ? 2 : 1))};
   }
 
-  Result<void> blocks_of(const SortedRows& from, const SortedRows& to, int64_t length,
-                         int64_t span, int64_t keep, BlockConfig config) {
+  Result<void> blocks_of(const SortedRows& from, const SortedRows& to, int64_t length, int64_t span,
+                         int64_t keep, BlockConfig config) {
     const int64_t blocks = (length + span - 1) / span;
     KernelCall call;
     call.kernel = "sort_blocks";
@@ -140,9 +138,7 @@ Expr sort_key(ExprBuilder& b, Expr element, DType type, bool descending) {
     // Exponent and fraction are in the order of the numbers; a sign turns it round.
     const bool wide = is_wide_key(type);
     scalar = wide ? Scalar::kU64 : Scalar::kU32;
-    const auto number = [&](uint64_t v) {
-      return b.constant_int(scalar, static_cast<int64_t>(v));
-    };
+    const auto number = [&](uint64_t v) { return b.constant_int(scalar, static_cast<int64_t>(v)); };
     bits = b.bitcast(element, scalar);
     const int width = wide ? 64 : 32;
     const uint64_t sign = uint64_t{1} << (width - 1);
@@ -180,8 +176,7 @@ uint64_t sort_key(const HostTensor& tensor, int64_t i, bool descending) {
   return descending ? ~key : key;
 }
 
-Result<SortedRows> sort_rows(LowerContext& ctx, Storage keys, const RowSort& sort,
-                             bool want_keys) {
+Result<SortedRows> sort_rows(LowerContext& ctx, Storage keys, const RowSort& sort, bool want_keys) {
   if (sort.rows * sort.length * (sort.wide ? 2 : 1) > INT32_MAX) {
     return limit_exceeded(cat(ctx.node().describe(), ": sorts ", sort.rows, " rows of ",
                               sort.length, " elements, more than a kernel can number"));

@@ -71,8 +71,8 @@ Result<void> lower(LowerContext& ctx) {
   const DType moved = moved_as(type);
   const Dims dims = {l.outer, l.length, l.inner};
 
-  QUERN_ASSIGN(const Storage keys, ctx.scratch(static_cast<uint64_t>(
-                                       l.outer * l.inner * l.length * (is_wide_key(type) ? 8 : 4))));
+  QUERN_ASSIGN(const Storage keys, ctx.scratch(static_cast<uint64_t>(l.outer * l.inner * l.length *
+                                                                     (is_wide_key(type) ? 8 : 4))));
   DeviceProgram key({l.outer, l.inner, l.length});
   const uint32_t x = key.input(moved, dims, ctx.in(0));
   {
@@ -82,8 +82,9 @@ Result<void> lower(LowerContext& ctx) {
   }
   QUERN_TRY(key.dispatch(ctx));
 
-  QUERN_ASSIGN(const SortedRows sorted,
-               sort_rows(ctx, keys, {l.outer * l.inner, l.length, l.keep, is_wide_key(type)}, false));
+  QUERN_ASSIGN(
+      const SortedRows sorted,
+      sort_rows(ctx, keys, {l.outer * l.inner, l.length, l.keep, is_wide_key(type)}, false));
   for (size_t output = 0; output < 2; ++output) {
     if (output >= ctx.output_count() || !ctx.output(output).present) continue;
     DeviceProgram gather({l.outer, l.keep, l.inner});
