@@ -327,7 +327,7 @@ export class GpuSession implements Backend {
     const compiled = await this.#pipelines.add(programs);
     const params = await this.#gpu.checked('memory', () => {
       for (const request of buffers) this.#memory.create(request);
-      return paramsBuffer(this.#memory, segment.params);
+      return paramsBuffer(this.#memory, segment);
     });
     if (segment.once.length > 0) await this.#runOnce(segment.once, params);
     for (const request of buffers) {
@@ -410,6 +410,7 @@ export class GpuSession implements Backend {
     this.#plans.clear();
     this.#state.clear();
     this.#memory.close();
+    this.#gpu.close();
     this.#core.close();
     this.#open.release();
   }

@@ -9,6 +9,7 @@ import { load, type LoadOptions } from '../node.js';
 import type { Model } from '../model.js';
 import type { Tensor } from '../tensor.js';
 import { platform } from '../platform.js';
+import { chooseDevice } from '../device.js';
 import { compare, type Tolerance } from './compare.js';
 import { milliseconds } from './format.js';
 import { readTensorProto } from './tensor-proto.js';
@@ -54,9 +55,8 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
   const cases: CheckedCase[] = [];
   const options: LoadOptions = { warm: false, ...request.options };
   if (request.defaultLimits) options.device = await defaultDevice();
-  let device: string = request.options.device as string;
-  // The one before stays until the next is there: they share its device.
-  let last: Model | undefined;
+  // Held, so that all cases share it.
+  const chosen = await chooseDevice(options.device ?? 'auto');
   for (const folder of request.folders) {
     const one: CheckedCase = {
       name: basename(folder),
@@ -72,10 +72,11 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
       const path = join(folder, request.model);
       if (!existsSync(path)) throw new InvalidArgumentError(`${path} is not there`);
       const model = await load(path, options);
-      last?.dispose();
-      last = model;
-      device = model.device;
-      await checkModel(model, folder, request, one);
+      try {
+        await checkModel(model, folder, request, one);
+      } finally {
+        model.dispose();
+      }
     } catch (error) {
       one.status = error instanceof UnsupportedError ? 'unsupported' : 'error';
       one.message = textOf(error);
@@ -83,11 +84,11 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
     cases.push(one);
     request.onCase?.(one, cases.length);
   }
-  last?.dispose();
+  if (chosen.kind === 'webgpu') chosen.open.release();
   const count = (...statuses: string[]): number =>
     cases.filter(({ status }) => statuses.includes(status)).length;
   return {
-    device,
+    device: chosen.kind,
     passed: count('pass'),
     failed: count('fail', 'error'),
     unsupported: count('unsupported'),
