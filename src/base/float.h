@@ -65,7 +65,7 @@ inline constexpr SmallFloat kBFloat16 = {16, 7, 127, 0x7f7f, 0x7f80, 0x7fc0, 0x7
 // has infinity become NaN for the FNUZ formats.)
 inline constexpr SmallFloat kFloat8E4M3FN = {8, 3, 7, 0x7e, 0x7e, 0x7f, 0, false};
 inline constexpr SmallFloat kFloat8E4M3FNUZ = {8, 3, 8, 0x7f, 0x7f, 0x80, 0, true};
-inline constexpr SmallFloat kFloat8E5M2 = {8, 2, 15, 0x7b, 0x7b, 0x7f, 0x7c, false};
+inline constexpr SmallFloat kFloat8E5M2 = {8, 2, 15, 0x7b, 0x7b, 0x7e, 0x7c, false};
 inline constexpr SmallFloat kFloat8E5M2FNUZ = {8, 2, 16, 0x7f, 0x7f, 0x80, 0, true};
 // No NaN: ONNX's Cast makes it the largest number.
 inline constexpr SmallFloat kFloat4E2M1 = {4, 1, 1, 0x7, 0x7, 0x7, 0, false};

@@ -39,7 +39,11 @@ Expr to_float8(ExprBuilder& b, Expr x, DType type, Float8Range range, bool satur
   }
   const Expr magnitude = b.unary(ExprOp::kAbs, x);
   const Expr inside = b.lt(magnitude, b.number(x, range.largest + range.half_step));
-  if (type != DType::kF8E5M2) return b.select(inside, x, b.number(x, std::nan("")));
+  if (type != DType::kF8E5M2) {
+    const Expr negative = b.lt(x, b.number(x, 0));
+    return b.select(inside, x,
+                    b.select(negative, b.number(x, -std::nan("")), b.number(x, std::nan(""))));
+  }
   // x times infinity has the sign of x; NaN stays NaN.
   return b.select(inside, x, b.mul(x, b.number(x, HUGE_VAL)));
 }
