@@ -31,12 +31,14 @@ void append_dims_json(std::string& out, const std::optional<Shape>& shape) {
   out += ']';
 }
 
-void append_values_json(std::string& out, const std::vector<Value*>& values) {
+/// `names`: what the caller knows the values as.
+void append_values_json(std::string& out, const std::vector<Value*>& values,
+                        const std::vector<std::string>& names) {
   out += '[';
   for (size_t i = 0; i < values.size(); ++i) {
     if (i != 0) out += ',';
     out += "{\"name\":";
-    append_json(out, values[i]->name);
+    append_json(out, names[i]);
     out += cat(",\"dtype\":\"", name_of(values[i]->type.dtype), "\",\"dims\":");
     append_dims_json(out, values[i]->type.shape);
     out += '}';
@@ -89,6 +91,8 @@ Result<std::unique_ptr<Session>> Session::create(Model model, Backend& backend,
                                                  const SessionOptions& options) {
   std::unique_ptr<Session> session(new Session(std::move(model), backend, options));
   Graph& graph = *session->model_.graph;
+  for (const Value* v : graph.inputs) session->input_names_.push_back(v->name);
+  for (const Value* v : graph.outputs) session->output_names_.push_back(v->name);
   bool has_branches = false;
   for_each_node(graph, [&](Node& node) { has_branches = has_branches || node.is("If"); });
   if (has_branches && options.pass_options.optimise) session->original_ = graph.clone(nullptr);
@@ -240,9 +244,9 @@ std::string Session::describe() const {
     out += cat(":", version);
   }
   out += "},\"inputs\":";
-  append_values_json(out, graph.inputs);
+  append_values_json(out, graph.inputs, input_names_);
   out += ",\"outputs\":";
-  append_values_json(out, graph.outputs);
+  append_values_json(out, graph.outputs, output_names_);
   out += ",\"hostInputs\":[";
   out += join(main_.placement.host_inputs, ",");
   out += "],\"weights\":[";

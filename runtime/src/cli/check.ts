@@ -5,7 +5,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 import { InvalidArgumentError, InvalidModelError, textOf, UnsupportedError } from '../errors.js';
-import type { Feed } from '../feeds.js';
 import { load, type LoadOptions } from '../node.js';
 import type { Model } from '../model.js';
 import type { Tensor } from '../tensor.js';
