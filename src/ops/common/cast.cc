@@ -31,8 +31,8 @@ std::optional<Float8Range> float8_range(DType type) {
   }
 }
 
-/// Held inside the range; or, where not saturating, infinity outside (NaN where the format has no
-/// infinity).
+/// Held inside the range; or, where not saturating, infinity outside (NaN of the same sign where
+/// the format has no infinity).
 Expr to_float8(ExprBuilder& b, Expr x, DType type, Float8Range range, bool saturate) {
   if (saturate) {
     return b.max(b.min(x, b.number(x, range.largest)), b.number(x, -range.largest));
@@ -40,9 +40,11 @@ Expr to_float8(ExprBuilder& b, Expr x, DType type, Float8Range range, bool satur
   const Expr magnitude = b.unary(ExprOp::kAbs, x);
   const Expr inside = b.lt(magnitude, b.number(x, range.largest + range.half_step));
   if (type != DType::kF8E5M2) {
-    const Expr negative = b.lt(x, b.number(x, 0));
-    return b.select(inside, x,
-                    b.select(negative, b.number(x, -std::nan("")), b.number(x, std::nan(""))));
+    const auto u32 = [&](int64_t value) { return b.constant_int(Scalar::kU32, value); };
+    const Expr bits = b.bitcast(b.cast(x, Scalar::kF32), Scalar::kU32);
+    const Expr sign = b.binary(ExprOp::kBitAnd, bits, u32(0x80000000));
+    const Expr nan = b.bitcast(b.binary(ExprOp::kBitOr, sign, u32(0x7fc00000)), Scalar::kF32);
+    return b.select(inside, x, b.cast(nan, b.type_of(x)));
   }
   // x times infinity has the sign of x; NaN stays NaN.
   return b.select(inside, x, b.mul(x, b.number(x, HUGE_VAL)));
