@@ -106,7 +106,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   var total: array<vec4i, TM>;
   let end = params.in_channels * KH * KW;
   for (var k = 0u; k < end; k += SEGMENT) {
-    var acc: array<vec4f, TM>;
+    var acc = array<vec4f, TM>();
     segment = k;
     gemm_tile(lid, tile_m * BM, tile_n * BN, min(end - k, SEGMENT), &acc);
     for (var i = 0u; i < TM; i++) { total[i] += vec4i(acc[i]); }

@@ -101,7 +101,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   b_base = params.b_start + i0 * params.b_batch0 + i1 * params.b_batch1 + i2 * params.b_batch2;
   var total: array<vec4i, TM>;
   for (var k = 0u; k < params.k; k += SEGMENT) {
-    var acc: array<vec4f, TM>;
+    var acc = array<vec4f, TM>();
     segment = k;
     gemm_tile(lid, tile_m * BM, tile_n * BN, min(params.k - k, SEGMENT), &acc);
     for (var i = 0u; i < TM; i++) { total[i] += vec4i(acc[i]); }

@@ -23,8 +23,8 @@ Result<bool> expand(Graph& graph, Node& node) {
   sums->producer->attributes = node.attributes;
   if (in(kBias) != nullptr) sums = e.add("Add", {sums, of_channels(in(kBias))});
   Value* w_scale = in(kWScale)->type.shape->empty() ? in(kWScale) : of_channels(in(kWScale));
-  e.replace(
-      0, e.add_in("quern", 1, "Requantize", {sums, in(kXScale), w_scale, in(kYScale), in(kYZero)}));
+  Value* scale = e.add("Div", {e.add("Mul", {in(kXScale), w_scale}), in(kYScale)});
+  e.replace(0, e.add_in("quern", 1, "Requantize", {sums, scale, in(kYZero)}));
   e.finish();
   return true;
 }

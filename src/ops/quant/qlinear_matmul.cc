@@ -28,11 +28,11 @@ Result<bool> expand(Graph& graph, Node& node) {
   if (rank(kAScale) == 1 && rank(kA) > 1 && rank(kB) > 1) {
     a_scale = e.add("Reshape", {a_scale, e.ints({-1, 1})});
   }
+  Value* scale = e.add("Div", {e.add("Mul", {a_scale, in(kBScale)}), in(kYScale)});
   const auto is_integral = [&](size_t i) { return is_integer(in(i)->type.dtype); };
   if (is_integral(kA) && is_integral(kB) && is_integral(kYZero)) {
     Value* sums = e.add_in("", 10, "MatMulInteger", {in(kA), in(kB), in(kAZero), in(kBZero)});
-    e.replace(0, e.add_in("quern", 1, "Requantize",
-                          {sums, a_scale, in(kBScale), in(kYScale), in(kYZero)}));
+    e.replace(0, e.add_in("quern", 1, "Requantize", {sums, scale, in(kYZero)}));
   } else {
     const auto f32 = [&](size_t i) {
       Value* wide = e.add("Cast", {in(i)}, {{"to", int64_t{1}}});
@@ -40,7 +40,6 @@ Result<bool> expand(Graph& graph, Node& node) {
                             : wide;
     };
     Value* product = e.add("MatMul", {f32(kA), f32(kB)});
-    Value* scale = e.add("Div", {e.add("Mul", {a_scale, in(kBScale)}), in(kYScale)});
     scale = e.add("Cast", {scale}, {{"to", int64_t{1}}});
     Value* y = e.add("Mul", {product, scale});
     e.replace(0, e.add("QuantizeLinear", {y, e.number(DType::kF32, 1), in(kYZero)}));
