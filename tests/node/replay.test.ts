@@ -141,6 +141,7 @@ async function rig(
     weights: store,
     core,
     description,
+    coreBytes: 0,
     maxConcurrent: 2,
   });
   return { session, gpu, counts, core };

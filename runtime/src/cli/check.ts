@@ -8,6 +8,8 @@ import { InvalidArgumentError, InvalidModelError, textOf, UnsupportedError } fro
 import { load, type LoadOptions } from '../node.js';
 import type { Model } from '../model.js';
 import type { Tensor } from '../tensor.js';
+import { platform } from '../platform.js';
+import { chooseDevice } from '../device.js';
 import { compare, type Tolerance } from './compare.js';
 import { milliseconds } from './format.js';
 import { readTensorProto } from './tensor-proto.js';
@@ -17,6 +19,8 @@ export interface CheckRequest extends Tolerance {
   /** The model's file in each folder. */
   model: string;
   options: LoadOptions;
+  /** On a device with WebGPU's default limits and no optional features. */
+  defaultLimits: boolean;
   /** Called after each case. */
   onCase?(one: CheckedCase, done: number): void;
 }
@@ -49,9 +53,10 @@ export interface CheckResult {
 /** One after the other, in order. Never throws for what a case does. */
 export async function checkFolders(request: CheckRequest): Promise<CheckResult> {
   const cases: CheckedCase[] = [];
-  let device: string = request.options.device as string;
-  // The one before stays until the next is there: they share its device.
-  let last: Model | undefined;
+  const options: LoadOptions = { warm: false, ...request.options };
+  if (request.defaultLimits) options.device = await defaultDevice();
+  // Held, so that all cases share it.
+  const chosen = await chooseDevice(options.device ?? 'auto');
   for (const folder of request.folders) {
     const one: CheckedCase = {
       name: basename(folder),
@@ -66,11 +71,12 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
     try {
       const path = join(folder, request.model);
       if (!existsSync(path)) throw new InvalidArgumentError(`${path} is not there`);
-      const model = await load(path, { warm: false, ...request.options });
-      last?.dispose();
-      last = model;
-      device = model.device;
-      await checkModel(model, folder, request, one);
+      const model = await load(path, options);
+      try {
+        await checkModel(model, folder, request, one);
+      } finally {
+        model.dispose();
+      }
     } catch (error) {
       one.status = error instanceof UnsupportedError ? 'unsupported' : 'error';
       one.message = textOf(error);
@@ -78,16 +84,22 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
     cases.push(one);
     request.onCase?.(one, cases.length);
   }
-  last?.dispose();
+  if (chosen.kind === 'webgpu') chosen.open.release();
   const count = (...statuses: string[]): number =>
     cases.filter(({ status }) => statuses.includes(status)).length;
   return {
-    device,
+    device: chosen.kind,
     passed: count('pass'),
     failed: count('fail', 'error'),
     unsupported: count('unsupported'),
     cases,
   };
+}
+
+async function defaultDevice(): Promise<GPUDevice> {
+  const adapter = await (await platform.gpu()).requestAdapter();
+  if (!adapter) throw new UnsupportedError('webgpu: the system offers no GPU adapter');
+  return adapter.requestDevice();
 }
 
 async function checkModel(
