@@ -1,5 +1,6 @@
 #include "api/session.h"
 
+#include <algorithm>
 #include <map>
 
 #include "ops/op_def.h"
@@ -30,12 +31,14 @@ void append_dims_json(std::string& out, const std::optional<Shape>& shape) {
   out += ']';
 }
 
-void append_values_json(std::string& out, const std::vector<Value*>& values) {
+/// `names`: what the caller knows the values as.
+void append_values_json(std::string& out, const std::vector<Value*>& values,
+                        const std::vector<std::string>& names) {
   out += '[';
   for (size_t i = 0; i < values.size(); ++i) {
     if (i != 0) out += ',';
     out += "{\"name\":";
-    append_json(out, values[i]->name);
+    append_json(out, names[i]);
     out += cat(",\"dtype\":\"", name_of(values[i]->type.dtype), "\",\"dims\":");
     append_dims_json(out, values[i]->type.shape);
     out += '}';
@@ -43,10 +46,20 @@ void append_values_json(std::string& out, const std::vector<Value*>& values) {
   out += ']';
 }
 
+/// Strings are no GPU's business: their operators run on the host on every device.
+bool has_strings(const Node& node) {
+  const auto is_string = [](const Value* v) {
+    return v != nullptr && v->type.dtype == DType::kString;
+  };
+  return std::ranges::any_of(node.inputs, is_string) ||
+         std::ranges::any_of(node.outputs, is_string);
+}
+
 std::string_view place_of(const Node& node, const Placement& placement) {
   const OpDef* def = find_op(node);
   if (def != nullptr && def->is_control) return "control";
-  if (placement.host_node[node.id]) return "host";
+  if (def != nullptr && (def->is_host || has_strings(node))) return "host";
+  if (placement.host_node[node.id]) return "shape";
   if (def != nullptr && def->is_view) return "view";
   bool load = !node.outputs.empty();
   for (const Value* v : node.outputs) load = load && v != nullptr && placement.constant[v->id];
@@ -78,6 +91,8 @@ Result<std::unique_ptr<Session>> Session::create(Model model, Backend& backend,
                                                  const SessionOptions& options) {
   std::unique_ptr<Session> session(new Session(std::move(model), backend, options));
   Graph& graph = *session->model_.graph;
+  for (const Value* v : graph.inputs) session->input_names_.push_back(v->name);
+  for (const Value* v : graph.outputs) session->output_names_.push_back(v->name);
   bool has_branches = false;
   for_each_node(graph, [&](Node& node) { has_branches = has_branches || node.is("If"); });
   if (has_branches && options.pass_options.optimise) session->original_ = graph.clone(nullptr);
@@ -229,9 +244,9 @@ std::string Session::describe() const {
     out += cat(":", version);
   }
   out += "},\"inputs\":";
-  append_values_json(out, graph.inputs);
+  append_values_json(out, graph.inputs, input_names_);
   out += ",\"outputs\":";
-  append_values_json(out, graph.outputs);
+  append_values_json(out, graph.outputs, output_names_);
   out += ",\"hostInputs\":[";
   out += join(main_.placement.host_inputs, ",");
   out += "],\"weights\":[";

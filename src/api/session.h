@@ -69,6 +69,9 @@ class Session {
   SessionOptions options_;
   SessionMemory memory_;
   Variant main_;
+  /// As imported: passes put other values in the place of outputs.
+  std::vector<std::string> input_names_;
+  std::vector<std::string> output_names_;
   std::unique_ptr<Graph> original_;  ///< as imported; only where specialisation may help
   std::map<std::string, std::unique_ptr<Variant>> variants_;
 };
