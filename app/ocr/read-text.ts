@@ -1,9 +1,10 @@
 // Reads the text in a picture: find lines, make them upright, recognise them.
 
-import { crop } from './crop.js';
+import { alongText, crop } from './crop.js';
 import { decodeLines } from './ctc.js';
-import { detectionInput, findBoxes, type Box } from './detection.js';
+import { detectionInput, findBoxes } from './detection.js';
 import { areUpsideDown, directionInput, directionWidth } from './direction.js';
+import type { Quad } from './geometry.js';
 import type { FloatTensor, Network } from './network.js';
 import { onWhite, upsideDown, type Picture } from './picture.js';
 import { batches, lineWidth, recognitionInput } from './recognition.js';
@@ -16,8 +17,8 @@ export interface Line {
   text: string;
   /** Of the characters, 0 to 1. */
   confidence: number;
-  /** Where it is, and how sure the detector was. */
-  box: Box;
+  /** Where it stands, from the text's own upper left: of a line upside down, the lower right. */
+  quad: Quad;
   upsideDown: boolean;
 }
 
@@ -31,16 +32,23 @@ export interface Reading {
 /** Less sure lines are taken for noise, as in PaddleOCR. */
 const leastConfidence = 0.5;
 
-/** `onStage` is told when another model begins. */
+export interface ReadOptions {
+  /** Ends the reading before the next run of a model. */
+  signal?: AbortSignal;
+  /** Is told when another model begins. */
+  onStage?(stage: Stage): void;
+}
+
 export async function readText(
   source: Picture,
   networks: Record<Stage, Network>,
   alphabet: readonly string[],
-  onStage: (stage: Stage) => void = () => {},
+  options: ReadOptions = {},
 ): Promise<Reading> {
   const begun = performance.now();
   const times = { detection: 0, direction: 0, recognition: 0, total: 0 };
   const run = async (stage: Stage, input: FloatTensor): Promise<FloatTensor> => {
+    options.signal?.throwIfAborted();
     const start = performance.now();
     const output = await networks[stage](input);
     times[stage] += performance.now() - start;
@@ -48,11 +56,12 @@ export async function readText(
   };
 
   const picture = onWhite(source);
-  onStage('detection');
+  options.onStage?.('detection');
   const boxes = findBoxes(await run('detection', detectionInput(picture)), picture);
-  const crops = boxes.map(({ quad }) => crop(picture, quad));
+  const quads = boxes.map(({ quad }) => alongText(quad));
+  const crops = quads.map((quad) => crop(picture, quad));
 
-  onStage('direction');
+  options.onStage?.('direction');
   const turned: boolean[] = [];
   for (const group of batches(crops.map(() => directionWidth))) {
     const answers = await run('direction', directionInput(group.map((i) => crops[i]!)));
@@ -60,13 +69,15 @@ export async function readText(
   }
   const upright = crops.map((line, i) => (turned[i] ? upsideDown(line) : line));
 
-  onStage('recognition');
+  options.onStage?.('recognition');
   const lines: Line[] = [];
   for (const group of batches(upright.map(lineWidth))) {
     const scores = await run('recognition', recognitionInput(group.map((i) => upright[i]!)));
     decodeLines(scores, alphabet).forEach((decoded, i) => {
       const line = group[i]!;
-      lines[line] = { ...decoded, box: boxes[line]!, upsideDown: turned[line]! };
+      const [a, b, c, d] = quads[line]!;
+      const quad: Quad = turned[line] ? [c, d, a, b] : [a, b, c, d];
+      lines[line] = { ...decoded, quad, upsideDown: turned[line]! };
     });
   }
   times.total = performance.now() - begun;

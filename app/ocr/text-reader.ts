@@ -12,7 +12,7 @@ import {
 import { alphabetOf } from './ctc.js';
 import type { Network } from './network.js';
 import type { Picture } from './picture.js';
-import { readText, stages, type Reading, type Stage } from './read-text.js';
+import { readText, stages, type Reading, type ReadOptions, type Stage } from './read-text.js';
 
 export interface ReaderOptions extends Pick<LoadOptions, 'device' | 'threads' | 'signal'> {
   onProgress?(stage: Stage, progress: Progress): void;
@@ -53,8 +53,8 @@ export class TextReader {
     }
   }
 
-  read(picture: Picture, onStage?: (stage: Stage) => void): Promise<Reading> {
-    return readText(picture, this.#networks, this.#alphabet, onStage);
+  read(picture: Picture, options?: ReadOptions): Promise<Reading> {
+    return readText(picture, this.#networks, this.#alphabet, options);
   }
 
   reports(): Record<Stage, ModelReport> {
