@@ -18,7 +18,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['runtime/src/**/*.test.ts', 'app/src/**/*.test.ts', 'tests/**/*.test.ts'],
+          include: ['runtime/src/**/*.test.ts', 'app/**/*.test.ts', 'tests/**/*.test.ts'],
           exclude: [...exclude, 'tests/node/**', 'tests/browser/**'],
         },
       },
