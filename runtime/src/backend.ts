@@ -26,7 +26,11 @@ export interface WeightInfo {
   used: boolean;
 }
 
-export type NodePlace = 'device' | 'view' | 'host' | 'load' | 'control';
+/**
+ * Where a node runs. host: strings and the like, which no device takes; shape: on the host from
+ * what it knows (dims, constants, small inputs); load: once, at load.
+ */
+export type NodePlace = 'device' | 'view' | 'host' | 'shape' | 'load' | 'control';
 
 export interface NodeInfo {
   id: number;

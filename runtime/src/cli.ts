@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 // The command line tool.
 
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
+import { caseText, checkFolders, checkText } from './cli/check.js';
 import { inspectJson, inspectText } from './cli/inspect.js';
 import { runModel, runText } from './cli/run.js';
 import { InvalidArgumentError, QuernError, textOf } from './errors.js';
@@ -16,6 +18,13 @@ const help = `quern COMMAND MODEL [options]
                             as 1x3x224x224; inputs not given are random, unknown dims 1
     --output NAME=FILE.npy  writes an output
     --repeat N              runs N times
+  check FOLDER...           runs test folders (model.onnx, test_data_set_0/input_0.pb and
+                            output_0.pb, ...) and compares; status 1 where one fails
+    --rtol R  --atol A      |got - expected| <= A + R |expected|; by default 1e-3 and 1e-7
+    --l2 E                  bounds the relative L2 error of each output too
+    --model NAME            the model's file in each folder, model.onnx by default
+    --json FILE             writes the results there
+    --quiet                 no lines for cases that pass
 
   --device auto|webgpu|wasm    --threads N    --no-passes    --json
 `;
@@ -24,49 +33,103 @@ const options = {
   device: { type: 'string', default: 'auto' },
   threads: { type: 'string' },
   passes: { type: 'boolean', default: true },
-  json: { type: 'boolean', default: false },
   input: { type: 'string', multiple: true },
   output: { type: 'string', multiple: true },
   repeat: { type: 'string', default: '1' },
+  rtol: { type: 'string', default: '1e-3' },
+  atol: { type: 'string', default: '1e-7' },
+  l2: { type: 'string', default: '0' },
+  model: { type: 'string', default: 'model.onnx' },
+  quiet: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
+// Where results go: for inspect and run a switch, for check a file.
+const jsonSwitch = { json: { type: 'boolean', default: false } } as const;
+const jsonFile = { json: { type: 'string' } } as const;
 
-async function main(args: string[]): Promise<string> {
-  const { values, positionals } = parseArgs({
-    args,
-    options,
-    allowPositionals: true,
-    allowNegative: true,
-  });
+/** What is to be printed, and the exit status. */
+type Answer = [text: string, status: number];
+
+async function main(args: string[]): Promise<Answer> {
+  const common = { args, allowPositionals: true, allowNegative: true } as const;
+  if (args[0] === 'check') {
+    const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
+    return values.help ? [help, 0] : check(positionals.slice(1), values);
+  }
+  const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonSwitch } });
   const [command, path, ...rest] = positionals;
-  if (values.help || command === 'help' || command === undefined) return help;
+  if (values.help || command === 'help' || command === undefined) return [help, 0];
   if (command !== 'inspect' && command !== 'run') {
     throw new InvalidArgumentError(`there is no command '${command}'; see quern help`);
   }
   if (path === undefined) throw new InvalidArgumentError(`quern ${command} MODEL: which model?`);
   if (rest.length > 0) throw new InvalidArgumentError(`one model at a time, not '${rest[0]}' too`);
-  const { device, passes, json } = values;
-  if (device !== 'auto' && device !== 'webgpu' && device !== 'wasm') {
-    throw new InvalidArgumentError(`--device ${device}: it is one of auto, webgpu, wasm`);
-  }
-  const loadOptions: LoadOptions = { device, passes };
-  if (values.threads !== undefined) loadOptions.threads = count(values.threads, '--threads');
+  const { json } = values;
   const repeat = count(values.repeat, '--repeat');
 
-  const model = await load(path, loadOptions);
+  const model = await load(path, loadOptions(values));
   try {
     if (command === 'inspect') {
-      return json ? toJson(inspectJson(model)) : inspectText(path, model);
+      return [json ? toJson(inspectJson(model)) : inspectText(path, model), 0];
     }
     const result = await runModel(model, {
       inputs: values.input ?? [],
       outputs: values.output ?? [],
       repeat,
     });
-    return json ? toJson(result) : runText(result);
+    return [json ? toJson(result) : runText(result), 0];
   } finally {
     model.dispose();
   }
+}
+
+interface Values {
+  device: string;
+  passes: boolean;
+  threads?: string;
+}
+
+function loadOptions({ device, passes, threads }: Values): LoadOptions {
+  if (device !== 'auto' && device !== 'webgpu' && device !== 'wasm') {
+    throw new InvalidArgumentError(`--device ${device}: it is one of auto, webgpu, wasm`);
+  }
+  const chosen: LoadOptions = { device, passes };
+  if (threads !== undefined) chosen.threads = count(threads, '--threads');
+  return chosen;
+}
+
+async function check(
+  folders: string[],
+  values: Values &
+    Record<'rtol' | 'atol' | 'l2' | 'model', string> & {
+      json?: string;
+      quiet: boolean;
+    },
+): Promise<Answer> {
+  if (folders.length === 0) throw new InvalidArgumentError('quern check FOLDER...: which folder?');
+  const { stderr, stdout } = process;
+  const progress = stderr.isTTY && stdout.isTTY;
+  const result = await checkFolders({
+    folders,
+    model: values.model,
+    rtol: bound(values.rtol, '--rtol'),
+    atol: bound(values.atol, '--atol'),
+    l2: bound(values.l2, '--l2'),
+    options: loadOptions(values),
+    onCase(one, done) {
+      if (progress) stderr.write('\r\x1b[K');
+      if (one.status !== 'pass' || !values.quiet) stdout.write(caseText(one));
+      if (progress && done < folders.length) stderr.write(`${done} of ${folders.length}`);
+    },
+  });
+  if (values.json !== undefined) writeFileSync(values.json, toJson(result));
+  return [checkText(result), result.passed === folders.length ? 0 : 1];
+}
+
+function bound(text: string, option: string): number {
+  const value = Number(text);
+  if (text !== '' && value >= 0) return value;
+  throw new InvalidArgumentError(`${option} ${text}: expected a number from 0 on`);
 }
 
 function count(text: string, option: string): number {
@@ -82,7 +145,7 @@ function toJson(value: unknown): string {
 let output = '';
 let status = 0;
 try {
-  output = await main(process.argv.slice(2));
+  [output, status] = await main(process.argv.slice(2));
 } catch (error) {
   status = 1;
   const text = textOf(error);

@@ -1,5 +1,6 @@
 #include "api/session.h"
 
+#include <algorithm>
 #include <map>
 
 #include "ops/op_def.h"
@@ -43,10 +44,20 @@ void append_values_json(std::string& out, const std::vector<Value*>& values) {
   out += ']';
 }
 
+/// Strings are no GPU's business: their operators run on the host on every device.
+bool has_strings(const Node& node) {
+  const auto is_string = [](const Value* v) {
+    return v != nullptr && v->type.dtype == DType::kString;
+  };
+  return std::ranges::any_of(node.inputs, is_string) ||
+         std::ranges::any_of(node.outputs, is_string);
+}
+
 std::string_view place_of(const Node& node, const Placement& placement) {
   const OpDef* def = find_op(node);
   if (def != nullptr && def->is_control) return "control";
-  if (placement.host_node[node.id]) return "host";
+  if (def != nullptr && (def->is_host || has_strings(node))) return "host";
+  if (placement.host_node[node.id]) return "shape";
   if (def != nullptr && def->is_view) return "view";
   bool load = !node.outputs.empty();
   for (const Value* v : node.outputs) load = load && v != nullptr && placement.constant[v->id];

@@ -1,0 +1,79 @@
+// Compares a result with its reference.
+
+import { elementAt, type Tensor } from '../tensor.js';
+
+/** |got - want| <= atol + rtol |want| for each float; and, where l2 > 0, ||got - want|| <= l2 ||want||. */
+export interface Tolerance {
+  rtol: number;
+  atol: number;
+  l2: number;
+}
+
+export interface Comparison {
+  /** What is wrong, first of all; undefined: nothing. */
+  difference: string | undefined;
+  /** The largest |got - want| of finite elements. */
+  maxError: number;
+  relativeL2: number;
+}
+
+const floats = new Set(['f16', 'bf16', 'f32', 'f64', 'c64', 'c128']);
+
+/** Integers, booleans, strings and small floats (by their code) must be equal, NaN is equal to NaN. */
+export function compare(got: Tensor, want: Tensor, { rtol, atol, l2 }: Tolerance): Comparison {
+  const failed = (difference: string): Comparison => {
+    return { difference, maxError: NaN, relativeL2: NaN };
+  };
+  const shown = ({ dtype, dims }: Tensor): string => `${dtype}[${dims.join(', ')}]`;
+  if (got.dtype !== want.dtype || String(got.dims) !== String(want.dims)) {
+    return failed(`expected ${shown(want)}, got ${shown(got)}`);
+  }
+  const float = floats.has(want.dtype);
+  const complex = want.dtype.startsWith('c');
+  const count = want.size * (complex ? 2 : 1);
+  let [maxError, squares, whole, wrong] = [0, 0, 0, 0];
+  let first = '';
+  for (let i = 0; i < count; i++) {
+    const a = elementAt(got, i);
+    const b = elementAt(want, i);
+    if (a === b || (Number.isNaN(a) && Number.isNaN(b))) {
+      if (typeof b === 'number' && Number.isFinite(b)) whole += b * b;
+      continue;
+    }
+    const error = Math.abs(Number(a) - Number(b));
+    if (Number.isFinite(error)) {
+      maxError = Math.max(maxError, error);
+      squares += error * error;
+      whole += Number(b) ** 2;
+    }
+    // A NaN error is beyond every bound.
+    if (float && error <= atol + rtol * Math.abs(Number(b))) continue;
+    wrong++;
+    first ||= `element ${position(complex ? i >> 1 : i, want.dims)} is ${show(a)}, expected ${show(b)}`;
+    if (wrong === 1 && typeof a === 'number') first += `, off by ${error.toPrecision(3)}`;
+  }
+  const relativeL2 = squares === 0 ? 0 : Math.sqrt(squares / whole);
+  let difference: string | undefined;
+  if (wrong > 0) {
+    difference = `${first}; ${wrong} of ${count} elements differ`;
+  } else if (l2 > 0 && float && relativeL2 > l2) {
+    difference = `relative L2 error ${relativeL2.toExponential(2)}, at most ${l2} is allowed`;
+  }
+  return { difference, maxError, relativeL2 };
+}
+
+function position(index: number, dims: readonly number[]): string {
+  const at: number[] = [];
+  for (const dim of [...dims].reverse()) {
+    at.unshift(index % dim);
+    index = Math.floor(index / dim);
+  }
+  return `[${at.join(', ')}]`;
+}
+
+function show(element: number | bigint | string | boolean): string {
+  if (typeof element === 'string') return JSON.stringify(element);
+  return typeof element === 'number' && !Number.isInteger(element)
+    ? element.toPrecision(8)
+    : String(element);
+}
