@@ -53,7 +53,7 @@ void append(std::string& out, const Type& type);
 /// A value of any kind in host memory.
 struct HostValue {
   Type::Kind kind = Type::Kind::kTensor;
-  HostTensor tensor;                ///< of a tensor
+  HostTensor tensor;                ///< of a tensor; of a container its `dtype` is the elements'
   std::vector<HostValue> elements;  ///< an optional's: one, or none; a map's: keys and values
 };
 

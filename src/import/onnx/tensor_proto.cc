@@ -300,8 +300,8 @@ Result<HostValue> parse_map(Bytes message, std::string* name, int depth) {
     keys.tensor = HostTensor::of_ints(dtype, {std::ssize(numbers)}, numbers);
   }
   if (keys.tensor.count() != std::ssize(values.elements)) {
-    return invalid_model(cat("a map has ", keys.tensor.count(), " keys and ",
-                             values.elements.size(), " values"));
+    return invalid_model(
+        cat("a map has ", keys.tensor.count(), " keys and ", values.elements.size(), " values"));
   }
   HostValue map{.kind = Type::Kind::kMap, .tensor = {}, .elements = {}};
   map.elements.push_back(std::move(keys));

@@ -9,7 +9,7 @@ constexpr int kMaxTypeDepth = 8;
 
 /// A TypeProto taken apart: the one field that says the kind, and what is inside it.
 struct TypeFields {
-  uint32_t kind = 0;  // TypeProto's field number; 0 where none is set
+  uint32_t kind = 0;         // TypeProto's field number; 0 where none is set
   int64_t element_type = 0;  // a map's: of its keys
   Bytes element;             // a sequence's or optional's
   bool has_shape = false;
