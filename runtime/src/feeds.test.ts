@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { ValueInfo } from './backend.js';
 import type { DType } from './dtype.js';
-import { toTensor, type Feed } from './feeds.js';
+import { toTensor, toTree, type Feed, type TensorFeed } from './feeds.js';
 import { Tensor } from './tensor.js';
 
 const input = (dtype: DType, dims?: (number | string)[]): ValueInfo => ({ name: 'x', dtype, dims });
-const data = (info: ValueInfo, feed: Feed): unknown => toTensor(info, feed).data;
-const dims = (info: ValueInfo, feed: Feed): readonly number[] => toTensor(info, feed).dims;
+const data = (info: ValueInfo, feed: TensorFeed): unknown => toTensor(info, feed).data;
+const dims = (info: ValueInfo, feed: TensorFeed): readonly number[] => toTensor(info, feed).dims;
 
 describe('toTensor', () => {
   test('keeps exact arrays and tensors as they are', () => {
