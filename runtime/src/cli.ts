@@ -2,6 +2,8 @@
 // The command line tool.
 
 import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { caseText, checkFolders, checkText } from './cli/check.js';
@@ -24,9 +26,11 @@ const help = `quern COMMAND MODEL [options]
     --l2 E                  bounds the relative L2 error of each output too
     --model NAME            the model's file in each folder, model.onnx by default
     --json FILE             writes the results there
+    --default-limits        a GPU device with WebGPU's default limits and no optional features
     --quiet                 no lines for cases that pass
 
   --device auto|webgpu|wasm    --threads N    --no-passes    --json
+  --wasm FOLDER                takes the WebAssembly modules from there
 `;
 
 const options = {
@@ -40,6 +44,8 @@ const options = {
   atol: { type: 'string', default: '1e-7' },
   l2: { type: 'string', default: '0' },
   model: { type: 'string', default: 'model.onnx' },
+  wasm: { type: 'string' },
+  'default-limits': { type: 'boolean', default: false },
   quiet: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
@@ -87,13 +93,15 @@ interface Values {
   device: string;
   passes: boolean;
   threads?: string;
+  wasm?: string;
 }
 
-function loadOptions({ device, passes, threads }: Values): LoadOptions {
+function loadOptions({ device, passes, threads, wasm }: Values): LoadOptions {
   if (device !== 'auto' && device !== 'webgpu' && device !== 'wasm') {
     throw new InvalidArgumentError(`--device ${device}: it is one of auto, webgpu, wasm`);
   }
   const chosen: LoadOptions = { device, passes };
+  if (wasm !== undefined) chosen.wasmBase = pathToFileURL(resolve(wasm));
   if (threads !== undefined) chosen.threads = count(threads, '--threads');
   return chosen;
 }
@@ -104,6 +112,7 @@ async function check(
     Record<'rtol' | 'atol' | 'l2' | 'model', string> & {
       json?: string;
       quiet: boolean;
+      'default-limits': boolean;
     },
 ): Promise<Answer> {
   if (folders.length === 0) throw new InvalidArgumentError('quern check FOLDER...: which folder?');
@@ -116,6 +125,7 @@ async function check(
     atol: bound(values.atol, '--atol'),
     l2: bound(values.l2, '--l2'),
     options: loadOptions(values),
+    defaultLimits: values['default-limits'],
     onCase(one, done) {
       if (progress) stderr.write('\r\x1b[K');
       if (one.status !== 'pass' || !values.quiet) stdout.write(caseText(one));

@@ -59,6 +59,8 @@ export interface GpuSessionOptions {
   weights: WeightStore;
   core: Core;
   description: Description;
+  /** The core's memory so far. */
+  coreBytes: number;
   /** Runs under way at once; more wait. */
   maxConcurrent: number;
 }
@@ -79,13 +81,15 @@ export class GpuSession implements Backend {
   readonly #plans = new Map<string, CachedPlan>();
   #hostElements = new Map<number, number>();
   #last: Segment[] = [];
-  #coreBytes = 0;
+  #coreBytes: number;
 
-  constructor({ open, gpu, weights, core, description, maxConcurrent }: GpuSessionOptions) {
+  constructor(options: GpuSessionOptions) {
+    const { open, gpu, weights, core, description, maxConcurrent } = options;
     this.#open = open;
     this.#gpu = gpu;
     this.#core = core;
     this.#description = description;
+    this.#coreBytes = options.coreBytes;
     this.#memory = new GpuMemory(gpu, weights);
     this.#pipelines = new Pipelines(gpu);
     this.#state = new StateStore(this.#memory);

@@ -79,6 +79,7 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
       weights,
       core,
       description,
+      coreBytes: await core.call('memory'),
       maxConcurrent: context.maxConcurrent,
     });
     if (context.warm) {

@@ -215,6 +215,7 @@ Result<std::unique_ptr<Session>> Session::create(Model model, Backend& backend,
   if (main.inputs.size() != graph.inputs.size()) {
     return internal_error("the model's inputs are not those of its graph");
   }
+  for (const Value* v : graph.outputs) session->output_names_.push_back(v->name);
   bool has_branches = false;
   for_each_node(graph, [&](Node& node) { has_branches = has_branches || node.is("If"); });
   const bool has_defaults = main.inputs.size() < inputs.size();
@@ -412,8 +413,8 @@ std::string Session::describe() const {
     append_value_json(out, input.name, input.type, may_be_absent(input));
   }
   out += "],\"outputs\":[";
-  for (const Value* output : graph.outputs) {
-    append_value_json(out, output->name, output->type, false);
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    append_value_json(out, output_names_[i], graph.outputs[i]->type, false);
   }
   out += "],\"hostInputs\":[";
   out += join(host_inputs_, ",");

@@ -80,6 +80,8 @@ class Session {
   SessionOptions options_;
   SessionMemory memory_;
   Variant main_;
+  /// As imported: passes put other values in the place of outputs.
+  std::vector<std::string> output_names_;
   std::unique_ptr<Graph> original_;  ///< as imported; only where copies of it may be wanted
   bool specialises_ = false;         ///< control flow is undecided at load
   size_t specialisations_ = 0;

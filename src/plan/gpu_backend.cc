@@ -144,6 +144,7 @@ class GpuBackend::Lowering final : public LowerContext {
       b.dtype = is_float(b.dtype)        ? DType::kF32
                 : is_signed_int(b.dtype) ? DType::kI32
                                          : DType::kU32;
+      if (with_epilogue && b.name == call.epilogue_at) widen_epilogue(b.dtype);
     }
     QUERN_TRY(dispatch_kernel(call, with_epilogue));
     for (const auto& [binding, wide] : narrow) {
@@ -158,6 +159,14 @@ class GpuBackend::Lowering final : public LowerContext {
       if (o == s) return true;
     }
     return false;
+  }
+
+  /// The epilogue gives its value as `wide`, which holds it exactly.
+  void widen_epilogue(DType wide) {
+    ExprOutput& output = epilogue_.program.outputs[0];
+    ExprBuilder b(epilogue_.program);
+    if (b.type_of(output.value) == Scalar::kBool) output.value = b.cast(output.value, Scalar::kU32);
+    output.dtype = wide;
   }
 
   Result<void> dispatch_kernel(const KernelCall& call, bool with_epilogue) {

@@ -5,10 +5,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 import { InvalidArgumentError, InvalidModelError, textOf, UnsupportedError } from '../errors.js';
-import type { Feed } from '../feeds.js';
 import { load, type LoadOptions } from '../node.js';
 import type { Model } from '../model.js';
 import type { Tensor } from '../tensor.js';
+import { platform } from '../platform.js';
 import { compare, type Tolerance } from './compare.js';
 import { milliseconds } from './format.js';
 import { readTensorProto } from './tensor-proto.js';
@@ -18,6 +18,8 @@ export interface CheckRequest extends Tolerance {
   /** The model's file in each folder. */
   model: string;
   options: LoadOptions;
+  /** On a device with WebGPU's default limits and no optional features. */
+  defaultLimits: boolean;
   /** Called after each case. */
   onCase?(one: CheckedCase, done: number): void;
 }
@@ -50,6 +52,8 @@ export interface CheckResult {
 /** One after the other, in order. Never throws for what a case does. */
 export async function checkFolders(request: CheckRequest): Promise<CheckResult> {
   const cases: CheckedCase[] = [];
+  const options: LoadOptions = { warm: false, ...request.options };
+  if (request.defaultLimits) options.device = await defaultDevice();
   let device: string = request.options.device as string;
   // The one before stays until the next is there: they share its device.
   let last: Model | undefined;
@@ -67,7 +71,7 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
     try {
       const path = join(folder, request.model);
       if (!existsSync(path)) throw new InvalidArgumentError(`${path} is not there`);
-      const model = await load(path, { warm: false, ...request.options });
+      const model = await load(path, options);
       last?.dispose();
       last = model;
       device = model.device;
@@ -89,6 +93,12 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
     unsupported: count('unsupported'),
     cases,
   };
+}
+
+async function defaultDevice(): Promise<GPUDevice> {
+  const adapter = await (await platform.gpu()).requestAdapter();
+  if (!adapter) throw new UnsupportedError('webgpu: the system offers no GPU adapter');
+  return adapter.requestDevice();
 }
 
 async function checkModel(
