@@ -11,7 +11,7 @@ import {
   type DType,
   type NumericDType,
 } from './dtype.js';
-import { InvalidArgumentError, UnsupportedError } from './errors.js';
+import { InvalidArgumentError } from './errors.js';
 import { Tensor } from './tensor.js';
 import type { Tree } from './value.js';
 
@@ -21,8 +21,11 @@ type Elements = ArrayBufferView | readonly Element[];
 /** A value for an input: dims follow from the model where it fixes all of them but one. */
 export type TensorFeed = Tensor | Elements | Element | { data: Elements; dims: readonly number[] };
 
-/** A value for an input of any kind: an array for a sequence, null for an optional without value. */
-export type Feed = TensorFeed | readonly Feed[] | null;
+/**
+ * A value for an input of any kind: an array for a sequence, a Map for a map, null for an optional
+ * without value.
+ */
+export type Feed = TensorFeed | readonly Feed[] | ReadonlyMap<Element, Element> | null;
 
 /** The value of an input that may be a container. */
 export function toTree(info: ValueInfo, feed: Feed): Tree<Tensor> {
@@ -42,8 +45,14 @@ export function toTree(info: ValueInfo, feed: Feed): Tree<Tensor> {
       );
       return { kind, dtype, items };
     }
-    case 'map':
-      throw new UnsupportedError(`input '${info.name}': maps are not supported as inputs`);
+    case 'map': {
+      if (!(feed instanceof Map)) throw mismatch(info, 'something that is no Map');
+      const list = (type: DType, elements: Iterable<Element>): Tensor =>
+        toTensor({ name: info.name, dtype: type, dims: [feed.size] }, [...elements]);
+      const entries = feed as ReadonlyMap<Element, Element>;
+      const items = [list(info.key ?? 'string', entries.keys()), list(dtype, entries.values())];
+      return { kind, dtype, items };
+    }
   }
 }
 

@@ -115,7 +115,7 @@ class InputChecker {
       if (type.kind == Type::Kind::kOptional && given.elements.size() > 1) {
         return wrong(": more than one element");
       }
-      if (type.kind == Type::Kind::kMap) return unsupported(cat("input '", name, "' is a map"));
+      if (type.kind == Type::Kind::kMap) return check_map(name, type, given);
       for (const RunInput& element : given.elements) {
         if (type.element) QUERN_TRY(check(name, *type.element, element, false));
       }
@@ -143,6 +143,19 @@ class InputChecker {
             cat(": '", symbol, "' is ", it->second.value, " in input '", it->second.input, "'"));
       }
     }
+    return {};
+  }
+
+  /// Keys and values, of one length.
+  Result<void> check_map(const std::string& name, const Type& type, const RunInput& given) {
+    const DType dtypes[] = {type.key, type.dtype};
+    bool fits = given.elements.size() == 2 && given.elements[0].dims == given.elements[1].dims;
+    for (size_t i = 0; fits && i < 2; ++i) {
+      const RunInput& list = given.elements[i];
+      fits = list.kind == Type::Kind::kTensor && list.dtype == dtypes[i] && list.dims.size() == 1 &&
+             list.dims[0] >= 0;
+    }
+    if (!fits) return invalid_argument(cat("input '", name, "': its keys and values are no ", type));
     return {};
   }
 

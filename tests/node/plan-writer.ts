@@ -10,6 +10,8 @@ import type {
   Slice,
   Step,
 } from '../../runtime/src/plan.js';
+import { containerKinds } from '../../runtime/src/plan.js';
+import { isContainer, type Tree } from '../../runtime/src/value.js';
 import { WordWriter } from '../../runtime/src/words.js';
 
 /** A message of these parts; what is left out is empty. */

@@ -261,7 +261,23 @@ namespace {
 
 Result<HostValue> parse_value(Bytes message, Type::Kind kind, std::string* name, int depth);
 
-/// Keys and values of a MapProto; the values are a tensor for each key.
+/// One tensor of tensors of one element each.
+Result<HostTensor> gathered(const std::vector<HostValue>& values) {
+  HostTensor list;
+  list.dtype = values.empty() ? DType::kUndefined : values[0].tensor.dtype;
+  list.dims = {std::ssize(values)};
+  for (const HostValue& value : values) {
+    const HostTensor& one = value.tensor;
+    if (one.dtype != list.dtype || one.count() != 1 || bit_width(one.dtype) % 8 != 0) {
+      return unsupported("a map of other values than one number or string each");
+    }
+    list.bytes.insert(list.bytes.end(), one.bytes.begin(), one.bytes.end());
+    list.strings.insert(list.strings.end(), one.strings.begin(), one.strings.end());
+  }
+  return list;
+}
+
+/// Keys and values of a MapProto.
 Result<HostValue> parse_map(Bytes message, std::string* name, int depth) {
   HostValue keys;
   HostValue values{.kind = Type::Kind::kSequence, .tensor = {}, .elements = {}};
@@ -305,7 +321,8 @@ Result<HostValue> parse_map(Bytes message, std::string* name, int depth) {
   }
   HostValue map{.kind = Type::Kind::kMap, .tensor = {}, .elements = {}};
   map.elements.push_back(std::move(keys));
-  map.elements.push_back(std::move(values));
+  QUERN_ASSIGN(HostTensor list, gathered(values.elements));
+  map.elements.push_back({.kind = Type::Kind::kTensor, .tensor = std::move(list), .elements = {}});
   return map;
 }
 
