@@ -40,6 +40,15 @@ if(QUERN_CPU AND (QUERN_CPU_SOURCES OR QUERN_GENERATED_CPU))
   # Kernels are too slow to test without optimisation.
   quern_flavour(quern_cpu ${_no_exceptions} $<$<CONFIG:Debug>:-O2>)
   target_compile_definitions(quern_cpu PRIVATE HWY_COMPILE_ONLY_STATIC)
+  # Without a target Highway emulates vectors, 100 times slower. Natively Quern is only tested.
+  if(NOT EMSCRIPTEN AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set(QUERN_X86_ARCH "x86-64-v3" CACHE STRING "Native CPU kernels: -march; empty for a generic one")
+    if(QUERN_X86_ARCH)
+      target_compile_options(quern_cpu PRIVATE "-march=${QUERN_X86_ARCH}")
+      # Highway takes AES for a part of AVX2, the architecture level does not have it.
+      target_compile_definitions(quern_cpu PRIVATE HWY_DISABLE_PCLMUL_AES)
+    endif()
+  endif()
   list(APPEND QUERN_OBJECTS quern_cpu)
 endif()
 

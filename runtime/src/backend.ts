@@ -2,13 +2,26 @@
 
 import type { DType } from './dtype.js';
 import type { Tensor } from './tensor.js';
+import type { Tree } from './value.js';
 
-/** A graph's input or output. */
-export interface ValueInfo {
-  name: string;
+export type ContainerKind = 'sequence' | 'optional' | 'map';
+
+export interface ValueType {
+  /** Of the innermost elements, where it is no tensor. */
   dtype: DType;
   /** Text names a symbolic dim; undefined dims are an unknown rank. */
   dims: (number | string)[] | undefined;
+  /** Absent: a tensor. */
+  kind?: ContainerKind;
+  /** What holds for all elements of a container; of a map, its values. */
+  element?: ValueType;
+  /** Of a map. */
+  key?: DType;
+}
+
+/** A graph's input or output. */
+export interface ValueInfo extends ValueType {
+  name: string;
   /** An input that may be left out. */
   optional?: boolean;
 }
@@ -61,7 +74,9 @@ export interface Description {
 export function parseDescription(json: string): Description {
   const description = JSON.parse(json) as Description;
   for (const value of [...description.inputs, ...description.outputs]) {
-    value.dims ??= undefined;
+    for (let type: ValueType | undefined = value; type; type = type.element) {
+      type.dims ??= undefined;
+    }
   }
   return description;
 }
@@ -71,7 +86,7 @@ export type OutputPlace = 'cpu' | 'gpu';
 /** A run with names resolved to numbers. */
 export interface RunRequest {
   /** By input; undefined where nothing was given. */
-  feeds: (Tensor | undefined)[];
+  feeds: (Tree<Tensor> | undefined)[];
   /** Outputs wanted, by number, and where. */
   wanted: Map<number, OutputPlace>;
   /** Outputs to keep and the inputs that get them in the next run. */
@@ -129,7 +144,7 @@ export interface Backend {
   readonly threads: number;
   readonly counters: Readonly<ObjectCounts>;
   /** Wanted outputs by number. */
-  run(request: RunRequest): Promise<Map<number, Tensor>>;
+  run(request: RunRequest): Promise<Map<number, Tree<Tensor>>>;
   /** Forgets the kept outputs, before runs that are made later. */
   resetState(): void;
   report(): BackendReport;

@@ -4,7 +4,7 @@
 import { coreError, InternalError } from './errors.js';
 import { startWasm, type WasmExports, type WasmOptions } from './wasm.js';
 
-const abiVersion = 1;
+const abiVersion = 2;
 
 /** Words of one event: a part of a chunk that belongs to a weight. */
 const eventWords = 7;

@@ -5,7 +5,8 @@ import type { Backend, BackendReport, Description, RunRequest } from './backend.
 import type { Core } from './core.js';
 import { InternalError, InvalidArgumentError } from './errors.js';
 import { decodeOutputs, encodeInputs, initialState } from './messages.js';
-import type { Tensor } from './tensor.js';
+import { Tensor } from './tensor.js';
+import { mapTreeAsync, type Tree } from './value.js';
 
 export class CpuSession implements Backend {
   readonly kind = 'wasm';
@@ -29,7 +30,7 @@ export class CpuSession implements Backend {
     return this.#core.place;
   }
 
-  async run(request: RunRequest): Promise<Map<number, Tensor>> {
+  async run(request: RunRequest): Promise<Map<number, Tree<Tensor>>> {
     for (const place of request.wanted.values()) {
       if (place === 'gpu') {
         throw new InvalidArgumentError('outputs: there is no GPU, this model runs on WebAssembly');
@@ -41,22 +42,27 @@ export class CpuSession implements Backend {
     );
   }
 
-  async #run({ feeds, wanted, state, signal }: RunRequest): Promise<Map<number, Tensor>> {
+  async #run({ feeds, wanted, state, signal }: RunRequest): Promise<Map<number, Tree<Tensor>>> {
     signal?.throwIfAborted();
     const { inputs } = this.#description;
     const complete = [...feeds];
     for (const input of state.values()) {
       complete[input] ??= this.#state.get(input) ?? initialState(inputs[input]!);
     }
-    for (const [input, feed] of complete.entries()) complete[input] = await feed?.read();
+    for (const [input, feed] of complete.entries()) {
+      if (feed) complete[input] = await mapTreeAsync(feed, (tensor) => tensor.read());
+    }
 
-    const bytes = encodeInputs(complete, (input) => complete[input]);
+    const bytes = encodeInputs(complete, () => true);
     const outputs = decodeOutputs(await this.#core.call('runCpu', bytes));
     this.#memory = await this.#core.call('memory');
     if (outputs.length !== this.#description.outputs.length) {
       throw new InternalError(`core message: a run gave ${outputs.length} outputs`);
     }
-    for (const [output, input] of state) this.#state.set(input, outputs[output]!);
+    for (const [output, input] of state) {
+      const kept = outputs[output];
+      if (kept instanceof Tensor) this.#state.set(input, kept);
+    }
     return new Map([...wanted.keys()].map((output) => [output, outputs[output]!]));
   }
 

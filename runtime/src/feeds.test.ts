@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { ValueInfo } from './backend.js';
 import type { DType } from './dtype.js';
-import { toTensor, type Feed } from './feeds.js';
+import { toTensor, type TensorFeed } from './feeds.js';
 import { Tensor } from './tensor.js';
 
 const input = (dtype: DType, dims?: (number | string)[]): ValueInfo => ({ name: 'x', dtype, dims });
-const data = (info: ValueInfo, feed: Feed): unknown => toTensor(info, feed).data;
-const dims = (info: ValueInfo, feed: Feed): readonly number[] => toTensor(info, feed).dims;
+const data = (info: ValueInfo, feed: TensorFeed): unknown => toTensor(info, feed).data;
+const dims = (info: ValueInfo, feed: TensorFeed): readonly number[] => toTensor(info, feed).dims;
 
 describe('toTensor', () => {
   test('keeps exact arrays and tensors as they are', () => {
@@ -50,7 +50,7 @@ describe('toTensor', () => {
     expect(data(input('u64', ['n']), BigInt64Array.of(5n))).toEqual(BigUint64Array.of(5n));
     expect(data(input('u8', ['n']), [0, 255])).toEqual(Uint8Array.of(0, 255));
     expect(data(input('u8', ['n']), Uint8ClampedArray.of(9))).toEqual(Uint8Array.of(9));
-    const wrong: [DType, Feed][] = [
+    const wrong: [DType, TensorFeed][] = [
       ['i64', [2 ** 53]],
       ['i64', [0.5]],
       ['i64', [2n ** 63n]],
@@ -83,7 +83,7 @@ describe('toTensor', () => {
   });
 
   test('refuses other arrays', () => {
-    const wrong: [DType, Feed][] = [
+    const wrong: [DType, TensorFeed][] = [
       ['f32', new Float64Array(2)],
       ['f32', Int32Array.of(1, 2)],
       ['i32', Float32Array.of(1, 2)],

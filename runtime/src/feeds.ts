@@ -1,6 +1,6 @@
 // What a caller gives for an input, as a tensor of the input's type.
 
-import type { ValueInfo } from './backend.js';
+import type { ValueInfo, ValueType } from './backend.js';
 import {
   arrayOf,
   bitWidth,
@@ -13,20 +13,56 @@ import {
 } from './dtype.js';
 import { InvalidArgumentError } from './errors.js';
 import { Tensor } from './tensor.js';
+import type { Tree } from './value.js';
 
 type Element = number | bigint | boolean | string;
 type Elements = ArrayBufferView | readonly Element[];
 
 /** A value for an input: dims follow from the model where it fixes all of them but one. */
-export type Feed = Tensor | Elements | Element | { data: Elements; dims: readonly number[] };
+export type TensorFeed = Tensor | Elements | Element | { data: Elements; dims: readonly number[] };
+
+/**
+ * A value for an input of any kind: an array for a sequence, a Map for a map, null for an optional
+ * without value.
+ */
+export type Feed = TensorFeed | readonly Feed[] | ReadonlyMap<Element, Element> | null;
+
+/** The value of an input that may be a container. */
+export function toTree(info: ValueInfo, feed: Feed): Tree<Tensor> {
+  const { kind, dtype } = info;
+  const element: ValueType = info.element ?? { dtype, dims: undefined };
+  switch (kind) {
+    case undefined:
+      return toTensor(info, feed as TensorFeed);
+    case 'optional': {
+      const items = feed === null ? [] : [toTree({ ...element, name: info.name }, feed)];
+      return { kind, dtype, items };
+    }
+    case 'sequence': {
+      if (!Array.isArray(feed)) throw mismatch(info, 'something that is no array');
+      const items = feed.map((item: Feed, i) =>
+        toTree({ ...element, name: `${info.name}[${i}]` }, item),
+      );
+      return { kind, dtype, items };
+    }
+    case 'map': {
+      if (!(feed instanceof Map)) throw mismatch(info, 'something that is no Map');
+      const list = (type: DType, elements: Iterable<Element>): Tensor =>
+        toTensor({ name: info.name, dtype: type, dims: [feed.size] }, [...elements]);
+      const entries = feed as ReadonlyMap<Element, Element>;
+      const items = [list(info.key ?? 'string', entries.keys()), list(dtype, entries.values())];
+      return { kind, dtype, items };
+    }
+  }
+}
 
 /** Converts what the type allows; the elements of exact typed arrays are not copied. */
-export function toTensor(info: ValueInfo, feed: Feed): Tensor {
+export function toTensor(info: ValueInfo, feed: TensorFeed): Tensor {
   if (feed instanceof Tensor) {
     if (feed.dtype !== info.dtype) throw mismatch(info, `a tensor of ${feed.dtype}`);
     return feed;
   }
-  if (feed === null || feed === undefined) throw mismatch(info, String(feed));
+  if ((feed as unknown) === null || feed === undefined) throw mismatch(info, String(feed));
   if (typeof feed !== 'object') {
     const dims = info.dims?.map(() => 1) ?? [];
     return new Tensor(info.dtype, dims, convert(info, [feed]));
@@ -66,7 +102,11 @@ function inferDims({ name, dtype, dims }: ValueInfo, count: number): number[] {
   return dims.map((dim) => (typeof dim === 'number' ? dim : rest));
 }
 
-function mismatch({ name, dtype, dims }: ValueInfo, got: string): InvalidArgumentError {
+function mismatch(info: ValueInfo, got: string): InvalidArgumentError {
+  const { name, dtype, dims, kind } = info;
+  if (kind) {
+    return new InvalidArgumentError(`input '${name}': expected a ${kind} of ${dtype}, got ${got}`);
+  }
   const expected = dtype === 'string' ? 'strings' : `${arrayOf(dtype).name} or numbers`;
   return new InvalidArgumentError(
     `input '${name}': expected ${dtype}[${dims?.join(', ') ?? '...'}] (${expected}), got ${got}`,

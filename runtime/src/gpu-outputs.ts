@@ -7,6 +7,7 @@ import { portBytes, type GpuPlan, type Target } from './gpu-plan.js';
 import { hostTensor, initialState } from './messages.js';
 import type { Port } from './plan.js';
 import { Tensor } from './tensor.js';
+import { isContainer, mapTree, type Tree } from './value.js';
 
 /** An output that is to go somewhere: to the caller, or to an input of the next run. */
 export type Wanted =
@@ -92,6 +93,9 @@ interface Staged {
 export class OutputSink {
   readonly #memory: GpuMemory;
   readonly #state: StateStore;
+  /** By output. */
+  readonly #values = new Map<number, Tree<Port>>();
+  /** By leaf of the outputs. */
   readonly #tensors = new Map<number, Tensor>();
   readonly #pending: Promise<unknown>[] = [];
   /** Reject kept values that later runs wait for. */
@@ -122,10 +126,14 @@ export class OutputSink {
       if (port.slice) stage(port, (bytes) => (values[i] = bytes.slice()));
     });
     for (const entry of wanted) {
-      const port = outputs.find(({ index }) => index === entry.output);
-      if (!port) continue;
-      if ('state' in entry) this.#keepState(port, entry.state, entry.onHost, stage, targets);
-      else this.#hand(port, entry.place, stage, targets);
+      const tree = outputs[entry.output];
+      if (!tree) continue;
+      if ('place' in entry) {
+        this.#values.set(entry.output, tree);
+        this.#hand(tree, entry.place, stage, targets);
+      } else if (!isContainer(tree)) {
+        this.#keepState(tree, entry.state, entry.onHost, stage, targets);
+      }
     }
 
     const staging = stagedBytes > 0 ? this.#memory.staging.take(stagedBytes) : undefined;
@@ -139,7 +147,7 @@ export class OutputSink {
     });
     this.#pending.push(done);
     const read = done.then(() => values);
-    read.catch(() => {}); // the run hears of it in tensors() too
+    read.catch(() => {}); // the run hears of it in values() too
     return read;
   }
 
@@ -174,17 +182,34 @@ export class OutputSink {
   }
 
   /** The outputs, once all is done. */
-  async tensors(): Promise<Map<number, Tensor>> {
+  async values(): Promise<Map<number, Tree<Tensor>>> {
     try {
       await Promise.all(this.#pending);
     } catch (error) {
       for (const tensor of this.#tensors.values()) tensor.dispose();
       throw error;
     }
-    return this.#tensors;
+    const complete = (tree: Tree<Port>): Tree<Tensor> =>
+      mapTree(tree, ({ index }) => this.#tensors.get(index)!);
+    return new Map([...this.#values].map(([output, tree]) => [output, complete(tree)]));
   }
 
   #hand(
+    tree: Tree<Port>,
+    place: OutputPlace,
+    stage: (port: Port, take: Staged['take']) => void,
+    targets: Target[],
+  ): void {
+    if (!isContainer(tree)) {
+      this.#handLeaf(tree, place, stage, targets);
+      return;
+    }
+    // Callers get the elements of maps, not tensors.
+    const where = tree.kind === 'map' ? 'cpu' : place;
+    for (const item of tree.items) this.#hand(item, where, stage, targets);
+  }
+
+  #handLeaf(
     port: Port,
     place: OutputPlace,
     stage: (port: Port, take: Staged['take']) => void,

@@ -6,7 +6,7 @@ import { align, Usage } from './gpu.js';
 import type { GpuMemory } from './gpu-memory.js';
 import type { Pipelines } from './pipelines.js';
 import type { BufferRequest, Port, Segment, Slice } from './plan.js';
-import { copy, Recording, type Place } from './replay.js';
+import { copy, Recording, type Place, paramsWindow } from './replay.js';
 import { tensorBytes, type Tensor } from './tensor.js';
 
 /** Arenas of a run, by segment. */
@@ -121,11 +121,15 @@ export function portBytes({ dtype, dims }: Port): number {
 }
 
 /** The uniforms of a segment; to be called under error scopes. */
-export function paramsBuffer(memory: GpuMemory, params: Uint8Array): GPUBuffer | undefined {
+export function paramsBuffer(
+  memory: GpuMemory,
+  { params, once, steps }: Segment,
+): GPUBuffer | undefined {
   if (params.length === 0) return undefined;
   const usage = Usage.uniform | Usage.copyTarget;
-  // Uniforms are bound in whole 16 bytes.
-  const buffer = memory.gpu.createBuffer('params', align(params.length, 256), usage);
+  // The window of the last step may reach past its parameters.
+  const beyond = paramsWindow([...once, ...steps]) - 256;
+  const buffer = memory.gpu.createBuffer('params', align(params.length, 256) + beyond, usage);
   memory.write(buffer, 0, params);
   return buffer;
 }

@@ -21,6 +21,7 @@ import { Pipelines, type CompiledProgram } from './pipelines.js';
 import { BufferKind, decodePlan, type BufferRequest, type Segment, type Step } from './plan.js';
 import { Recording } from './replay.js';
 import { tensorBytes, type Tensor } from './tensor.js';
+import { formOf, leavesOf, mapTreeAsync, type Tree } from './value.js';
 import type { WeightStore } from './weights.js';
 
 /** Making a decoder costs more than a small model's replay can spare. */
@@ -109,11 +110,15 @@ export class GpuSession implements Backend {
    */
   async warm(onProgress: (loaded: number, total: number) => void): Promise<void> {
     const { inputs, hostInputs } = this.#description;
-    const fixed = inputs.every(({ dims }) => dims?.every((dim) => typeof dim === 'number'));
+    const fixed = inputs.every(
+      ({ dims, optional }) => optional ?? dims?.every((dim) => typeof dim === 'number'),
+    );
     await this.#lock.run(async () => {
-      if (fixed && hostInputs.length === 0) {
-        const shapes = inputs.map(({ dtype, dims }) => ({ dtype, dims: dims as number[] }));
-        const begun = await this.#begin(shapes, [], onProgress);
+      if (fixed && hostInputs.every((input) => inputs[input]!.optional)) {
+        const shapes = inputs.map(({ dtype, dims, optional }) =>
+          optional ? undefined : { dtype, dims: dims as number[] },
+        );
+        const begun = await this.#begin(shapes, onProgress);
         if ('run' in begun) {
           // It needs values read back, which would be those of no input.
           this.#discard(begun.applied);
@@ -140,7 +145,7 @@ export class GpuSession implements Backend {
     this.#coreBytes = await this.#core.call('memory');
   }
 
-  async run(request: RunRequest): Promise<Map<number, Tensor>> {
+  async run(request: RunRequest): Promise<Map<number, Tree<Tensor>>> {
     return this.#slots.run(async () => {
       request.signal?.throwIfAborted();
       const turn = new Turn(this.#lock);
@@ -148,7 +153,7 @@ export class GpuSession implements Backend {
       try {
         const sink = await this.#submit(request, turn);
         turn.give();
-        return await abortable(sink.tensors(), request.signal);
+        return await abortable(sink.values(), request.signal);
       } finally {
         turn.give();
       }
@@ -158,14 +163,15 @@ export class GpuSession implements Backend {
   /** Everything up to the last submission; `turn` is held, but for waits in between. */
   async #submit(request: RunRequest, turn: Turn): Promise<OutputSink> {
     const { signal } = request;
-    const feeds = await this.#feeds(request);
+    const inputs = await this.#inputs(request);
     signal?.throwIfAborted();
+    const feeds = inputs.flatMap((tree) => (tree ? leavesOf(tree) : [undefined]));
     const sink = new OutputSink(this.#memory, this.#state);
     const wanted = this.#wanted(request);
-    const key = this.#keyOf(feeds, feeds);
+    const key = this.#keyOf(inputs);
     let cached = this.#plans.get(key);
     if (!cached) {
-      const begun = await this.#begin(feeds, feeds);
+      const begun = await this.#begin(inputs);
       if ('run' in begun) {
         await this.#goOn(begun.run, begun.applied, { feeds, wanted, sink, turn, request });
         return sink;
@@ -182,11 +188,14 @@ export class GpuSession implements Backend {
   }
 
   /** Feeds of the run, with kept state; those that the host reads are in host memory. */
-  async #feeds({ feeds, state }: RunRequest): Promise<(Tensor | undefined)[]> {
+  async #inputs({ feeds, state }: RunRequest): Promise<(Tree<Tensor> | undefined)[]> {
     const { inputs, hostInputs } = this.#description;
     const complete = [...feeds];
     for (const input of state.values()) complete[input] ??= await this.#state.get(input, inputs);
-    for (const input of hostInputs) complete[input] = await complete[input]?.read();
+    for (const input of hostInputs) {
+      const tree = complete[input];
+      if (tree) complete[input] = await mapTreeAsync(tree, (tensor) => tensor.read());
+    }
     return complete;
   }
 
@@ -200,29 +209,32 @@ export class GpuSession implements Backend {
   }
 
   /** Dims of all inputs, contents of those that the host reads. */
-  #keyOf(shapes: readonly (Shaped | undefined)[], feeds: readonly (Tensor | undefined)[]): string {
-    let key = shapes.map((shape) => shape?.dims.join(',') ?? '-').join(';');
+  #keyOf(inputs: readonly (Tree<Shaped> | undefined)[]): string {
+    let key = inputs
+      .map((tree) => (tree ? formOf(tree, ({ dims }) => dims.join(',')) : '-'))
+      .join(';');
     for (const input of this.#description.hostInputs) {
-      const feed = feeds[input];
-      if (!feed) continue;
-      // One character a byte: the key is exact.
-      key += '|';
-      key +=
-        feed.dtype === 'string' ? JSON.stringify(feed.data) : oneByteText.decode(tensorBytes(feed));
+      const tree = inputs[input] as Tree<Tensor> | undefined;
+      if (!tree) continue;
+      for (const tensor of leavesOf(tree)) {
+        // One character a byte: the key is exact.
+        key += '|';
+        key +=
+          tensor.dtype === 'string'
+            ? JSON.stringify(tensor.data)
+            : oneByteText.decode(tensorBytes(tensor));
+      }
     }
     return key;
   }
 
   /** Asks the core for a plan. One that can be replayed is cached. */
   async #begin(
-    shapes: readonly (Shaped | undefined)[],
-    feeds: readonly (Tensor | undefined)[],
+    shapes: readonly (Tree<Shaped> | undefined)[],
     onProgress?: (loaded: number, total: number) => void,
   ): Promise<CachedPlan | { run: number; applied: Applied }> {
     const { hostInputs } = this.#description;
-    const inputs = encodeInputs(shapes, (input) =>
-      hostInputs.includes(input) ? feeds[input] : undefined,
-    );
+    const inputs = encodeInputs(shapes, (input) => hostInputs.includes(input));
     const { run, message } = await this.#core.call('start', inputs);
     let applied: Applied;
     try {
@@ -245,7 +257,7 @@ export class GpuSession implements Backend {
         arena,
       ]);
       const cached = { plan, arena };
-      this.#remember(this.#keyOf(shapes, feeds), cached);
+      this.#remember(this.#keyOf(shapes), cached);
       return cached;
     } catch (error) {
       this.#memory.unshareArena(arena);
@@ -327,7 +339,7 @@ export class GpuSession implements Backend {
     const compiled = await this.#pipelines.add(programs);
     const params = await this.#gpu.checked('memory', () => {
       for (const request of buffers) this.#memory.create(request);
-      return paramsBuffer(this.#memory, segment.params);
+      return paramsBuffer(this.#memory, segment);
     });
     if (segment.once.length > 0) await this.#runOnce(segment.once, params);
     for (const request of buffers) {
@@ -410,6 +422,7 @@ export class GpuSession implements Backend {
     this.#plans.clear();
     this.#state.clear();
     this.#memory.close();
+    this.#gpu.close();
     this.#core.close();
     this.#open.release();
   }

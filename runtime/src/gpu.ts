@@ -1,6 +1,7 @@
 // A GPUDevice in use: it counts and sizes what is made on it, pools buffers, and turns WebGPU's
 // ways of failing into errors.
 
+import { watchDevice } from './device-watch.js';
 import { DeviceLostError, InternalError, LimitError, textOf } from './errors.js';
 import type { ObjectCounts } from './backend.js';
 import type { OpenDevice } from './device.js';
@@ -33,21 +34,22 @@ export class Gpu {
   liveBytes = 0;
   readonly #sizes = new WeakMap<GPUBuffer, number>();
   #lost: DeviceLostError | undefined;
-  readonly #whenLost: Promise<never>;
+  /** Those who wait for the device: told when it is lost. */
+  readonly #waiting = new Set<(error: DeviceLostError) => void>();
+  readonly #leave: () => void;
 
   constructor({ device, borrowed }: Pick<OpenDevice, 'device' | 'borrowed'>) {
     this.device = device;
-    this.#whenLost = device.lost.then((info) => {
-      this.#lost = new DeviceLostError(
-        `webgpu: the device is lost: ${info.message || info.reason}`,
-      );
-      throw this.#lost;
-    });
-    this.#whenLost.catch(() => {});
-    // A device of the caller's has the caller's errors too.
-    if (borrowed) return;
-    device.addEventListener?.('uncapturederror', ({ error }) => {
-      if (this.uncaptured.length < 10) this.uncaptured.push(`webgpu: ${error.message}`);
+    this.#leave = watchDevice(device, {
+      onLost: (why) => {
+        this.#lost = new DeviceLostError(`webgpu: the device is lost: ${why}`);
+        for (const tell of this.#waiting) tell(this.#lost);
+      },
+      onError: (message) => {
+        // A device of the caller's has the caller's errors too.
+        if (borrowed || this.uncaptured.length >= 10) return;
+        this.uncaptured.push(`webgpu: ${message}`);
+      },
     });
   }
 
@@ -89,12 +91,25 @@ export class Gpu {
 
   /** The promise's outcome, or a DeviceLostError where the device is lost first. */
   async guard<T>(promise: Promise<T>): Promise<T> {
+    let tell: ((error: DeviceLostError) => void) | undefined;
     try {
-      return await Promise.race([promise, this.#whenLost]);
+      return await new Promise<T>((resolve, reject) => {
+        if (this.#lost) reject(this.#lost);
+        tell = reject;
+        this.#waiting.add(tell);
+        promise.then(resolve, reject);
+      });
     } catch (error) {
       this.throwIfLost();
       throw error;
+    } finally {
+      if (tell) this.#waiting.delete(tell);
     }
+  }
+
+  /** The device's events are no longer followed. */
+  close(): void {
+    this.#leave();
   }
 
   /**

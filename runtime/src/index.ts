@@ -10,12 +10,14 @@ import { platform } from './platform.js';
 import { openModel, rereadable, type ModelSource } from './sources.js';
 
 export type {
+  ContainerKind,
   MemoryReport,
   NodeInfo,
   NodeKernel,
   NodePlace,
   ObjectCounts,
   ValueInfo,
+  ValueType,
   WeightInfo,
 } from './backend.js';
 export type { AdapterInfo, DeviceChoice } from './device.js';
@@ -30,12 +32,13 @@ export {
   UnsupportedError,
   type QuernErrorCode,
 } from './errors.js';
-export type { Feed } from './feeds.js';
+export type { Feed, TensorFeed } from './feeds.js';
 export type { Progress } from './load.js';
 export { Model, type RunOptions } from './model.js';
 export type { ModelReport, NodeReport } from './report.js';
 export type { ModelFiles, ModelSource, SourceInput } from './sources.js';
 export { Tensor } from './tensor.js';
+export type { Value } from './value.js';
 
 export interface LoadOptions {
   /**

@@ -94,6 +94,7 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
     else {
       core?.close();
       weights.close();
+      gpu.close();
       open.release();
     }
     throw error;

@@ -3,10 +3,11 @@
 import type { ObjectCounts, OutputPlace, RunRequest, ValueInfo } from './backend.js';
 import type { AdapterInfo } from './device.js';
 import { InvalidArgumentError, LimitError, UnsupportedError } from './errors.js';
-import { toTensor, type Feed } from './feeds.js';
+import { toTree, type Feed } from './feeds.js';
 import type { Loaded } from './load.js';
 import { difference, type ModelReport } from './report.js';
 import type { Tensor } from './tensor.js';
+import { valueOf, type Tree, type Value } from './value.js';
 
 export interface RunOptions {
   /**
@@ -72,19 +73,20 @@ export class Model {
 
   /**
    * Runs the model. Feeds must not change before the promise is settled. Runs take effect in the
-   * order they are made; a few may be under way at once.
+   * order they are made; a few may be under way at once. Models with outputs that are no tensors:
+   * `run<Value>(...)`.
    */
-  async run(
+  async run<V extends Value = Tensor>(
     feeds: Record<string, Feed>,
     options: RunOptions = {},
-  ): Promise<Record<string, Tensor>> {
+  ): Promise<Record<string, V>> {
     if (this.#disposed) throw disposed();
     options.signal?.throwIfAborted();
     const request = this.#request(feeds, options);
     const start = performance.now();
     const { backend } = this.#loaded;
     const before = { ...backend.counters };
-    let outputs: Map<number, Tensor>;
+    let outputs: Map<number, Tree<Tensor>>;
     try {
       outputs = await backend.run(request);
     } catch (error) {
@@ -98,7 +100,7 @@ export class Model {
     this.#lastObjects = difference(this.#loaded.backend.counters, before);
     this.#runs++;
     return Object.fromEntries(
-      [...outputs].map(([output, tensor]) => [this.outputs[output]!.name, tensor]),
+      [...outputs].map(([output, tree]) => [this.outputs[output]!.name, valueOf(tree) as V]),
     );
   }
 
@@ -125,7 +127,7 @@ export class Model {
     };
     for (const [name, feed] of Object.entries(feeds)) {
       const input = indexOf(this.inputs, name, 'input');
-      request.feeds[input] = toTensor(this.inputs[input]!, feed);
+      request.feeds[input] = toTree(this.inputs[input]!, feed);
     }
     for (const [from, to] of Object.entries(state)) {
       const output = indexOf(this.outputs, from, 'output');
@@ -135,6 +137,9 @@ export class Model {
           `state: output '${from}' is ${this.outputs[output]!.dtype}, input '${to}' ` +
             this.inputs[input]!.dtype,
         );
+      }
+      if (this.outputs[output]!.kind ?? this.inputs[input]!.kind) {
+        throw new UnsupportedError(`state: '${from}' or '${to}' is no tensor`);
       }
       request.state.set(output, input);
     }

@@ -2,10 +2,16 @@
 
 import { dtypeOf, type DType } from './dtype.js';
 import { InternalError } from './errors.js';
+import type { Tree } from './value.js';
 import { WordReader } from './words.js';
 
 const magic = 0x4e505251; // "QRPN"
-const version = 1;
+const version = 2;
+
+/** In the order of the core's numbers, from 1. */
+export const containerKinds = ['sequence', 'optional', 'map'] as const;
+/** Of containers in containers. */
+export const mostNested = 8;
 
 export const BufferKind = {
   /** Temporaries, inputs and outputs of a segment; index: its number in the run. */
@@ -75,7 +81,7 @@ export type Step = Dispatch | Copy;
 
 /** A tensor that goes in or out: in device memory, or its contents from the host. */
 export interface Port {
-  /** Of the graph's inputs or outputs; of a read: its place in the list. */
+  /** The leaf among all inputs or outputs; of a read: its place in the list. */
   index: number;
   dtype: DType;
   dims: number[];
@@ -96,7 +102,8 @@ export interface Segment {
   steps: Step[];
   /** Values that the host needs to go on. */
   reads: Port[];
-  outputs: Port[];
+  /** All of the graph's in the last segment. */
+  outputs: Tree<Port>[];
   /** Uniform data; steps name their part. */
   params: Uint8Array;
 }
@@ -160,7 +167,7 @@ function readSegment(reader: WordReader): Segment {
     once: reader.list(readStep),
     steps: reader.list(readStep),
     reads: reader.list(readPort),
-    outputs: reader.list(readPort),
+    outputs: reader.list((output) => readOutput(output, 0)),
     params: reader.blob(),
   };
 }
@@ -203,6 +210,15 @@ function readPort(reader: WordReader): Port {
     dims,
     host: { bytes: reader.blob(), strings: reader.list((item) => item.text()) },
   };
+}
+
+function readOutput(reader: WordReader, depth: number): Tree<Port> {
+  const kind = oneOf(reader.word(), 4, 'value kind');
+  if (kind === 0) return readPort(reader);
+  if (depth >= mostNested) throw new InternalError('core message: a value is nested too deep');
+  const dtype = readDType(reader);
+  const items = reader.list((item) => readOutput(item, depth + 1));
+  return { kind: containerKinds[kind - 1]!, dtype, items };
 }
 
 export function readDType(reader: WordReader): DType {

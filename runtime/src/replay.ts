@@ -36,6 +36,18 @@ interface ReadyCopy {
   scratch: GPUBuffer | undefined;
 }
 
+/**
+ * Bytes bound of each step's parameters, the same for all: wgpu compares a binding with what the
+ * shader before expected, where two shaders have one pipeline layout.
+ */
+export function paramsWindow(steps: readonly Step[]): number {
+  return steps.reduce(
+    (most, step) =>
+      step.kind === 'dispatch' ? Math.max(most, align(step.paramsBytes, 256)) : most,
+    256,
+  );
+}
+
 /** Bind groups made once: encoding makes no object but the encoder. */
 export class Recording {
   readonly #commands: (ReadyDispatch | ReadyCopy)[];
@@ -58,6 +70,7 @@ export class Recording {
     const commands: (ReadyDispatch | ReadyCopy)[] = [];
     const programs = new Set<CompiledProgram>();
     const checks: Promise<void>[] = [];
+    const window = paramsWindow(steps);
 
     const addDispatch = (step: Step & { kind: 'dispatch' }): void => {
       const program = pipelines.get(step.program);
@@ -68,10 +81,9 @@ export class Recording {
       }));
       if (step.paramsBytes > 0) {
         if (!params) throw new InternalError('core message: a step has parameters, its plan none');
-        const size = align(step.paramsBytes, 16);
         entries.push({
           binding: entries.length,
-          resource: { buffer: params, offset: step.paramsOffset, size },
+          resource: { buffer: params, offset: step.paramsOffset, size: window },
         });
       }
       const bindGroup = gpu.createBindGroup(program.layout, entries);

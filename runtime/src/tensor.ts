@@ -117,7 +117,7 @@ export class Tensor<D extends DType = DType> {
     return tensorFromBytes(this.dtype, this.dims, bytes);
   }
 
-  /** The element at a position, one number an axis. Small floats (f8, f4) give their code. */
+  /** The element at a position, one number an axis. */
   get(...position: number[]): number | bigint | string | boolean {
     let index = 0;
     this.dims.forEach((dim, axis) => {
@@ -162,6 +162,7 @@ export function elementAt(tensor: Tensor, index: number): number | bigint | stri
   if (width > 0 && width < 8) {
     const bit = index * width;
     const code = ((data as Uint8Array)[bit >> 3]! >> (bit & 7)) & ((1 << width) - 1);
+    if (dtype === 'f4e2m1') return smallFloat(code, smallFloats.f4e2m1);
     const sign = dtype.startsWith('i') ? 1 << (width - 1) : 0;
     return (code ^ sign) - sign;
   }
@@ -169,7 +170,40 @@ export function elementAt(tensor: Tensor, index: number): number | bigint | stri
   if (dtype === 'bool') return element !== 0;
   if (dtype === 'bf16') return floatOfBits((element as number) << 16);
   if (dtype === 'f16' && data instanceof Uint16Array) return f16Value(element as number);
-  return element;
+  if (dtype === 'f8e8m0') return element === 255 ? NaN : 2 ** ((element as number) - 127);
+  const format = (smallFloats as Record<string, SmallFloat | undefined>)[dtype];
+  return format ? smallFloat(element as number, format) : element;
+}
+
+/** Bits of exponent and mantissa, the exponent's bias, and which codes are no numbers. */
+type SmallFloat = readonly [
+  exponent: number,
+  mantissa: number,
+  bias: number,
+  special: 'ieee' | 'nan' | 'negative-zero' | 'none',
+];
+
+const smallFloats = {
+  f8e4m3fn: [4, 3, 7, 'nan'],
+  f8e4m3fnuz: [4, 3, 8, 'negative-zero'],
+  f8e5m2: [5, 2, 15, 'ieee'],
+  f8e5m2fnuz: [5, 2, 16, 'negative-zero'],
+  f4e2m1: [2, 1, 1, 'none'],
+} as const satisfies Record<string, SmallFloat>;
+
+function smallFloat(code: number, [exponentBits, mantissaBits, bias, special]: SmallFloat): number {
+  const bits = exponentBits + mantissaBits;
+  const magnitude = code & ((1 << bits) - 1);
+  const exponent = magnitude >> mantissaBits;
+  const mantissa = magnitude & ((1 << mantissaBits) - 1);
+  const sign = code >> bits ? -1 : 1;
+  if (special === 'negative-zero' && magnitude === 0 && sign < 0) return NaN;
+  if (special === 'nan' && magnitude === (1 << bits) - 1) return NaN;
+  if (special === 'ieee' && exponent === (1 << exponentBits) - 1) {
+    return mantissa ? NaN : sign * Infinity;
+  }
+  const unit = 2 ** (Math.max(exponent, 1) - bias - mantissaBits);
+  return sign * unit * (exponent ? mantissa + (1 << mantissaBits) : mantissa);
 }
 
 function floatOfBits(bits: number): number {

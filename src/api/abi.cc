@@ -134,7 +134,7 @@ Result<PlanMessage> warm(QuernSession& session, uint32_t batch, uint32_t dim) {
 
 }  // namespace
 
-uint32_t quern_abi_version() { return 1; }
+uint32_t quern_abi_version() { return 2; }
 uint32_t quern_has_cpu() { return CpuSession::is_linked() ? 1 : 0; }
 void* quern_alloc(size_t size) { return std::malloc(size); }
 void quern_free(void* memory) { std::free(memory); }
@@ -226,7 +226,7 @@ int quern_cpu_run(QuernSession* session, const uint8_t* inputs, size_t size) {
   auto outputs = session->cpu->run(*std::move(parsed));
   if (!outputs) return fail(outputs.error());
   WordWriter out;
-  write_tensors(out, *outputs);
+  write_values(out, *outputs);
   result() = out.take();
   return 0;
 }

@@ -55,7 +55,8 @@ QUERN_EXPORT void quern_session_free(QuernSession* session);
 /// outputs: same, hostInputs: [input numbers], weights: [{name, dtype, dims, bytes, file, offset,
 /// used}], nodes: [{id, name, op, domain, place: "device" | "view" | "host" | "shape" | "load" |
 /// "control", body: [ops of a fused node]}], hits: {pass: count}}. `file` "" is the model file
-/// itself. "host": strings and the like, on every device; "shape": arithmetic on what the host knows.
+/// itself. "host": strings and the like, on every device; "shape": arithmetic on what the host
+/// knows.
 QUERN_EXPORT int quern_session_describe(QuernSession* session);
 /// CPU device: the memory of a weight, to be filled with an external file's bytes.
 QUERN_EXPORT uint8_t* quern_session_weight(QuernSession* session, uint32_t weight);

@@ -14,6 +14,17 @@ namespace {
 /// Plans kept: one a binding of dims and of the contents that the host reads.
 constexpr size_t kMaxPlans = 16;
 
+/// The tensors of an input from left to right; false where one has no contents.
+bool append_leaves(const RunInput& input, std::vector<const HostTensor*>& leaves) {
+  if (input.kind == Type::Kind::kTensor) {
+    leaves.push_back(input.host.get());
+    return input.host != nullptr || input.dtype == DType::kUndefined;
+  }
+  bool all = true;
+  for (const RunInput& element : input.elements) all = append_leaves(element, leaves) && all;
+  return all;
+}
+
 }  // namespace
 
 struct CpuSession::State {
@@ -31,18 +42,6 @@ struct CpuSession::State {
   std::list<Plan> plans;  ///< most recent first
   uint64_t arena_bytes = 0;
 
-  std::string key_of(const std::vector<RunInput>& inputs) const {
-    std::string key;
-    for (const RunInput& input : inputs) append(key, input.dims);
-    for (uint32_t i : session.placement().host_inputs) {
-      const auto& bytes = inputs[i].host->bytes;
-      key += '|';
-      key.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-      for (const std::string& s : inputs[i].host->strings) key += cat(s.size(), ":", s);
-    }
-    return key;
-  }
-
   void release(const Plan& plan) {
     backend.release(plan.segment.steps);
     memory.release(plan.buffers);
@@ -55,10 +54,10 @@ struct CpuSession::State {
   }
 
   Result<void> run_segment(const Segment& segment, std::vector<std::vector<uint8_t>>& arenas,
-                           const std::vector<RunInput>& inputs) {
+                           const std::vector<const HostTensor*>& leaves) {
     for (const Port& port : segment.uploads) {
       QUERN_ASSIGN(uint8_t* to, memory.at(port.slice, arenas));
-      const auto& bytes = inputs[port.index].host->bytes;
+      const auto& bytes = leaves[port.index]->bytes;
       if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
     }
     return memory.run(segment, backend, arenas, *parallel);
@@ -74,12 +73,28 @@ struct CpuSession::State {
     return tensor;
   }
 
-  Result<std::vector<HostTensor>> take_all(const std::vector<Port>& ports,
-                                           std::vector<std::vector<uint8_t>>& arenas) {
-    std::vector<HostTensor> out;
-    for (const Port& port : ports) {
+  Result<std::vector<std::shared_ptr<const HostTensor>>> take_reads(
+      const Segment& segment, std::vector<std::vector<uint8_t>>& arenas) {
+    std::vector<std::shared_ptr<const HostTensor>> out;
+    for (const Port& port : segment.reads) {
       QUERN_ASSIGN(HostTensor tensor, take(port, arenas));
-      out.push_back(std::move(tensor));
+      out.push_back(std::make_shared<const HostTensor>(std::move(tensor)));
+    }
+    return out;
+  }
+
+  Result<std::vector<HostValue>> take_outputs(const std::vector<PortValue>& values,
+                                              std::vector<std::vector<uint8_t>>& arenas) {
+    std::vector<HostValue> out;
+    for (const PortValue& value : values) {
+      HostValue taken{.kind = value.kind, .tensor = {}, .elements = {}};
+      if (value.kind == Type::Kind::kTensor) {
+        QUERN_ASSIGN(taken.tensor, take(value.port, arenas));
+      } else {
+        taken.tensor.dtype = value.dtype;
+        QUERN_ASSIGN(taken.elements, take_outputs(value.elements, arenas));
+      }
+      out.push_back(std::move(taken));
     }
     return out;
   }
@@ -100,18 +115,19 @@ CpuSession::~CpuSession() = default;
 
 uint64_t CpuSession::arena_bytes() const { return state_->arena_bytes; }
 
-Result<std::vector<HostTensor>> CpuSession::run(const std::vector<RunInput>& inputs) {
+Result<std::vector<HostValue>> CpuSession::run(const std::vector<RunInput>& inputs) {
   State& s = *state_;
   QUERN_TRY(s.session.check_inputs(inputs));
+  std::vector<const HostTensor*> leaves;
   for (const RunInput& input : inputs) {
-    if (!input.host) return invalid_argument("an input has no contents");
+    if (!append_leaves(input, leaves)) return invalid_argument("an input has no contents");
   }
-  const std::string key = s.key_of(inputs);
+  const std::string key = s.session.key_of(inputs);
   for (auto it = s.plans.begin(); it != s.plans.end(); ++it) {
     if (it->key != key) continue;
     s.plans.splice(s.plans.begin(), s.plans, it);
-    QUERN_TRY(s.run_segment(it->segment, it->arenas, inputs));
-    return s.take_all(it->segment.outputs, it->arenas);
+    QUERN_TRY(s.run_segment(it->segment, it->arenas, leaves));
+    return s.take_outputs(it->segment.outputs, it->arenas);
   }
   QUERN_ASSIGN(std::unique_ptr<Walk> walk, s.session.start(inputs));
   std::vector<std::shared_ptr<const HostTensor>> values;
@@ -119,14 +135,13 @@ Result<std::vector<HostTensor>> CpuSession::run(const std::vector<RunInput>& inp
   std::list<State::Plan> passing;
   std::vector<std::vector<uint8_t>> arenas;
   s.arena_bytes = 0;
-  const auto finish = [&](auto result) {
+  const auto finish = [&](Result<std::vector<HostValue>> result) {
     for (const State::Plan& plan : passing) s.release(plan);
     return result;
   };
   while (true) {
     auto message = walk->advance(std::move(values));
-    if (!message)
-      return finish(Result<std::vector<HostTensor>>(std::unexpected(std::move(message).error())));
+    if (!message) return finish(std::unexpected(std::move(message).error()));
     auto prepared = s.memory.prepare(*message, s.backend, *s.parallel);
     s.backend.release(message->segment.once);
     passing.push_back(
@@ -134,11 +149,10 @@ Result<std::vector<HostTensor>> CpuSession::run(const std::vector<RunInput>& inp
     const Segment& segment = passing.back().segment;
     arenas.emplace_back(segment.arena_bytes);
     s.arena_bytes += segment.arena_bytes;
-    if (prepared) prepared = s.run_segment(segment, arenas, inputs);
-    if (!prepared)
-      return finish(Result<std::vector<HostTensor>>(std::unexpected(std::move(prepared).error())));
+    if (prepared) prepared = s.run_segment(segment, arenas, leaves);
+    if (!prepared) return finish(std::unexpected(std::move(prepared).error()));
     if (segment.done) {
-      auto outputs = s.take_all(segment.outputs, arenas);
+      auto outputs = s.take_outputs(segment.outputs, arenas);
       if (passing.size() > 1) return finish(std::move(outputs));
       passing.back().arenas = std::move(arenas);
       s.plans.splice(s.plans.begin(), passing);
@@ -148,12 +162,9 @@ Result<std::vector<HostTensor>> CpuSession::run(const std::vector<RunInput>& inp
       }
       return outputs;
     }
-    auto read = s.take_all(segment.reads, arenas);
-    if (!read) return finish(std::move(read));
-    values.clear();
-    for (HostTensor& tensor : *read) {
-      values.push_back(std::make_shared<const HostTensor>(std::move(tensor)));
-    }
+    auto read = s.take_reads(segment, arenas);
+    if (!read) return finish(std::unexpected(std::move(read).error()));
+    values = *std::move(read);
   }
 }
 
@@ -170,7 +181,7 @@ bool CpuSession::is_linked() { return false; }
 CpuSession::CpuSession(Session&, Backend&, std::vector<std::vector<uint8_t>>&, int) {}
 CpuSession::~CpuSession() = default;
 uint64_t CpuSession::arena_bytes() const { return 0; }
-Result<std::vector<HostTensor>> CpuSession::run(const std::vector<RunInput>&) {
+Result<std::vector<HostValue>> CpuSession::run(const std::vector<RunInput>&) {
   return unsupported("this build has no CPU kernels");
 }
 

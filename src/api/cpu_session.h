@@ -19,8 +19,8 @@ class CpuSession {
              int threads);
   ~CpuSession();
 
-  /// All outputs, in the graph's order. Inputs carry their contents.
-  Result<std::vector<HostTensor>> run(const std::vector<RunInput>& inputs);
+  /// All outputs, in the graph's order. Inputs are those of Session::inputs, with their contents.
+  Result<std::vector<HostValue>> run(const std::vector<RunInput>& inputs);
   /// Bytes of the last run's arenas, and its largest live set.
   [[nodiscard]] uint64_t arena_bytes() const;
 

@@ -31,19 +31,140 @@ void append_dims_json(std::string& out, const std::optional<Shape>& shape) {
   out += ']';
 }
 
-/// `names`: what the caller knows the values as.
-void append_values_json(std::string& out, const std::vector<Value*>& values,
-                        const std::vector<std::string>& names) {
-  out += '[';
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (i != 0) out += ',';
-    out += "{\"name\":";
-    append_json(out, names[i]);
-    out += cat(",\"dtype\":\"", name_of(values[i]->type.dtype), "\",\"dims\":");
-    append_dims_json(out, values[i]->type.shape);
-    out += '}';
+/// The fields of a type: dtype, dims, and of a container kind, element, key.
+void append_type_json(std::string& out, const Type& type) {
+  out += cat("\"dtype\":\"", name_of(type.dtype), "\",\"dims\":");
+  append_dims_json(out, type.shape);
+  if (type.is_tensor()) return;
+  constexpr std::string_view kNames[] = {"tensor", "sequence", "optional", "map"};
+  out += cat(",\"kind\":\"", kNames[static_cast<size_t>(type.kind)], "\"");
+  if (type.kind == Type::Kind::kMap) out += cat(",\"key\":\"", name_of(type.key), "\"");
+  if (!type.element) return;
+  out += ",\"element\":{";
+  append_type_json(out, *type.element);
+  out += '}';
+}
+
+void append_value_json(std::string& out, std::string_view name, const Type& type, bool optional) {
+  if (out.back() != '[') out += ',';
+  out += "{\"name\":";
+  append_json(out, name);
+  out += ',';
+  append_type_json(out, type);
+  if (optional) out += ",\"optional\":true";
+  out += '}';
+}
+
+bool may_be_absent(const ModelInput& input) {
+  return input.has_default || input.type.kind == Type::Kind::kOptional;
+}
+
+bool is_left_out(const RunInput& input) {
+  return input.kind == Type::Kind::kTensor && input.dtype == DType::kUndefined;
+}
+
+void append_form(std::string& key, const RunInput& input) {
+  if (is_left_out(input)) {
+    key += '-';
+  } else if (input.kind == Type::Kind::kTensor) {
+    append(key, input.dims);
+  } else {
+    key += '(';
+    for (const RunInput& element : input.elements) append_form(key, element);
+    key += ')';
   }
-  out += ']';
+}
+
+void append_contents(std::string& key, const RunInput& input) {
+  for (const RunInput& element : input.elements) append_contents(key, element);
+  if (!input.host) return;
+  const auto& bytes = input.host->bytes;
+  key += '|';
+  key.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const std::string& s : input.host->strings) key += cat(s.size(), ":", s);
+}
+
+bool has_contents(const RunInput& input) {
+  if (input.kind == Type::Kind::kTensor) return input.host != nullptr || is_left_out(input);
+  return std::ranges::all_of(input.elements, has_contents);
+}
+
+/// Checks inputs against what the model declares, and that a symbol has one value.
+class InputChecker {
+ public:
+  Result<void> check(const ModelInput& declared, const RunInput& given) {
+    return check(declared.name, declared.type, given, true);
+  }
+
+ private:
+  struct Bound {
+    int64_t value;
+    std::string input;
+  };
+
+  Result<void> check(const std::string& name, const Type& type, const RunInput& given, bool top) {
+    const auto wrong = [&](std::string_view what) {
+      std::string got =
+          cat(given.kind == Type::Kind::kTensor ? "" : "a container of ", name_of(given.dtype));
+      if (given.kind == Type::Kind::kTensor) append(got, given.dims);
+      return invalid_argument(cat("input '", name, "': got ", is_left_out(given) ? "nothing" : got,
+                                  ", expected ", type, what));
+    };
+    if (given.kind != type.kind) return wrong("");
+    if (given.kind != Type::Kind::kTensor) {
+      if (type.kind == Type::Kind::kOptional && given.elements.size() > 1) {
+        return wrong(": more than one element");
+      }
+      if (type.kind == Type::Kind::kMap) return check_map(name, type, given);
+      for (const RunInput& element : given.elements) {
+        if (type.element) QUERN_TRY(check(name, *type.element, element, false));
+      }
+      return {};
+    }
+    if (given.dtype != type.dtype) return wrong("");
+    for (int64_t d : given.dims) {
+      if (d < 0) return wrong(": a dim is negative");
+    }
+    QUERN_TRY(element_count(given.dims));
+    if (!type.shape) return {};
+    const Shape& shape = *type.shape;
+    if (shape.size() != given.dims.size()) return wrong(": the rank differs");
+    for (size_t a = 0; a < shape.size(); ++a) {
+      if (shape[a].is_const()) {
+        if (shape[a].value() != given.dims[a]) return wrong(cat(": dim ", a, " differs"));
+        continue;
+      }
+      if (!top) continue;  // elements may differ
+      std::string symbol;
+      append(symbol, shape[a]);
+      const auto [it, added] = bound_.try_emplace(symbol, given.dims[a], name);
+      if (!added && it->second.value != given.dims[a]) {
+        return wrong(
+            cat(": '", symbol, "' is ", it->second.value, " in input '", it->second.input, "'"));
+      }
+    }
+    return {};
+  }
+
+  /// Keys and values, of one length.
+  Result<void> check_map(const std::string& name, const Type& type, const RunInput& given) {
+    const DType dtypes[] = {type.key, type.dtype};
+    bool fits = given.elements.size() == 2 && given.elements[0].dims == given.elements[1].dims;
+    for (size_t i = 0; fits && i < 2; ++i) {
+      const RunInput& list = given.elements[i];
+      fits = list.kind == Type::Kind::kTensor && list.dtype == dtypes[i] && list.dims.size() == 1 &&
+             list.dims[0] >= 0;
+    }
+    if (!fits) return invalid_argument(cat("input '", name, "': its keys and values are no ", type));
+    return {};
+  }
+
+  std::map<std::string, Bound, std::less<>> bound_;
+};
+
+void number_leaves(RunInput& input, uint32_t& next) {
+  if (input.kind == Type::Kind::kTensor) input.leaf = next++;
+  for (RunInput& element : input.elements) number_leaves(element, next);
 }
 
 /// Strings are no GPU's business: their operators run on the host on every device.
@@ -58,6 +179,10 @@ bool has_strings(const Node& node) {
 std::string_view place_of(const Node& node, const Placement& placement) {
   const OpDef* def = find_op(node);
   if (def != nullptr && def->is_control) return "control";
+  if (def != nullptr && def->is_sequence && !node.is("SplitToSequence") &&
+      !node.is("ConcatFromSequence")) {
+    return "control";  // moves references
+  }
   if (def != nullptr && (def->is_host || has_strings(node))) return "host";
   if (placement.host_node[node.id]) return "shape";
   if (def != nullptr && def->is_view) return "view";
@@ -91,106 +216,144 @@ Result<std::unique_ptr<Session>> Session::create(Model model, Backend& backend,
                                                  const SessionOptions& options) {
   std::unique_ptr<Session> session(new Session(std::move(model), backend, options));
   Graph& graph = *session->model_.graph;
-  for (const Value* v : graph.inputs) session->input_names_.push_back(v->name);
+  std::vector<ModelInput>& inputs = session->model_.inputs;
+  if (inputs.empty()) {
+    for (const Value* v : graph.inputs) inputs.push_back({v->name, v->type, v->id, false});
+  }
+  Variant& main = session->main_;
+  main.graph = &graph;
+  for (uint32_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].has_default) main.inputs.push_back(i);
+  }
+  if (main.inputs.size() != graph.inputs.size()) {
+    return internal_error("the model's inputs are not those of its graph");
+  }
   for (const Value* v : graph.outputs) session->output_names_.push_back(v->name);
   bool has_branches = false;
   for_each_node(graph, [&](Node& node) { has_branches = has_branches || node.is("If"); });
-  if (has_branches && options.pass_options.optimise) session->original_ = graph.clone(nullptr);
-  session->main_.graph = &graph;
-  QUERN_TRY(session->prepare(session->main_));
-  for (const Value* input : graph.inputs) {
-    if (input->type.kind != Type::Kind::kTensor) {
-      return unsupported(cat("input '", input->name, "' is a sequence or optional"));
-    }
+  const bool has_defaults = main.inputs.size() < inputs.size();
+  if ((has_branches && options.pass_options.optimise) || has_defaults) {
+    session->original_ = graph.clone(nullptr);
   }
-  bool undecided = false;
-  for_each_node(graph, [&](Node& node) { undecided = undecided || node.is("If"); });
-  if (!undecided) session->original_.reset();
+  QUERN_TRY(session->prepare(main, options.pass_options));
+  if (has_branches && options.pass_options.optimise) {
+    for_each_node(
+        graph, [&](Node& node) { session->specialises_ = session->specialises_ || node.is("If"); });
+  }
+  QUERN_TRY(session->find_host_inputs());
+  if (!session->specialises_ && !has_defaults) session->original_.reset();
   return session;
 }
 
-Result<void> Session::prepare(Variant& variant) {
-  QUERN_TRY(run_passes(*variant.graph, options_.pass_options, variant.report));
+Result<void> Session::find_host_inputs() {
+  std::vector<bool> needed(model_.inputs.size());
+  for (uint32_t i : main_.placement.host_inputs) needed[main_.inputs[i]] = true;
+  if (main_.inputs.size() < model_.inputs.size()) {
+    // Of inputs with defaults the answer must hold for whatever else is given.
+    std::vector<uint32_t> all;
+    for (uint32_t i = 0; i < model_.inputs.size(); ++i) {
+      if (model_.inputs[i].has_default) all.push_back(i);
+    }
+    const auto variant = copy_with_inputs(all);
+    PassOptions plain = options_.pass_options;
+    plain.optimise = false;
+    const bool known = prepare(*variant, plain).has_value();
+    for (uint32_t i : all) needed[i] = !known;
+    if (known) {
+      for (uint32_t i : variant->placement.host_inputs) needed[variant->inputs[i]] = true;
+    }
+  }
+  for (uint32_t i = 0; i < needed.size(); ++i) {
+    if (needed[i]) host_inputs_.push_back(i);
+  }
+  return {};
+}
+
+Result<void> Session::prepare(Variant& variant, const PassOptions& options) {
+  QUERN_TRY(run_passes(*variant.graph, options, variant.report));
   variant.placement = place(*variant.graph);
   return {};
 }
 
-Result<Session::Variant*> Session::variant_for(const std::vector<RunInput>& inputs) {
-  if (!original_) return &main_;
-  std::string key;
-  for (const RunInput& input : inputs) append(key, input.dims);
-  for (uint32_t i : main_.placement.host_inputs) {
-    key += '|';
-    const auto& bytes = inputs[i].host->bytes;
-    key.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  }
-  if (auto it = variants_.find(key); it != variants_.end()) return it->second.get();
-  // What a specialisation holds on the device stays; past this many the general graph serves.
-  if (variants_.size() >= kMaxVariants) return &main_;
+std::unique_ptr<Session::Variant> Session::copy_with_inputs(
+    std::span<const uint32_t> replaced) const {
   auto variant = std::make_unique<Variant>();
   variant->owned = original_->clone(nullptr);
   variant->graph = variant->owned.get();
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    Value& value = *variant->graph->inputs[i];
-    value.type.shape = Shape(inputs[i].dims.begin(), inputs[i].dims.end());
+  variant->inputs = main_.inputs;
+  std::map<uint32_t, uint32_t> by_value;
+  for (uint32_t i : replaced) by_value[model_.inputs[i].value] = i;
+  for (const auto& value : variant->graph->values()) {
+    const auto found = by_value.find(value->id);
+    if (found == by_value.end()) continue;  // nothing uses it
+    value->constant.reset();
+    value->contents.reset();
+    value->type = model_.inputs[found->second].type;
+    variant->graph->inputs.push_back(value.get());
+    variant->inputs.push_back(found->second);
   }
-  for (uint32_t i : main_.placement.host_inputs) {
-    Value& value = *variant->graph->inputs[i];
-    if (!is_integer(value.type.dtype) && value.type.dtype != DType::kBool) continue;
-    if (inputs[i].host->count() > kMaxContents) continue;
-    std::vector<Dim> contents;
-    for (int64_t e = 0; e < inputs[i].host->count(); ++e) {
-      contents.emplace_back(inputs[i].host->int_at(e));
+  return variant;
+}
+
+Result<Session::Variant*> Session::variant_for(const std::vector<RunInput>& inputs) {
+  if (!original_) return &main_;
+  std::vector<uint32_t> replaced;
+  std::string key;
+  for (uint32_t i = 0; i < inputs.size(); ++i) {
+    if (!model_.inputs[i].has_default || is_left_out(inputs[i])) continue;
+    replaced.push_back(i);
+    key += cat(i, " ");
+  }
+  bool special = specialises_;
+  if (special) {
+    const std::string special_key = cat(key, "=", key_of(inputs));
+    if (auto it = variants_.find(special_key); it != variants_.end()) return it->second.get();
+    // What a specialisation holds on the device stays; past this many the general graph serves.
+    special = specialisations_ < kMaxVariants;
+    if (special) {
+      key = special_key;
+      ++specialisations_;
     }
+  }
+  if (key.empty()) return &main_;
+  if (auto it = variants_.find(key); it != variants_.end()) return it->second.get();
+  std::unique_ptr<Variant> variant = copy_with_inputs(replaced);
+  for (size_t i = 0; special && i < variant->inputs.size(); ++i) {
+    const RunInput& input = inputs[variant->inputs[i]];
+    Value& value = *variant->graph->inputs[i];
+    if (!value.type.is_tensor()) continue;
+    value.type.shape = Shape(input.dims.begin(), input.dims.end());
+    if (!is_integer(value.type.dtype) && value.type.dtype != DType::kBool) continue;
+    if (!input.host || !std::ranges::binary_search(host_inputs_, variant->inputs[i])) continue;
+    if (input.host->count() > kMaxContents) continue;
+    std::vector<Dim> contents;
+    for (int64_t e = 0; e < input.host->count(); ++e) contents.emplace_back(input.host->int_at(e));
     value.contents = std::move(contents);
   }
-  QUERN_TRY(prepare(*variant));
+  QUERN_TRY(prepare(*variant, options_.pass_options));
   return variants_.emplace(std::move(key), std::move(variant)).first->second.get();
 }
 
+std::string Session::key_of(const std::vector<RunInput>& inputs) const {
+  std::string key;
+  for (const RunInput& input : inputs) append_form(key, input);
+  for (uint32_t i : host_inputs_) append_contents(key, inputs[i]);
+  return key;
+}
+
 Result<void> Session::check_inputs(const std::vector<RunInput>& inputs) const {
-  const Graph& graph = *model_.graph;
-  if (inputs.size() != graph.inputs.size()) {
-    return invalid_argument(cat("got ", inputs.size(), " inputs, expected ", graph.inputs.size()));
+  if (inputs.size() != model_.inputs.size()) {
+    return invalid_argument(cat("got ", inputs.size(), " inputs, expected ", model_.inputs.size()));
   }
-  std::map<std::string, std::pair<int64_t, std::string>, std::less<>> bound;
+  InputChecker checker;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const Value& declared = *graph.inputs[i];
-    const RunInput& given = inputs[i];
-    const auto wrong = [&](std::string_view what) {
-      std::string want;
-      append(want, declared.type);
-      std::string got = cat(name_of(given.dtype));
-      append(got, given.dims);
-      return invalid_argument(
-          cat("input '", declared.name, "': got ", got, ", expected ", want, what));
-    };
-    if (given.dtype != declared.type.dtype) return wrong("");
-    for (int64_t d : given.dims) {
-      if (d < 0) return wrong(": a dim is negative");
-    }
-    QUERN_TRY(element_count(given.dims));
-    if (!declared.type.shape) continue;
-    const Shape& shape = *declared.type.shape;
-    if (shape.size() != given.dims.size()) return wrong(": the rank differs");
-    for (size_t a = 0; a < shape.size(); ++a) {
-      if (shape[a].is_const()) {
-        if (shape[a].value() != given.dims[a]) return wrong(cat(": dim ", a, " differs"));
-        continue;
-      }
-      std::string symbol;
-      append(symbol, shape[a]);
-      const auto [it, added] = bound.try_emplace(symbol, given.dims[a], declared.name);
-      if (!added && it->second.first != given.dims[a]) {
-        return wrong(
-            cat(": '", symbol, "' is ", it->second.first, " in input '", it->second.second, "'"));
-      }
-    }
+    if (is_left_out(inputs[i]) && may_be_absent(model_.inputs[i])) continue;
+    QUERN_TRY(checker.check(model_.inputs[i], inputs[i]));
   }
-  for (uint32_t i : main_.placement.host_inputs) {
-    if (!inputs[i].host) {
+  for (uint32_t i : host_inputs_) {
+    if (!has_contents(inputs[i])) {
       return invalid_argument(
-          cat("input '", graph.inputs[i]->name, "': the host needs its contents"));
+          cat("input '", model_.inputs[i].name, "': the host needs its contents"));
     }
   }
   return {};
@@ -199,22 +362,37 @@ Result<void> Session::check_inputs(const std::vector<RunInput>& inputs) const {
 Result<std::unique_ptr<Walk>> Session::start(std::vector<RunInput> inputs) {
   QUERN_TRY(check_inputs(inputs));
   QUERN_ASSIGN(Variant * variant, variant_for(inputs));
+  uint32_t leaf = 0;
+  for (RunInput& input : inputs) number_leaves(input, leaf);
+  std::vector<RunInput> own;
+  for (uint32_t i : variant->inputs) {
+    // An optional that is left out is an empty one.
+    if (is_left_out(inputs[i])) inputs[i].kind = Type::Kind::kOptional;
+    own.push_back(std::move(inputs[i]));
+  }
+  for (uint32_t i : variant->placement.host_inputs) {
+    if (!has_contents(own[i])) return internal_error("contents of an input are wanted too late");
+  }
   auto walk = std::make_unique<Walk>(*variant->graph, variant->placement, backend_, memory_,
                                      variant->loaded, options_.limits);
-  QUERN_TRY(walk->start(std::move(inputs)));
+  QUERN_TRY(walk->start(std::move(own)));
   return walk;
 }
 
 Result<std::vector<RunInput>> Session::assumed_inputs(int64_t batch, int64_t dim) const {
   std::vector<RunInput> inputs;
   std::map<std::string, int64_t, std::less<>> assumed;
-  for (const Value* value : model_.graph->inputs) {
-    if (!value->type.shape) {
-      return unsupported(cat("input '", value->name, "': its rank is not known"));
-    }
+  for (const ModelInput& declared : model_.inputs) {
     RunInput input;
-    input.dtype = value->type.dtype;
-    for (const Dim& d : *value->type.shape) {
+    if (may_be_absent(declared)) {
+      inputs.push_back(std::move(input));
+      continue;
+    }
+    if (!declared.type.shape) {
+      return unsupported(cat("input '", declared.name, "': its rank is not known"));
+    }
+    input.dtype = declared.type.dtype;
+    for (const Dim& d : *declared.type.shape) {
       std::string symbol;
       append(symbol, d);
       const int64_t number = input.dims.empty() ? batch : dim;
@@ -243,12 +421,16 @@ std::string Session::describe() const {
     append_json(out, domain);
     out += cat(":", version);
   }
-  out += "},\"inputs\":";
-  append_values_json(out, graph.inputs, input_names_);
-  out += ",\"outputs\":";
-  append_values_json(out, graph.outputs, output_names_);
-  out += ",\"hostInputs\":[";
-  out += join(main_.placement.host_inputs, ",");
+  out += "},\"inputs\":[";
+  for (const ModelInput& input : model_.inputs) {
+    append_value_json(out, input.name, input.type, may_be_absent(input));
+  }
+  out += "],\"outputs\":[";
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    append_value_json(out, output_names_[i], graph.outputs[i]->type, false);
+  }
+  out += "],\"hostInputs\":[";
+  out += join(host_inputs_, ",");
   out += "],\"weights\":[";
   std::vector<bool> used(model_.weights.size());
   const auto mark = [&](const Graph& g, auto& self) -> void {

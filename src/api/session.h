@@ -22,7 +22,7 @@ struct SessionOptions {
   WalkLimits limits;
 };
 
-/// Inputs of a run by position; `host` where Placement::host_inputs asks for the contents.
+/// Inputs of a run are those of `inputs()`; `host` where `host_inputs()` asks for the contents.
 class Session {
  public:
   /// Infers shapes, runs the passes, decides what is where. The backend outlives the session.
@@ -31,11 +31,18 @@ class Session {
 
   [[nodiscard]] const Model& model() const { return model_; }
   [[nodiscard]] const Placement& placement() const { return main_.placement; }
+  /// Inputs of a run in order, those that may be left out among them.
+  [[nodiscard]] const std::vector<ModelInput>& inputs() const { return model_.inputs; }
+  /// Numbers of the inputs whose contents the host needs, ascending.
+  [[nodiscard]] const std::vector<uint32_t>& host_inputs() const { return host_inputs_; }
   [[nodiscard]] const PassReport& pass_report() const { return main_.report; }
 
-  /// Checks inputs against the declared types: number, element type, rank, fixed dims, and that a
-  /// symbol has one value. The error says which input, what it was and what was expected.
+  /// Checks inputs against the declared types: number, kind, element type, rank, fixed dims, and
+  /// that a symbol has one value. The error says which input, what it was and what was expected.
   Result<void> check_inputs(const std::vector<RunInput>& inputs) const;
+  /// What a plan for these inputs depends on: dims, numbers of elements, contents that the host
+  /// reads.
+  [[nodiscard]] std::string key_of(const std::vector<RunInput>& inputs) const;
   /// Begins a run; walks of several runs may be alive at once.
   Result<std::unique_ptr<Walk>> start(std::vector<RunInput> inputs);
   /// Inputs of assumed dims (symbols take `dim`, those first in a shape `batch`), to have programs
@@ -54,15 +61,19 @@ class Session {
   struct Variant {
     Graph* graph = nullptr;
     std::unique_ptr<Graph> owned;  ///< of a specialisation
+    std::vector<uint32_t> inputs;  ///< of the graph, as numbers of the session's
     Placement placement;
     PassReport report;
     LoadedValues loaded;
   };
 
-  Result<void> prepare(Variant& variant);
-  /// The graph for these inputs: the main one, or where control flow depends on what they say, a
-  /// copy in which it is decided.
+  Result<void> prepare(Variant& variant, const PassOptions& options);
+  /// The graph for these inputs: the main one; where control flow depends on what they say, a copy
+  /// in which it is decided; where they replace defaults, one in which those are inputs.
   Result<Variant*> variant_for(const std::vector<RunInput>& inputs);
+  /// A copy of the graph as imported, with these inputs in the place of their defaults.
+  std::unique_ptr<Variant> copy_with_inputs(std::span<const uint32_t> replaced) const;
+  Result<void> find_host_inputs();
 
   Model model_;
   Backend& backend_;
@@ -70,9 +81,11 @@ class Session {
   SessionMemory memory_;
   Variant main_;
   /// As imported: passes put other values in the place of outputs.
-  std::vector<std::string> input_names_;
   std::vector<std::string> output_names_;
-  std::unique_ptr<Graph> original_;  ///< as imported; only where specialisation may help
+  std::unique_ptr<Graph> original_;  ///< as imported; only where copies of it may be wanted
+  bool specialises_ = false;         ///< control flow is undecided at load
+  size_t specialisations_ = 0;
+  std::vector<uint32_t> host_inputs_;
   std::map<std::string, std::unique_ptr<Variant>> variants_;
 };
 

@@ -47,6 +47,6 @@ Result<std::vector<RunInput>> read_inputs(std::span<const uint8_t> bytes);
 Result<std::vector<std::shared_ptr<const HostTensor>>> read_values(
     std::span<const uint8_t> bytes, const std::vector<TensorInfo>& requested);
 /// The outputs of quern_cpu_run.
-void write_tensors(WordWriter& out, const std::vector<HostTensor>& tensors);
+void write_values(WordWriter& out, const std::vector<HostValue>& values);
 
 }  // namespace quern

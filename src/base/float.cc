@@ -43,6 +43,7 @@ uint32_t encode(const SmallFloat& f, double value) {
   const uint32_t sign = std::signbit(value) ? 1u << (f.bits - 1) : 0u;
   if (std::isnan(value)) return f.unsigned_zero ? f.nan : sign | f.nan;
   value = std::fabs(value);
+  if (std::isinf(value) && f.infinity != 0) return sign | f.infinity;
   uint32_t code = f.overflow;
   if (!std::isinf(value) && exponent_of(value) <= f.bias + 1) {
     // Measured in units in the last place, the number is an integer after rounding; a carry

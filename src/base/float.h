@@ -51,7 +51,8 @@ struct SmallFloat {
   uint8_t mantissa_bits;
   uint8_t bias;
   uint16_t largest;    ///< the code of the largest finite number
-  uint16_t overflow;   ///< the code that numbers past it and infinity become
+  uint16_t overflow;   ///< the code that numbers past it become; infinity where there is no code
+                       ///< for it
   uint16_t nan;        ///< the code that NaN becomes (without sign, unless `unsigned_zero`)
   uint16_t infinity;   ///< the code of infinity; 0 where there is none
   bool unsigned_zero;  ///< the code of -0 is NaN, the only one
@@ -59,11 +60,12 @@ struct SmallFloat {
 
 inline constexpr SmallFloat kHalf = {16, 10, 15, 0x7bff, 0x7c00, 0x7e00, 0x7c00, false};
 inline constexpr SmallFloat kBFloat16 = {16, 7, 127, 0x7f7f, 0x7f80, 0x7fc0, 0x7f80, false};
-// The float8 formats saturate, infinity included, as ONNX's Cast does by default in its reference
-// implementation. (The text of the specification has infinity become NaN for the FNUZ formats.)
+// The float8 formats saturate. Infinity does too where there is no code for it; where there is,
+// it stays, and ONNX's Cast with `saturate` makes it finite first. (The text of the specification
+// has infinity become NaN for the FNUZ formats.)
 inline constexpr SmallFloat kFloat8E4M3FN = {8, 3, 7, 0x7e, 0x7e, 0x7f, 0, false};
 inline constexpr SmallFloat kFloat8E4M3FNUZ = {8, 3, 8, 0x7f, 0x7f, 0x80, 0, true};
-inline constexpr SmallFloat kFloat8E5M2 = {8, 2, 15, 0x7b, 0x7b, 0x7f, 0x7c, false};
+inline constexpr SmallFloat kFloat8E5M2 = {8, 2, 15, 0x7b, 0x7b, 0x7e, 0x7c, false};
 inline constexpr SmallFloat kFloat8E5M2FNUZ = {8, 2, 16, 0x7f, 0x7f, 0x80, 0, true};
 // No NaN: ONNX's Cast makes it the largest number.
 inline constexpr SmallFloat kFloat4E2M1 = {4, 1, 1, 0x7, 0x7, 0x7, 0, false};

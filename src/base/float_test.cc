@@ -99,7 +99,9 @@ TEST(Float, Float8Saturates) {
   EXPECT_EQ(encode(kFloat8E4M3FNUZ, -1e-9), 0x00u);
   EXPECT_EQ(encode(kFloat8E4M3FNUZ, kNan), 0x80u);
   EXPECT_EQ(encode(kFloat8E4M3FNUZ, -1e300), 0xffu);
-  EXPECT_EQ(encode(kFloat8E5M2, kInf), 0x7bu);
+  EXPECT_EQ(encode(kFloat8E5M2, 1e9), 0x7bu);
+  EXPECT_EQ(encode(kFloat8E5M2, kInf), 0x7cu);
+  EXPECT_EQ(encode(kFloat8E5M2, -kInf), 0xfcu);
   EXPECT_EQ(encode(kFloat8E5M2, 61440), 0x7bu);
   EXPECT_EQ(encode(kFloat8E5M2FNUZ, kInf), 0x7fu);
   EXPECT_EQ(encode(kFloat8E5M2, 1.125), 0x3cu);  // tie to even

@@ -79,8 +79,10 @@ const T* attribute_as(const Node& node, std::string_view key) {
 void append(std::string& out, const Type& type) {
   int nested = 0;
   const Type* inner = &type;
-  while (inner->kind != Type::Kind::kTensor) {
-    out += inner->kind == Type::Kind::kSequence ? "sequence<" : "optional<";
+  while (!inner->is_tensor()) {
+    constexpr std::string_view kNames[] = {"", "sequence<", "optional<", "map<"};
+    out += kNames[static_cast<size_t>(inner->kind)];
+    if (inner->kind == Type::Kind::kMap) out += cat(name_of(inner->key), ", ");
     ++nested;
     if (!inner->element) break;
     inner = inner->element.get();

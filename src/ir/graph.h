@@ -26,21 +26,36 @@ struct Node;
 /// what walks a graph may recurse into bodies.
 inline constexpr int kMaxGraphDepth = 32;
 
-/// What a value holds. Sequences and optionals carry their element's type in `element`.
+/// What a value holds. Containers (docs/sequences.md) carry their element's type in `element`:
+/// what holds for every element. Of its extents only numbers mean something there.
 struct Type {
-  enum class Kind : uint8_t { kTensor, kSequence, kOptional };
+  enum class Kind : uint8_t { kTensor, kSequence, kOptional, kMap };
 
   Kind kind = Kind::kTensor;
   DType dtype = DType::kUndefined;      ///< of the tensor, or of the innermost element
   std::optional<Shape> shape;           ///< nothing where the rank is unknown
-  std::shared_ptr<const Type> element;  ///< of a sequence or optional
+  std::shared_ptr<const Type> element;  ///< of a container; of a map: its values' type
+  DType key = DType::kUndefined;        ///< of a map
+
+  [[nodiscard]] bool is_tensor() const { return kind == Kind::kTensor; }
 
   static Type tensor(DType dtype, std::optional<Shape> shape) {
-    return {Kind::kTensor, dtype, std::move(shape), nullptr};
+    return {Kind::kTensor, dtype, std::move(shape), nullptr, DType::kUndefined};
+  }
+  static Type container(Kind kind, Type element, DType key = DType::kUndefined) {
+    const DType dtype = element.dtype;
+    return {kind, dtype, std::nullopt, std::make_shared<const Type>(std::move(element)), key};
   }
 };
-/// "f32[batch, 3]", "i64[*]" (unknown rank), "sequence<f32[n]>".
+/// "f32[batch, 3]", "i64[*]" (unknown rank), "sequence<f32[n]>", "map<i64, f32[]>".
 void append(std::string& out, const Type& type);
+
+/// A value of any kind in host memory.
+struct HostValue {
+  Type::Kind kind = Type::Kind::kTensor;
+  HostTensor tensor;                ///< of a tensor; of a container its `dtype` is the elements'
+  std::vector<HostValue> elements;  ///< an optional's: one, or none; a map's: keys and values
+};
 
 /// A use of a value: input `index` of `node`.
 struct Use {
@@ -191,9 +206,19 @@ struct WeightInfo {
   uint64_t file_offset = 0;
 };
 
+/// An input of a model, as a caller sees it.
+struct ModelInput {
+  std::string name;
+  Type type;
+  uint32_t value = 0;  ///< Value::id in the graph as imported
+  /// With a default the value is a constant there, not an input (docs/sequences.md).
+  bool has_default = false;
+};
+
 /// An imported model.
 struct Model {
   std::unique_ptr<Graph> graph;
+  std::vector<ModelInput> inputs;  ///< in the file's order; empty: the graph's
   std::vector<WeightInfo> weights;
   std::string format;  ///< "onnx"
   std::string producer;

@@ -227,17 +227,28 @@ class GraphParser {
   }
 
   Result<Type> parse_type() {
-    std::vector<Type::Kind> outer;
+    struct Outer {
+      Type::Kind kind;
+      DType key = DType::kUndefined;
+    };
+    std::vector<Outer> outer;
     while (true) {
       if (in_.accept("sequence")) {
-        outer.push_back(Type::Kind::kSequence);
+        outer.push_back({Type::Kind::kSequence});
       } else if (in_.accept("optional")) {
-        outer.push_back(Type::Kind::kOptional);
+        outer.push_back({Type::Kind::kOptional});
+      } else if (in_.accept("map")) {
+        outer.push_back({Type::Kind::kMap});
       } else {
         break;
       }
       if (outer.size() > kMaxTypeDepth) return in_.fail("type nested too deep");
       QUERN_TRY(in_.expect("<"));
+      if (outer.back().kind != Type::Kind::kMap) continue;
+      const std::optional<DType> key = dtype_named(in_.word());
+      if (!key) return in_.fail("expected the type of a map's keys");
+      outer.back().key = *key;
+      QUERN_TRY(in_.expect(","));
     }
     const std::string_view name = in_.word();
     const std::optional<DType> dtype = dtype_named(name);
@@ -251,7 +262,7 @@ class GraphParser {
     }
     for (size_t i = outer.size(); i-- > 0;) {
       QUERN_TRY(in_.expect(">"));
-      type = {outer[i], *dtype, std::nullopt, std::make_shared<const Type>(std::move(type))};
+      type = Type::container(outer[i].kind, std::move(type), outer[i].key);
     }
     return type;
   }

@@ -73,6 +73,9 @@ struct OpDef {
   bool is_elementwise = false;
   /// If, Loop, Scan, ...: executed by the planner's walk, not by kernels.
   bool is_control = false;
+  /// Makes, changes or asks about sequences, optionals and maps: the walk moves references to their
+  /// elements (plan/walk_sequence.cc, docs/sequences.md).
+  bool is_sequence = false;
   /// Numeric work may not run on the host on a GPU device, except as shape arithmetic. String,
   /// sequence and optional operators are host operators: `eval` on every device.
   bool is_host = false;

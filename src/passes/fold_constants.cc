@@ -100,6 +100,7 @@ class Folder {
     }
     for (Graph* body : node.subgraphs()) QUERN_TRY(run(*body));
     if (def->is_control || def->is_random || node.outputs.empty()) return false;
+    if (def->is_sequence && !node.outputs[0]->type.is_tensor()) return false;
 
     if (node.is("Identity") && !graph.is_output(node.outputs[0])) {
       graph.replace_uses(node.outputs[0], node.inputs[0]);

@@ -102,8 +102,9 @@ class Fuser {
 
   static bool is_anchor(const Node& node) {
     const OpDef* def = find_op(node);
-    return def->takes_epilogue && is_float(node.outputs[0]->type.dtype) &&
-           bit_width(node.outputs[0]->type.dtype) <= 32;
+    const DType type = node.outputs[0]->type.dtype;
+    return def->takes_epilogue &&
+           ((is_float(type) && bit_width(type) <= 32) || type == DType::kI32);
   }
   static bool is_elementwise(const Node& node) {
     const OpDef* def = find_op(node);

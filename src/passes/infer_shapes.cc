@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/common/merge_types.h"
+#include "ops/common/scan_form.h"
 #include "ops/op_def.h"
 #include "passes/passes.h"
 
@@ -13,7 +15,22 @@ constexpr int kMaxDepth = 32;
 constexpr int kMaxRounds = 4;
 
 bool same_type(const Type& a, const Type& b) {
-  return a.kind == b.kind && a.dtype == b.dtype && a.shape == b.shape;
+  if (a.kind != b.kind || a.dtype != b.dtype || a.shape != b.shape) return false;
+  if (!a.element || !b.element) return a.element == b.element;
+  return same_type(*a.element, *b.element);
+}
+
+/// A type without an axis, at its front where none is given.
+Type without_axis(Type type, int64_t axis) {
+  if (!type.shape) return type;
+  const auto rank = std::ssize(*type.shape);
+  if (axis < 0) axis += rank;
+  if (axis < 0 || axis >= rank) {
+    type.shape.reset();
+  } else {
+    type.shape->erase(type.shape->begin() + axis);
+  }
+  return type;
 }
 
 class Inferer {
@@ -56,6 +73,10 @@ class Inferer {
     }
     if (node.is("Loop")) {
       QUERN_TRY(infer_loop(node, depth));
+    } else if (node.is("Scan")) {
+      QUERN_TRY(infer_scan(node, depth));
+    } else if (node.is("SequenceMap")) {
+      QUERN_TRY(infer_map(node, depth));
     } else if (node.is("Fused", "quern")) {
       Graph* body = node.subgraph("body");
       if (body == nullptr || body->inputs.size() != node.inputs.size()) {
@@ -142,20 +163,65 @@ class Inferer {
       body->inputs[i + 2]->type = node.inputs[i + 2]->type;
       body->inputs[i + 2]->contents.reset();
     }
+    return infer_repeated(node, *body, 2, 1, carried, depth);
+  }
+
+  /// States are carried; the body sees the scan inputs without their axis.
+  Result<void> infer_scan(Node& node, int depth) {
+    QUERN_ASSIGN(const ScanForm form, scan_form(node));
+    for (size_t i = 0; i < form.body->inputs.size(); ++i) {
+      Type type = node.inputs[form.first + i]->type;
+      if (form.is_batched) type = without_axis(std::move(type), 0);
+      if (i >= form.states) {
+        type = without_axis(std::move(type), form.input_axes[i - form.states]);
+      }
+      form.body->inputs[i]->type = std::move(type);
+      form.body->inputs[i]->contents.reset();
+    }
+    return infer_repeated(node, *form.body, 0, 0, form.states, depth);
+  }
+
+  /// The body sees the elements of sequences, and tensors as they are.
+  Result<void> infer_map(Node& node, int depth) {
+    Graph* body = node.subgraph("body");
+    if (body == nullptr || body->inputs.size() != node.inputs.size()) {
+      return invalid_model(
+          cat(node.describe(), ": the body must have ", node.inputs.size(), " inputs"));
+    }
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] == nullptr) continue;
+      Type type = node.inputs[i]->type;
+      if (type.kind == Type::Kind::kSequence && type.element) {
+        type = Type(*type.element);
+        for (size_t axis = 0; type.shape && axis < type.shape->size(); ++axis) {
+          Dim& dim = (*type.shape)[axis];
+          if (!dim.is_const()) dim = Dim::symbol(cat("map", node.id, "_", i, "_", axis));
+        }
+      }
+      body->inputs[i]->type = std::move(type);
+    }
+    return run(*body, depth + 1);
+  }
+
+  /// The body's inputs from `first_input` on take what its outputs from `first_output` on give.
+  Result<void> infer_repeated(const Node& node, Graph& body, size_t first_input,
+                              size_t first_output, size_t carried, int depth) {
     for (int round = 0;; ++round) {
-      QUERN_TRY(run(*body, depth + 1));
+      QUERN_TRY(run(body, depth + 1));
       bool stable = true;
       for (size_t i = 0; i < carried; ++i) {
-        Type& in = body->inputs[i + 2]->type;
-        const Type& out = body->outputs[i + 1]->type;
-        if (in.kind != Type::Kind::kTensor || same_type(in, out)) continue;
+        Type& in = body.inputs[first_input + i]->type;
+        const Type& out = body.outputs[first_output + i]->type;
+        if (same_type(in, out)) continue;
+        if (!in.is_tensor()) {
+          Type merged = merge_elements(in, out);
+          stable = stable && same_type(in, merged);
+          in = std::move(merged);
+          continue;
+        }
+        if (!in.shape) continue;  // nothing is left to give up
         stable = false;
-        if (!in.shape || !out.shape || in.shape->size() != out.shape->size() ||
-            round + 1 >= kMaxRounds) {
-          if (!in.shape) {
-            stable = true;
-            continue;
-          }
+        if (!out.shape || in.shape->size() != out.shape->size() || round + 1 >= kMaxRounds) {
           in.shape.reset();
           continue;
         }

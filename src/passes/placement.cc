@@ -17,7 +17,25 @@ bool is_small_integer(const Value& value) {
   return type.shape && type.shape->size() <= 1;
 }
 
-bool is_shape_query(const Node& node) { return node.is("Shape") || node.is("Size"); }
+/// Asks about a value, not for its contents.
+bool is_shape_query(const Node& node) {
+  return node.is("Shape") || node.is("Size") || node.is("SequenceLength") ||
+         node.is("OptionalHasElement");
+}
+
+bool is_string(const Value* value) {
+  return value != nullptr && value->type.is_tensor() && value->type.dtype == DType::kString;
+}
+
+/// Strings are on the host on every device, and so is what works on them.
+bool has_strings(const Node& node) {
+  return std::ranges::any_of(node.inputs, is_string) ||
+         std::ranges::any_of(node.outputs, is_string);
+}
+
+bool runs_on_host(const Node& node, const OpDef& def) {
+  return def.is_host || (!def.is_control && !def.is_sequence && has_strings(node));
+}
 
 /// Operators whose output may be large though its inputs are host values: they go to the device
 /// unless the host needs them.
@@ -41,6 +59,10 @@ class Placer {
 
   Placement run() {
     forward(graph_, true);
+    // Strings cannot be anywhere else, in containers neither.
+    for (const Value* input : graph_.inputs) {
+      if (input->type.dtype == DType::kString) need(input);
+    }
     // Needs run against the order of nodes; loop-carried values need a second look.
     for (int round = 0; round < 2; ++round) backward(graph_);
     assign(graph_);
@@ -79,7 +101,8 @@ class Placer {
       const OpDef* def = find_op(*node);
       for (Graph* body : node->subgraphs()) forward(*body, false);
       bool available = def != nullptr && !def->is_random;
-      bool constant = available && !def->is_control && !def->is_host;
+      bool constant =
+          available && !def->is_control && !def->is_sequence && !runs_on_host(*node, *def);
       for (const Value* input : node->inputs) {
         if (input == nullptr) continue;
         available = available && available_[input->id];
@@ -89,7 +112,7 @@ class Placer {
       if (def != nullptr && def->is_control) available = false;
       if (node->inputs.empty() && def != nullptr && def->is_random) constant = false;
       for (const Value* output : node->outputs) {
-        available_[output->id] = available || (def != nullptr && def->is_host);
+        available_[output->id] = available || (def != nullptr && runs_on_host(*node, *def));
         placement_.constant[output->id] = constant;
       }
     }
@@ -129,7 +152,7 @@ class Placer {
       }
       const bool needed = std::ranges::any_of(
           node.outputs, [&](const Value* v) { return placement_.host_needed[v->id]; });
-      const bool wanted = (needed && available_[node.outputs[0]->id]) || def->is_host;
+      const bool wanted = (needed && available_[node.outputs[0]->id]) || runs_on_host(node, *def);
       if (wanted && !is_shape_query(node)) {
         for (const Value* input : node.inputs) need(input);
       }
@@ -143,8 +166,8 @@ class Placer {
     for (const auto& node : graph.nodes()) {
       const OpDef* def = find_op(*node);
       if (def == nullptr) continue;
-      bool on_host = def->is_host || is_shape_query(*node);
-      if (!def->is_control && !on_host &&
+      bool on_host = runs_on_host(*node, *def) || is_shape_query(*node);
+      if (!def->is_control && !def->is_sequence && !on_host &&
           available_[node->outputs.empty() ? 0 : node->outputs[0]->id]) {
         on_host = std::ranges::any_of(
             node->outputs, [&](const Value* v) { return placement_.host_needed[v->id] != 0; });

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/graph.h"
 #include "ir/tensor.h"
 #include "shader/lower.h"
 
@@ -42,7 +43,7 @@ struct Step {
 
 /// A tensor that goes in or out.
 struct Port {
-  uint32_t index = 0;  ///< of the graph's inputs or outputs; for a read: the value's ticket
+  uint32_t index = 0;  ///< leaf of the inputs or outputs (docs/sequences.md); of a read: its place
   DType dtype = DType::kUndefined;
   Dims dims;
   bool on_host = false;
@@ -50,14 +51,22 @@ struct Port {
   HostTensor host;  ///< where on the host
 };
 
+/// A value that goes out: a tensor, or a container of such.
+struct PortValue {
+  Type::Kind kind = Type::Kind::kTensor;
+  DType dtype = DType::kUndefined;  ///< of a container: its innermost elements'
+  Port port;                        ///< of a tensor
+  std::vector<PortValue> elements;
+};
+
 /// One list of commands between two decisions of the host.
 struct Segment {
   std::vector<Port> uploads;  ///< inputs to write before the steps
   std::vector<Step> once;     ///< steps of load programs: run the first time only
   std::vector<Step> steps;
-  std::vector<Port> reads;      ///< values that the host needs to go on
-  std::vector<Port> outputs;    ///< outputs that are complete after this segment
-  std::vector<uint8_t> params;  ///< uniform data, 256-byte slices
+  std::vector<Port> reads;         ///< values that the host needs to go on
+  std::vector<PortValue> outputs;  ///< all of the graph's in the last segment, else none
+  std::vector<uint8_t> params;     ///< uniform data, 256-byte slices
   uint64_t arena_bytes = 0;
   uint64_t live_bytes = 0;  ///< largest live set: the lower bound of arena_bytes
   bool done = false;        ///< the last of the run

@@ -6,7 +6,7 @@ namespace quern {
 namespace {
 
 constexpr uint32_t kMagic = 0x4e505251;  // "QRPN"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 class Writer {
  public:
@@ -54,22 +54,32 @@ void write(Writer& w, const std::vector<Step>& steps) {
   }
 }
 
+void write(Writer& w, const Port& port) {
+  w.word(port.index);
+  w.word(static_cast<uint32_t>(port.dtype));
+  w.word(port.dims.size());
+  for (int64_t d : port.dims) w.wide(static_cast<uint64_t>(d));
+  w.word(port.on_host ? 1 : 0);
+  if (port.on_host) {
+    w.blob(port.host.bytes.data(), port.host.bytes.size());
+    w.word(port.host.strings.size());
+    for (const std::string& s : port.host.strings) w.text(s);
+  } else {
+    write(w, port.slice);
+  }
+}
+
 void write(Writer& w, const std::vector<Port>& ports) {
   w.word(ports.size());
-  for (const Port& port : ports) {
-    w.word(port.index);
-    w.word(static_cast<uint32_t>(port.dtype));
-    w.word(port.dims.size());
-    for (int64_t d : port.dims) w.wide(static_cast<uint64_t>(d));
-    w.word(port.on_host ? 1 : 0);
-    if (port.on_host) {
-      w.blob(port.host.bytes.data(), port.host.bytes.size());
-      w.word(port.host.strings.size());
-      for (const std::string& s : port.host.strings) w.text(s);
-    } else {
-      write(w, port.slice);
-    }
-  }
+  for (const Port& port : ports) write(w, port);
+}
+
+void write(Writer& w, const PortValue& value) {
+  w.word(static_cast<uint32_t>(value.kind));
+  if (value.kind == Type::Kind::kTensor) return write(w, value.port);
+  w.word(static_cast<uint32_t>(value.dtype));
+  w.word(value.elements.size());
+  for (const PortValue& element : value.elements) write(w, element);
 }
 
 void append(std::string& out, const Slice& s) {
@@ -112,7 +122,8 @@ std::vector<uint8_t> serialize(const PlanMessage& message) {
   write(w, s.once);
   write(w, s.steps);
   write(w, s.reads);
-  write(w, s.outputs);
+  w.word(s.outputs.size());
+  for (const PortValue& value : s.outputs) write(w, value);
   w.blob(s.params.data(), s.params.size());
   return w.take();
 }
@@ -120,18 +131,21 @@ std::vector<uint8_t> serialize(const PlanMessage& message) {
 std::string print(const Segment& segment) {
   std::string out = cat("segment arena ", segment.arena_bytes, " live ", segment.live_bytes,
                         segment.done ? " done\n" : "\n");
-  const auto ports = [&](std::string_view what, const std::vector<Port>& list) {
-    for (const Port& p : list) {
-      out += cat("  ", what, " ", p.index, " ", name_of(p.dtype));
-      append(out, p.dims);
-      if (p.on_host) {
-        out += " host";
-      } else {
-        out += ' ';
-        append(out, p.slice);
-      }
-      out += '\n';
+  const auto port = [&](std::string_view what, const Port& p) {
+    out += cat("  ", what, " ", p.index, " ", name_of(p.dtype));
+    append(out, p.dims);
+    if (p.on_host) {
+      out += " host";
+    } else {
+      out += ' ';
+      append(out, p.slice);
     }
+    out += '\n';
+  };
+  const auto value = [&](const PortValue& v, const std::string& indent, const auto& self) -> void {
+    if (v.kind == Type::Kind::kTensor) return port(cat(indent, "output"), v.port);
+    out += cat("  ", indent, "output of ", v.elements.size(), "\n");
+    for (const PortValue& element : v.elements) self(element, cat(indent, "  "), self);
   };
   const auto steps = [&](std::string_view what, const std::vector<Step>& list) {
     for (const Step& step : list) {
@@ -146,11 +160,11 @@ std::string print(const Segment& segment) {
                  step.workgroups[2], "\n");
     }
   };
-  ports("upload", segment.uploads);
+  for (const Port& p : segment.uploads) port("upload", p);
   steps("once", segment.once);
   steps("step", segment.steps);
-  ports("read", segment.reads);
-  ports("output", segment.outputs);
+  for (const Port& p : segment.reads) port("read", p);
+  for (const PortValue& v : segment.outputs) value(v, "", value);
   return out;
 }
 

@@ -9,15 +9,6 @@
 namespace quern {
 namespace {
 
-uint32_t baked_axes(const Type& type, size_t rank) {
-  uint32_t mask = 0;
-  if (!type.shape || type.shape->size() != rank) return mask;
-  for (size_t a = 0; a < rank && a < 32; ++a) {
-    if ((*type.shape)[a].is_const()) mask |= 1u << a;
-  }
-  return mask;
-}
-
 /// Axes of `input` that have the output's extent in every binding, aligned at the last axis.
 uint32_t aligned_axes(const Value& input, const Value& output) {
   uint32_t mask = 0;
@@ -55,6 +46,15 @@ std::string dims_text(const Node& node, const std::vector<const RunTensor*>& inp
 
 }  // namespace
 
+uint32_t baked_axes(const Type& type, size_t rank) {
+  uint32_t mask = 0;
+  if (!type.shape || type.shape->size() != rank) return mask;
+  for (size_t a = 0; a < rank && a < 32; ++a) {
+    if ((*type.shape)[a].is_const()) mask |= 1u << a;
+  }
+  return mask;
+}
+
 Walk::Walk(Graph& graph, const Placement& placement, Backend& backend, SessionMemory& memory,
            LoadedValues& loaded, const WalkLimits& limits)
     : graph_(graph),
@@ -73,18 +73,49 @@ Result<void> Walk::start(std::vector<RunInput> inputs) {
   environment_.assign(placement_.constant.size(), {});
   for (size_t i = 0; i < inputs_.size(); ++i) {
     const Value& value = *graph_.inputs[i];
-    RunTensor& t = environment_[value.id];
-    t.info.present = true;
-    t.info.dtype = inputs_[i].dtype;
-    t.info.dims = inputs_[i].dims;
-    t.info.baked = baked_axes(value.type, t.info.rank());
-    t.host = inputs_[i].host;
+    // Contents that the placement does not ask for may differ in a run of the same plan.
+    const bool on_host =
+        std::ranges::binary_search(placement_.host_inputs, static_cast<uint32_t>(i));
+    QUERN_ASSIGN(RunTensor t, given(inputs_[i], on_host));
+    set(&value, std::move(t));
   }
   frames_.clear();
   Frame main;
   main.graph = &graph_;
   frames_.push_back(std::move(main));
   return {};
+}
+
+Result<RunTensor> Walk::given(const RunInput& input, bool on_host) {
+  RunTensor t;
+  t.info.present = true;
+  t.info.dtype = input.dtype;
+  t.info.dims = input.dims;
+  t.kind = input.kind;
+  if (on_host) t.host = input.host;
+  if (input.kind == Type::Kind::kTensor) return t;
+  Elements elements;
+  for (const RunInput& one : input.elements) {
+    QUERN_ASSIGN(RunTensor element, given(one, on_host));
+    if (!element.is_held()) {
+      if (element.info.dtype == DType::kString) return internal_error("strings without contents");
+      element.storage =
+          add_storage(StorageKind::kTemporary,
+                      byte_size(one.dtype, static_cast<uint64_t>(element.info.count())));
+      storages_[element.storage.id].first = 0;
+      uploads_.push_back({one.leaf, element.storage, one.dtype, one.dims});
+    }
+    elements.push_back(std::move(element));
+  }
+  t.elements = std::make_shared<const Elements>(std::move(elements));
+  return t;
+}
+
+void Walk::set(const Value* value, RunTensor tensor) {
+  // What holds of it in every binding was found for this value, not for where it comes from.
+  tensor.info.baked = baked_axes(value->type, tensor.info.rank());
+  tensor.info.aligned = 0;
+  environment_[value->id] = std::move(tensor);
 }
 
 Result<PlanMessage> Walk::advance(std::vector<std::shared_ptr<const HostTensor>> read) {
@@ -170,6 +201,7 @@ Result<Walk::Progress> Walk::visit(Node& node) {
     return unsupported(cat(node.describe(), ": unknown operator ", node.domain, "::", node.op,
                            " of version ", node.version));
   }
+  if (def->is_sequence) return visit_sequence(node);
   if (def->is_control) {
     if (node.is("If")) return visit_if(node);
     if (node.is("Loop")) return visit_loop(node);
@@ -208,6 +240,9 @@ Result<OpFrame> Walk::frame_of(const Node& node, const OpDef& def,
     frame.inputs.emplace_back();
     frame.host.push_back(nullptr);
     if (t == nullptr) continue;
+    if (t->elements) {
+      return invalid_model(cat(node.describe(), ": input ", i, " must be a tensor"));
+    }
     frame.inputs[i] = t->info;
     // Structure may follow only what a definition declares it needs.
     const bool visible = all_host || (i < 32 && (def.host_inputs >> i & 1) != 0) ||
@@ -307,6 +342,10 @@ Result<void> Walk::run_on_host(const Node& node, const OpDef& def) {
 
 Result<void> Walk::alias(const Node& node, const OpDef& def) {
   QUERN_ASSIGN(auto inputs, operands(node));
+  if (inputs[0]->elements && node.is("Identity")) {
+    set(node.outputs[0], *inputs[0]);
+    return {};
+  }
   QUERN_ASSIGN(OpFrame frame, frame_of(node, def, inputs, false));
   RunTensor& out = environment_[node.outputs[0]->id];
   out = {};
@@ -350,18 +389,30 @@ Result<Storage> Walk::device_storage(const Value* value) {
   }
   for (uint32_t i = 0; i < graph_.inputs.size(); ++i) {
     if (graph_.inputs[i] != value) continue;
-    if (t->info.dtype == DType::kString) break;
+    if (t->info.dtype == DType::kString || t->elements) break;
     t->storage = add_storage(StorageKind::kTemporary, bytes);
     storages_[t->storage.id].first = 0;
-    uploads_.emplace_back(i, t->storage);
+    uploads_.push_back({inputs_[i].leaf, t->storage, t->info.dtype, t->info.dims});
     return t->storage;
   }
-  if (!t->host || !t->host->strings.empty() || t->info.dtype == DType::kString) {
-    return unsupported(cat("value '", value->name, "' (", name_of(t->info.dtype),
-                           ") cannot be put on the device"));
+  return upload_host(*t, value->name);
+}
+
+Result<Storage> Walk::upload_host(RunTensor& t, std::string_view name) {
+  if (t.on_device()) return t.storage;
+  if (!t.host || t.info.dtype == DType::kString) {
+    return unsupported(
+        cat("value '", name, "' (", name_of(t.info.dtype), ") cannot be put on the device"));
   }
-  t->storage = add_planned(StorageKind::kConstant, bytes, add_constant(plan_pool_, t->host->bytes));
-  return t->storage;
+  t.storage = add_planned(StorageKind::kConstant, t.host->bytes.size(),
+                          add_constant(plan_pool_, t.host->bytes));
+  return t.storage;
+}
+
+Result<RunTensor> Walk::reference(const Value* value) {
+  QUERN_ASSIGN(RunTensor * t, tensor(value));
+  if (!t->is_held()) QUERN_TRY(device_storage(value));
+  return *t;
 }
 
 Result<std::vector<OpFrame>> Walk::frames_of_body(const Node& node, const OpFrame& outer) {

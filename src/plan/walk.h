@@ -43,17 +43,24 @@ struct RunTensor {
   TensorInfo info;
   std::shared_ptr<const HostTensor> host;
   Storage storage;
-  /// Of a sequence or optional.
+  /// Of a container (docs/sequences.md), which is a list of references.
   std::shared_ptr<const std::vector<RunTensor>> elements;
+  Type::Kind kind = Type::Kind::kTensor;
 
   [[nodiscard]] bool on_device() const { return storage.id != UINT32_MAX; }
+  /// Its own contents are somewhere: else it is a graph input or weight not asked for yet.
+  [[nodiscard]] bool is_held() const { return host || elements || on_device(); }
 };
 
-/// An input of a run.
+/// An input of a run: a tensor, or a tree of them.
 struct RunInput {
-  DType dtype = DType::kUndefined;
+  Type::Kind kind = Type::Kind::kTensor;
+  DType dtype =
+      DType::kUndefined;  ///< of a container: its innermost elements'; undefined: left out
   Dims dims;
   std::shared_ptr<const HostTensor> host;  ///< contents, where the host needs them
+  std::vector<RunInput> elements;          ///< of a container
+  uint32_t leaf = 0;                       ///< number of a tensor among all of the run's inputs
 };
 
 /// A node with everything that lowering needs. For a fused node `body` holds the frames of the
@@ -64,6 +71,9 @@ struct LowerJob {
   std::vector<Storage> outputs;
   std::vector<OpFrame> body;  ///< empty unless the node is a fusion
 };
+
+/// Axes whose extents are numbers in every binding, by the type found at load.
+uint32_t baked_axes(const Type& type, size_t rank);
 
 class Walk;
 
@@ -79,8 +89,15 @@ class Backend {
 /// By Value::id: results of load programs of one graph, and where they are.
 using LoadedValues = std::map<uint32_t, Slice>;
 
+/// A node that is in no graph, made during a walk for a part of another one's work.
+struct MadeNode {
+  Node node;
+  Value output;
+};
+
 /// What all walks of a session share.
 struct SessionMemory {
+  std::map<std::string, std::unique_ptr<MadeNode>> made;  ///< jobs keep pointers to them
   std::map<ConstantPtr, Slice> constants;  ///< inline constants that are on the device
   uint32_t next_constant_pool = 0;
   uint32_t next_persistent = 0;
@@ -152,9 +169,18 @@ class Walk {
     uint32_t index = UINT32_MAX;
     std::vector<uint8_t> bytes;
   };
+  /// A graph input that steps read.
+  struct Upload {
+    uint32_t leaf = 0;
+    Storage storage;
+    DType dtype = DType::kUndefined;
+    Dims dims;
+  };
   enum class Progress : uint8_t { kNext, kSuspend, kEntered };
+  using Elements = std::vector<RunTensor>;
 
   // walk.cc
+  Result<RunTensor> given(const RunInput& input, bool on_host);
   Result<Progress> visit(Node& node);
   Result<OpFrame> frame_of(const Node& node, const OpDef& def,
                            const std::vector<const RunTensor*>& inputs, bool all_host);
@@ -166,6 +192,10 @@ class Walk {
   Result<std::vector<const RunTensor*>> operands(const Node& node);
   Result<RunTensor*> tensor(const Value* value);
   Result<Storage> device_storage(const Value* value);
+  Result<Storage> upload_host(RunTensor& tensor, std::string_view name);
+  /// The value as it is now, held: what another value or a list may refer to.
+  Result<RunTensor> reference(const Value* value);
+  void set(const Value* value, RunTensor tensor);
   Result<void> set_host(RunTensor& tensor, HostTensor host);
 
   // walk_control.cc
@@ -175,7 +205,25 @@ class Walk {
   Result<void> begin_iteration(Frame& frame, const RunTensor& condition,
                                std::vector<RunTensor> carried);
   Result<void> finish_loop(Frame& frame, std::vector<RunTensor> carried);
-  Result<RunTensor> stack(const Node& node, const std::vector<RunTensor>& parts, const Type& type);
+
+  // walk_sequence.cc
+  Result<Progress> visit_sequence(Node& node);
+  Result<RunTensor> sequence_at(Node& node);
+  Result<RunTensor> changed_sequence(Node& node);
+  Result<RunTensor> split_to_sequence(Node& node);
+  Result<RunTensor> concat_from_sequence(Node& node);
+  Result<RunTensor> optional_element(Node& node);
+  Result<std::shared_ptr<const Elements>> elements_of(const Node& node, size_t input);
+  Result<int64_t> position(const Node& node, size_t input, int64_t count, bool may_append);
+
+  // walk_pieces.cc
+  /// The parts one after the other along an axis; `stacked`: each is one index of a new axis.
+  Result<RunTensor> join(const Node& owner, Elements parts, int64_t axis, bool stacked);
+  /// A range of a tensor along an axis.
+  Result<RunTensor> cut(const Node& owner, RunTensor& data, size_t axis, int64_t start,
+                        int64_t length);
+  Result<RunTensor> run_made(const Node& owner, std::string_view op, int64_t axis,
+                             std::span<RunTensor> operands, uint32_t host_operands);
 
   // walk_memory.cc
   Storage add_storage(StorageKind kind, uint64_t bytes);
@@ -188,7 +236,9 @@ class Walk {
   Result<void> plan_run(Segment& segment);
   void plan_once(std::vector<BufferRequest>& requests);
   std::vector<Step> finish_steps(std::vector<PendingStep>& pending);
-  Port port_of(const Value* value, uint32_t index);
+  Port port_of(const RunTensor& tensor, uint32_t index) const;
+  PortValue ports_of(const RunTensor& tensor, uint32_t& leaf) const;
+  void keep_to_end(const RunTensor& tensor);
   void flush_pool(Pool& pool, bool plan_owned, std::vector<BufferRequest>& requests);
 
   Graph& graph_;
@@ -206,8 +256,8 @@ class Walk {
   std::vector<PendingStep> once_;                         ///< of the load program
   std::vector<std::pair<const Value*, Storage>> loaded_;  ///< what the load program makes
   std::vector<uint8_t> params_;
-  std::vector<std::pair<uint32_t, Storage>> uploads_;  ///< graph inputs that steps read
-  std::vector<const Value*> requests_;                 ///< values that the host waits for
+  std::vector<Upload> uploads_;
+  std::vector<const Value*> requests_;  ///< values that the host waits for
   Pool session_pool_;
   Pool plan_pool_;
   std::vector<HostNode> host_nodes_;

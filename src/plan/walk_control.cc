@@ -75,12 +75,8 @@ Result<Walk::Progress> Walk::visit_loop(Node& node) {
     if (node.inputs[i + 2] == nullptr) {
       return invalid_model(cat(node.describe(), ": carried value ", i, " has no initial value"));
     }
-    // Graph inputs and constants get their storage through their own value.
-    QUERN_ASSIGN(RunTensor * t, tensor(node.inputs[i + 2]));
-    if (!t->elements && t->info.dtype != DType::kString && !t->host) {
-      QUERN_TRY(device_storage(node.inputs[i + 2]));
-    }
-    carried.push_back(*t);
+    QUERN_ASSIGN(RunTensor t, reference(node.inputs[i + 2]));
+    carried.push_back(std::move(t));
   }
   frame.collected.resize(node.outputs.size() - carried_count);
   frames_.push_back(std::move(frame));
@@ -115,16 +111,7 @@ Result<void> Walk::begin_iteration(Frame& frame, const RunTensor& condition,
       std::make_shared<const HostTensor>(HostTensor::of_ints(DType::kI64, {}, {frame.iteration}));
   environment_[frame.graph->inputs[1]->id] = condition;
   for (size_t i = 0; i < carried.size(); ++i) {
-    const Value& input = *frame.graph->inputs[i + 2];
-    RunTensor& t = environment_[input.id];
-    t = std::move(carried[i]);
-    // What is the same in every iteration and binding was found when the body was inferred.
-    t.info.baked = 0;
-    if (input.type.shape && input.type.shape->size() == t.info.rank()) {
-      for (size_t a = 0; a < t.info.rank() && a < 32; ++a) {
-        if ((*input.type.shape)[a].is_const()) t.info.baked |= 1u << a;
-      }
-    }
+    set(frame.graph->inputs[i + 2], std::move(carried[i]));
   }
   return {};
 }
@@ -132,24 +119,10 @@ Result<void> Walk::begin_iteration(Frame& frame, const RunTensor& condition,
 Result<Walk::Progress> Walk::leave(Frame& frame) {
   Node& owner = *frame.owner;
   Graph& body = *frame.graph;
-  const auto take = [&](const Value* value) -> Result<RunTensor> {
-    QUERN_ASSIGN(RunTensor * t, tensor(value));
-    if (!t->host && !t->elements) QUERN_TRY(device_storage(value));
-    return *t;
-  };
   if (owner.is("If")) {
     for (size_t i = 0; i < body.outputs.size(); ++i) {
-      QUERN_ASSIGN(RunTensor t, take(body.outputs[i]));
-      // Baked axes hold for the branch; for the node only what both branches agree on.
-      uint32_t baked = 0;
-      const Type& type = owner.outputs[i]->type;
-      if (type.shape && type.shape->size() == t.info.rank()) {
-        for (size_t a = 0; a < t.info.rank() && a < 32; ++a) {
-          if ((*type.shape)[a].is_const()) baked |= 1u << a;
-        }
-      }
-      t.info.baked = baked;
-      environment_[owner.outputs[i]->id] = std::move(t);
+      QUERN_ASSIGN(RunTensor t, reference(body.outputs[i]));
+      set(owner.outputs[i], std::move(t));
     }
     frames_.pop_back();
     ++frames_.back().next;
@@ -166,14 +139,12 @@ Result<Walk::Progress> Walk::leave(Frame& frame) {
   const size_t carried_count = body.inputs.size() - 2;
   std::vector<RunTensor> carried;
   for (size_t i = 0; i < carried_count; ++i) {
-    QUERN_ASSIGN(RunTensor t, take(body.outputs[i + 1]));
+    QUERN_ASSIGN(RunTensor t, reference(body.outputs[i + 1]));
     carried.push_back(std::move(t));
   }
   for (size_t i = 0; i < frame.collected.size(); ++i) {
-    const Value* v = body.outputs[carried_count + 1 + i];
-    QUERN_TRY(device_storage(v));
-    QUERN_ASSIGN(RunTensor * t, tensor(v));
-    frame.collected[i].push_back(*t);
+    QUERN_ASSIGN(RunTensor t, reference(body.outputs[carried_count + 1 + i]));
+    frame.collected[i].push_back(std::move(t));
   }
   ++frame.iteration;
   if (frame.iteration < frame.trips && next_condition.host->int_at(0) != 0) {
@@ -190,59 +161,29 @@ Result<void> Walk::finish_loop(Frame& frame, std::vector<RunTensor> carried) {
   Node& owner = *frame.owner;
   for (size_t i = 0; i < owner.outputs.size(); ++i) {
     Value* output = owner.outputs[i];
-    RunTensor t;
-    if (i < carried.size()) {
-      t = std::move(carried[i]);
-    } else {
-      const auto& parts = frame.collected[i - carried.size()];
-      if (output == nullptr) continue;
-      QUERN_ASSIGN(t, stack(owner, parts, frame.graph->outputs[i + 1]->type));
-    }
     if (output == nullptr) continue;
-    t.info.baked = 0;
-    if (output->type.shape && output->type.shape->size() == t.info.rank()) {
-      for (size_t a = 0; a < t.info.rank() && a < 32; ++a) {
-        if ((*output->type.shape)[a].is_const()) t.info.baked |= 1u << a;
-      }
+    if (i < carried.size()) {
+      set(output, std::move(carried[i]));
+      continue;
     }
-    environment_[output->id] = std::move(t);
+    std::vector<RunTensor>& parts = frame.collected[i - carried.size()];
+    RunTensor t;
+    if (parts.empty()) {
+      const Type& type = frame.graph->outputs[i + 1]->type;
+      HostTensor none;
+      none.dtype = type.dtype;
+      none.dims = {0};
+      if (type.shape) {
+        for (const Dim& d : *type.shape) none.dims.push_back(d.is_const() ? d.value() : 0);
+      }
+      t.info.present = true;
+      QUERN_TRY(set_host(t, std::move(none)));
+    } else {
+      QUERN_ASSIGN(t, join(owner, std::move(parts), 0, true));
+    }
+    set(output, std::move(t));
   }
   return {};
-}
-
-Result<RunTensor> Walk::stack(const Node& node, const std::vector<RunTensor>& parts,
-                              const Type& type) {
-  RunTensor out;
-  out.info.present = true;
-  out.info.dtype = type.dtype;
-  if (parts.empty()) {
-    out.info.dims = {0};
-    if (type.shape) {
-      for (const Dim& d : *type.shape) out.info.dims.push_back(d.is_const() ? d.value() : 0);
-    }
-  } else {
-    out.info.dtype = parts[0].info.dtype;
-    out.info.dims = parts[0].info.dims;
-    out.info.dims.insert(out.info.dims.begin(), static_cast<int64_t>(parts.size()));
-  }
-  QUERN_ASSIGN(const int64_t count, element_count(out.info.dims));
-  const uint64_t part_bytes =
-      parts.empty() ? 0 : byte_size(out.info.dtype, static_cast<uint64_t>(count) / parts.size());
-  out.storage =
-      add_storage(StorageKind::kTemporary, byte_size(out.info.dtype, static_cast<uint64_t>(count)));
-  touch(out.storage);
-  for (size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].info.dims != parts[0].info.dims) {
-      return invalid_model(cat(node.describe(), ": a scan output changes its shape"));
-    }
-    if (part_bytes == 0) continue;
-    if (part_bytes % 4 != 0) {
-      return unsupported(cat(node.describe(), ": scan outputs of ", part_bytes,
-                             " bytes an iteration; a multiple of 4 is needed"));
-    }
-    QUERN_TRY(emit_copy(node.id, parts[i].storage, out.storage, {0, i * part_bytes}, part_bytes));
-  }
-  return out;
 }
 
 }  // namespace quern

@@ -108,17 +108,19 @@ Result<void> Walk::emit_copy(uint32_t node, Storage from, Storage to,
   return {};
 }
 
+void Walk::keep_to_end(const RunTensor& tensor) {
+  if (tensor.on_device()) keep_to_end(tensor.storage);
+  if (!tensor.elements) return;
+  for (const RunTensor& element : *tensor.elements) keep_to_end(element);
+}
+
 void Walk::keep_environment() {
   // What later segments may read. Values that nothing reads any more are kept too long here;
   // only runs that wait for the host pay for it.
-  for (const RunTensor& t : environment_) {
-    if (t.on_device()) keep_to_end(t.storage);
-  }
+  for (const RunTensor& t : environment_) keep_to_end(t);
   for (const Frame& frame : frames_) {
     for (const auto& parts : frame.collected) {
-      for (const RunTensor& t : parts) {
-        if (t.on_device()) keep_to_end(t.storage);
-      }
+      for (const RunTensor& t : parts) keep_to_end(t);
     }
   }
 }
@@ -201,8 +203,7 @@ std::vector<Step> Walk::finish_steps(std::vector<PendingStep>& pending) {
   return out;
 }
 
-Port Walk::port_of(const Value* value, uint32_t index) {
-  const RunTensor& t = environment_[value->id];
+Port Walk::port_of(const RunTensor& t, uint32_t index) const {
   Port port;
   port.index = index;
   port.dtype = t.info.dtype;
@@ -217,6 +218,18 @@ Port Walk::port_of(const Value* value, uint32_t index) {
   return port;
 }
 
+PortValue Walk::ports_of(const RunTensor& t, uint32_t& leaf) const {
+  PortValue value;
+  value.kind = t.kind;
+  value.dtype = t.info.dtype;
+  if (!t.elements) {
+    value.port = port_of(t, leaf++);
+    return value;
+  }
+  for (const RunTensor& element : *t.elements) value.elements.push_back(ports_of(element, leaf));
+  return value;
+}
+
 void Walk::flush_pool(Pool& pool, bool plan_owned, std::vector<BufferRequest>& requests) {
   if (pool.index == UINT32_MAX) return;
   requests.push_back(
@@ -229,13 +242,9 @@ Result<PlanMessage> Walk::close_segment(bool done) {
   Segment& segment = message.segment;
   if (done) {
     for (const Value* output : graph_.outputs) {
-      QUERN_ASSIGN(RunTensor * t, tensor(output));
-      if (t->elements) {
-        return unsupported(cat("output '", output->name, "' is a sequence or optional"));
-      }
       // Where a value is on the device already, that copy is the one to give.
-      if (!t->host) QUERN_TRY(device_storage(output));
-      if (t->on_device()) keep_to_end(t->storage);
+      QUERN_ASSIGN(const RunTensor t, reference(output));
+      keep_to_end(t);
     }
   } else {
     for (const Value* value : requests_) keep_to_end(environment_[value->id].storage);
@@ -249,18 +258,22 @@ Result<PlanMessage> Walk::close_segment(bool done) {
   segment.steps = finish_steps(steps_);
   segment.params = std::move(params_);
   params_ = {};
-  for (const auto& [input, storage] : uploads_) {
-    Port port = port_of(graph_.inputs[input], input);
-    segment.uploads.push_back(std::move(port));
+  for (const Upload& upload : uploads_) {
+    RunTensor t;
+    t.info.dtype = upload.dtype;
+    t.info.dims = upload.dims;
+    t.storage = upload.storage;
+    segment.uploads.push_back(port_of(t, upload.leaf));
   }
   uploads_.clear();
   if (done) {
-    for (uint32_t i = 0; i < graph_.outputs.size(); ++i) {
-      segment.outputs.push_back(port_of(graph_.outputs[i], i));
+    uint32_t leaf = 0;
+    for (const Value* output : graph_.outputs) {
+      segment.outputs.push_back(ports_of(environment_[output->id], leaf));
     }
   } else {
     for (uint32_t i = 0; i < requests_.size(); ++i) {
-      segment.reads.push_back(port_of(requests_[i], i));
+      segment.reads.push_back(port_of(environment_[requests_[i]->id], i));
     }
   }
   segment.done = done;

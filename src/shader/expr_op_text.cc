@@ -200,7 +200,7 @@ std::string int_text(const ExprNode& node, Scalar type, const std::vector<std::s
     case ExprOp::kDiv:
       return plain_divisor ? infix("/", a) : call(cat("div", suffix), a);
     case ExprOp::kRem:
-      return plain_divisor ? infix("%", a) : call(cat("rem", suffix), a);
+      return plain_divisor && !is_signed ? infix("%", a) : call(cat("rem", suffix), a);
     case ExprOp::kMod:
       if (is_signed) return call("mod_i32", a);
       return plain_divisor ? infix("%", a) : call("rem_u32", a);

@@ -174,6 +174,12 @@ std::string ExprText::node_text(uint32_t id) {
       return cat("f32(", texts_[node.args[0].id], ")");
     }
   }
+  if (node.op == ExprOp::kRound && is_float(node.type)) {
+    const ExprNode& arg = program_.at(node.args[0]);
+    if (arg.op == ExprOp::kDiv) {
+      return cat("round_div_f32(", texts_[arg.args[0].id], ", ", texts_[arg.args[1].id], ")");
+    }
+  }
   std::vector<std::string> args;
   bool constant = true;
   for (const Expr arg : node.args) {

@@ -1,22 +1,42 @@
-// The ONNX conformance cases and the zoo on the native CPU build, passes on and off.
-//   node tests/conformance/run.mjs BINARY
+// The ONNX conformance cases and the zoo on one device, passes on and off.
+//   node tests/conformance/run.mjs native BINARY | wasm | webgpu | naga
+//   node tests/conformance/run.mjs --unpack
 // Every case whose operators are registered is claimed: it passes, or deny.txt says why not. The
 // number of passing cases may only grow: claimed.json.
+//
+// webgpu is Dawn in Node, naga is wgpu in Deno. Both run the core that traps where the host does
+// numeric work; without passes, and under naga, on a device with WebGPU's default limits.
 
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
-const binary = process.argv[2];
-if (binary === '--unpack') {
+const [device, binary] = process.argv.slice(2);
+
+/** Arguments of the runs of a device, after the folders. */
+const trap = ['--wasm', join(root, 'build/wasm-core/trap')];
+const runsOf = {
+  native: [[], ['--no-passes']],
+  wasm: [
+    ['--threads', '1'],
+    ['--threads', '1', '--no-passes'],
+  ],
+  webgpu: [trap, [...trap, '--default-limits', '--no-passes']],
+  naga: [[...trap, '--default-limits']],
+};
+/** f32 sums in another order than the reference's are further away on a GPU. */
+const relativeL2 = { native: '1e-5', wasm: '1e-5', webgpu: '1e-4', naga: '1e-4' };
+
+if (device === '--unpack') {
   for (const suite of ['onnx-node', 'zoo']) cases(suite);
   process.exit(0);
 }
-if (!binary) {
-  console.error('usage: node tests/conformance/run.mjs BINARY');
+if (!(device in runsOf) || (device === 'native') !== (binary !== undefined)) {
+  console.error('usage: node tests/conformance/run.mjs native BINARY | wasm | webgpu | naga');
   process.exit(2);
 }
 
@@ -35,10 +55,57 @@ function cases(name) {
     .map((entry) => join(folder, entry));
 }
 
+/** Runs a program; never fails: what it printed, and why it ended. */
+function spawn(command, args) {
+  return new Promise((done) => {
+    execFile(command, args, { maxBuffer: 1 << 26, encoding: 'utf8' }, (error, stdout, stderr) => {
+      done({ stdout, stderr, why: error?.signal ?? error?.code ?? 0 });
+    });
+  });
+}
+
+/** Lines of the native program: status, name, message. */
+async function checkNative(folders, options) {
+  const { stdout, stderr, why } = await spawn(binary, ['check', ...folders, ...options]);
+  const rows = [];
+  for (const line of stdout.split('\n')) {
+    const match = /^(pass|FAIL|none) +(\S+) *(.*)$/.exec(line);
+    if (match) rows.push({ status: match[1], name: match[2], message: match[3] });
+  }
+  const statuses = { pass: 'pass', FAIL: 'fail', none: 'unsupported' };
+  for (const row of rows) row.status = statuses[row.status];
+  return { rows, hint: `${why} ${stderr.slice(-500)}` };
+}
+
+let part = 0;
+/** The command line tool, in as many processes as there are cores; a lost process is a failure. */
+async function checkByCli(folders, options) {
+  const cli = join(root, 'runtime/dist/cli.js');
+  const deno = join(root, 'node_modules/.bin/deno');
+  const [command, ...before] =
+    device === 'naga' ? [deno, 'run', '-A', '--unstable-webgpu', cli] : [process.execPath, cli];
+  const on = device === 'wasm' ? 'wasm' : 'webgpu';
+  const workers = Math.max(1, Math.min(8, availableParallelism()));
+  const results = await Promise.all(
+    Array.from({ length: workers }, async (_, worker) => {
+      const own = folders.filter((_folder, i) => i % workers === worker);
+      if (own.length === 0) return { rows: [], hint: '' };
+      const json = join(root, 'build/conformance', `${device}-${process.pid}-${part++}.json`);
+      const args = [...before, 'check', ...own, '--device', on, '--quiet', '--json', json];
+      const { stderr, why } = await spawn(command, [...args, ...options]);
+      if (!existsSync(json)) return { rows: [], hint: `${why} ${stderr.slice(-500)}` };
+      const rows = JSON.parse(readFileSync(json, 'utf8')).cases;
+      rmSync(json);
+      return { rows, hint: '' };
+    }),
+  );
+  return { rows: results.flatMap(({ rows }) => rows), hint: results.map((r) => r.hint).join(' ') };
+}
+
 const denied = new Map();
 for (const line of readFileSync(join(here, 'deny.txt'), 'utf8').split('\n')) {
-  const match = /^native (\S+): (.+)$/.exec(line);
-  if (match) denied.set(match[1], match[2]);
+  const match = /^(\S+) (test_\S+|\w+): (.+)$/.exec(line);
+  if (match && (match[1] === 'all' || match[1] === device)) denied.set(match[2], match[3]);
 }
 const claimed = JSON.parse(readFileSync(join(here, 'claimed.json'), 'utf8'));
 
@@ -49,39 +116,32 @@ const fail = (message) => {
   console.log(`FAIL  ${message}`);
 };
 
-for (const [suite, options] of [
+for (const [suite, tolerance] of [
   ['onnx-node', ['--rtol', '1e-3', '--atol', '1e-7']],
-  ['zoo', ['--l2', '1e-5', '--rtol', '1e-3', '--atol', '1e-3']],
+  ['zoo', ['--l2', relativeL2[device], '--rtol', '1e-3', '--atol', '1e-3']],
 ]) {
   const folders = cases(suite);
-  for (const passes of [[], ['--no-passes']]) {
-    const run = spawnSync(binary, ['check', ...folders, ...options, ...passes], {
-      encoding: 'utf8',
-      maxBuffer: 1 << 26,
-    });
-    const rows = run.stdout.split('\n').map((line) => /^(pass|FAIL|none) +(\S+) *(.*)$/.exec(line));
+  for (const options of runsOf[device]) {
+    const label = `${suite} on ${device}${options.includes('--no-passes') ? ' without passes' : ''}`;
+    const check = device === 'native' ? checkNative : checkByCli;
+    const { rows, hint } = await check(folders, [...tolerance, ...options]);
+    const seen = new Set(rows.map(({ name }) => name));
     let count = 0;
-    for (const row of rows) {
-      if (!row) continue;
-      const [, status, name, message] = row;
+    for (const { status, name, message } of rows) {
       if (status === 'pass') {
         ++count;
         if (denied.has(name)) fail(`${name}: passes, though deny.txt says: ${denied.get(name)}`);
         else ++passed;
-      } else if (status === 'FAIL' && !denied.has(name)) {
-        fail(`${suite} ${passes.join(' ')} ${name}: ${message}`);
+      } else if (status !== 'unsupported' && !denied.has(name)) {
+        fail(`${label}: ${name}: ${message}`);
       }
     }
-    if (run.status === null || rows.filter(Boolean).length !== folders.length) {
-      fail(
-        `${suite} ${passes.join(' ')}: ${rows.filter(Boolean).length} of ${folders.length} cases ran (${run.signal ?? run.status}) ${run.stderr.slice(-500)}`,
-      );
+    const missing = folders.map((folder) => basename(folder)).filter((name) => !seen.has(name));
+    if (missing.length > 0) {
+      fail(`${label}: ${missing.length} cases did not run: ${missing.slice(0, 5)} (${hint})`);
     }
-    const label = passes.length === 0 ? 'with passes' : 'without passes';
-    console.log(
-      `${suite} ${label}: ${count} of ${folders.length} pass, at least ${claimed[suite]}`,
-    );
-    if (count < claimed[suite]) fail(`${suite} ${label}: ${count} pass, fewer than before`);
+    console.log(`${label}: ${count} of ${folders.length} pass, at least ${claimed[suite]}`);
+    if (count < claimed[suite]) fail(`${label}: ${count} pass, fewer than before`);
   }
 }
 console.log(`${passed} passed, ${failed} failed`);

@@ -10,6 +10,8 @@ import type {
   Slice,
   Step,
 } from '../../runtime/src/plan.js';
+import { containerKinds } from '../../runtime/src/plan.js';
+import { isContainer, type Tree } from '../../runtime/src/value.js';
 import { WordWriter } from '../../runtime/src/words.js';
 
 /** A message of these parts; what is left out is empty. */
@@ -37,7 +39,7 @@ export function planMessage(parts: {
 }
 
 export function encodePlan(message: PlanMessage): Uint8Array<ArrayBuffer> {
-  const out = new WordWriter().word(0x4e505251).word(1);
+  const out = new WordWriter().word(0x4e505251).word(2);
   out.list(message.programs, (w, { number, label, wgsl, access, overrides }) => {
     w.word(number).text(label).text(wgsl);
     w.list(access, (_, kind) => w.word(kind));
@@ -53,7 +55,7 @@ export function encodePlan(message: PlanMessage): Uint8Array<ArrayBuffer> {
   out.wide(segment.arenaBytes).wide(segment.liveBytes).word(Number(segment.done));
   out.list(segment.uploads, writePort);
   out.list(segment.once, writeStep).list(segment.steps, writeStep);
-  out.list(segment.reads, writePort).list(segment.outputs, writePort);
+  out.list(segment.reads, writePort).list(segment.outputs, writeOutput);
   return out.blob(segment.params).finish();
 }
 
@@ -70,6 +72,15 @@ function writeStep(out: WordWriter, step: Step): void {
   out.word(0).word(step.node).word(step.program);
   for (const count of step.workgroups) out.word(count);
   out.word(step.paramsOffset).word(step.paramsBytes).list(step.slices, writeSlice);
+}
+
+function writeOutput(out: WordWriter, tree: Tree<Port>): void {
+  if (isContainer(tree)) {
+    out.word(1 + containerKinds.indexOf(tree.kind)).word(numberOf(tree.dtype));
+    out.list(tree.items, writeOutput);
+  } else {
+    writePort(out.word(0), tree);
+  }
 }
 
 function writePort(out: WordWriter, { index, dtype, dims, slice, host }: Port): void {

@@ -100,8 +100,13 @@ class ScriptedCore implements Core {
   close(): void {}
 }
 
+/** All outputs of these models are tensors. */
+type TensorSession = Omit<GpuSession, 'run'> & {
+  run(request: RunRequest): Promise<Map<number, Tensor>>;
+};
+
 interface Rig {
-  session: GpuSession;
+  session: TensorSession;
   gpu: Gpu;
   counts: DeviceCounts;
   core: ScriptedCore;
@@ -141,9 +146,10 @@ async function rig(
     weights: store,
     core,
     description,
+    coreBytes: 0,
     maxConcurrent: 2,
   });
-  return { session, gpu, counts, core };
+  return { session: session as unknown as TensorSession, gpu, counts, core };
 }
 
 function request(feeds: (Tensor | undefined)[], options: Partial<RunRequest> = {}): RunRequest {
@@ -316,7 +322,7 @@ describe('other forms of plans', () => {
       (dims) => {
         const first = scalePlan(dims, programsSent++ === 0);
         const { outputs, ...segment } = first.segment!;
-        const read = { ...outputs![0]!, index: 0 };
+        const read = { ...(outputs![0] as Port), index: 0 };
         return { ...first, segment: { ...segment, reads: [read], outputs: [], done: false } };
       },
       ([read]) => {

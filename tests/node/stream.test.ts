@@ -1,6 +1,7 @@
 // A model larger than memory should have to hold: 1.5 GB, made as it is read, to GPU memory.
 
 import { setFlagsFromString } from 'node:v8';
+import { ReadableStream } from 'node:stream/web';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { load } from '../../runtime/src/node.js';
@@ -25,15 +26,18 @@ test('1.5 GB stream to the GPU in little host memory', { timeout: 600_000 }, asy
   const before = arrayBufferBytes();
   let inFlight = 0;
   let next = 0;
-  const model = await load(ReadableStream.from(synthetic.chunks()), {
-    device: 'webgpu',
-    warm: false,
-    onProgress({ phase, loaded }) {
-      if (phase !== 'download' || loaded < next) return;
-      next = loaded + 50e6;
-      inFlight = Math.max(inFlight, arrayBufferBytes() - before);
+  const model = await load(
+    ReadableStream.from(synthetic.chunks()) as globalThis.ReadableStream<Uint8Array>,
+    {
+      device: 'webgpu',
+      warm: false,
+      onProgress({ phase, loaded }) {
+        if (phase !== 'download' || loaded < next) return;
+        next = loaded + 50e6;
+        inFlight = Math.max(inFlight, arrayBufferBytes() - before);
+      },
     },
-  });
+  );
   const { memory } = model.report();
   console.log(
     `${megabytes(synthetic.byteLength)} loaded: at most ${megabytes(inFlight)} in ArrayBuffers, ` +

@@ -2,4 +2,4 @@
 # shellcheck shell=bash
 cmake_build debug
 run_gtest build/debug/quern_tests
-check 'conformance' node tests/conformance/run.mjs build/debug/quern_native
+check 'conformance' node tests/conformance/run.mjs native build/debug/quern_native

@@ -1,5 +1,6 @@
 # The TypeScript tests in Node: units, and those with WebGPU (Dawn).
 # shellcheck shell=bash
 for preset in wasm-core wasm-cpu wasm-threads; do cmake_build "$preset"; done
+cmake_build debug quern_native
 build_runtime
 run_vitest unit node

@@ -7,11 +7,12 @@ import { basename, join } from 'node:path';
 import { InvalidArgumentError, InvalidModelError, textOf, UnsupportedError } from '../errors.js';
 import { load, type LoadOptions } from '../node.js';
 import type { Model } from '../model.js';
-import type { Tensor } from '../tensor.js';
+import type { Value } from '../value.js';
 import { platform } from '../platform.js';
-import { compare, type Tolerance } from './compare.js';
+import { chooseDevice } from '../device.js';
+import { compareValues, type Tolerance } from './compare.js';
 import { milliseconds } from './format.js';
-import { readTensorProto } from './tensor-proto.js';
+import { readValueProto } from './value-proto.js';
 
 export interface CheckRequest extends Tolerance {
   folders: readonly string[];
@@ -54,9 +55,8 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
   const cases: CheckedCase[] = [];
   const options: LoadOptions = { warm: false, ...request.options };
   if (request.defaultLimits) options.device = await defaultDevice();
-  let device: string = request.options.device as string;
-  // The one before stays until the next is there: they share its device.
-  let last: Model | undefined;
+  // Held, so that all cases share it.
+  const chosen = await chooseDevice(options.device ?? 'auto');
   for (const folder of request.folders) {
     const one: CheckedCase = {
       name: basename(folder),
@@ -72,10 +72,11 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
       const path = join(folder, request.model);
       if (!existsSync(path)) throw new InvalidArgumentError(`${path} is not there`);
       const model = await load(path, options);
-      last?.dispose();
-      last = model;
-      device = model.device;
-      await checkModel(model, folder, request, one);
+      try {
+        await checkModel(model, folder, request, one);
+      } finally {
+        model.dispose();
+      }
     } catch (error) {
       one.status = error instanceof UnsupportedError ? 'unsupported' : 'error';
       one.message = textOf(error);
@@ -83,11 +84,11 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
     cases.push(one);
     request.onCase?.(one, cases.length);
   }
-  last?.dispose();
+  if (chosen.kind === 'webgpu') chosen.open.release();
   const count = (...statuses: string[]): number =>
     cases.filter(({ status }) => statuses.includes(status)).length;
   return {
-    device,
+    device: chosen.kind,
     passed: count('pass'),
     failed: count('fail', 'error'),
     unsupported: count('unsupported'),
@@ -115,7 +116,7 @@ async function checkModel(
   for (const set of sets) {
     const inputs = readValues(join(folder, set), 'input', model.inputs);
     const wanted = readValues(join(folder, set), 'output', model.outputs);
-    const outputs = await model.run(Object.fromEntries(inputs));
+    const outputs = await model.run<Value>(Object.fromEntries(inputs));
     const report = model.report();
     one.ms += report.timings.lastRun!;
     one.dispatches = 0;
@@ -127,7 +128,7 @@ async function checkModel(
       .filter(({ place, hostElements }) => place !== 'host' && hostElements > 0)
       .map(title);
     for (const [name, want] of wanted) {
-      const { difference, maxError } = compare(outputs[name]!, want, tolerance);
+      const { difference, maxError } = compareValues(outputs[name]!, want, tolerance);
       one.maxError = Math.max(one.maxError, maxError);
       if (difference === undefined || one.status === 'fail') continue;
       one.status = 'fail';
@@ -149,14 +150,14 @@ function readValues(
   folder: string,
   kind: 'input' | 'output',
   infos: Model['inputs'],
-): [string, Tensor][] {
-  const values: [string, Tensor][] = [];
+): [string, Value][] {
+  const values: [string, Value][] = [];
   const files = readdirSync(folder).filter((name) => new RegExp(`^${kind}_\\d+\\.pb$`).test(name));
   for (const file of files.sort((a, b) => numberIn(a) - numberIn(b))) {
     const info = infos[numberIn(file)];
     if (!info) throw new InvalidModelError(`${file}: the model has ${infos.length} ${kind}s`);
     const path = join(folder, file);
-    values.push([info.name, readTensorProto(new Uint8Array(readFileSync(path)), path).tensor]);
+    values.push([info.name, readValueProto(new Uint8Array(readFileSync(path)), path, info)]);
   }
   return values;
 }

@@ -1,6 +1,7 @@
 // Compares a result with its reference.
 
-import { elementAt, type Tensor } from '../tensor.js';
+import { elementAt, Tensor } from '../tensor.js';
+import type { Value } from '../value.js';
 
 /** |got - want| <= atol + rtol |want| for each float; and, where l2 > 0, ||got - want|| <= l2 ||want||. */
 export interface Tolerance {
@@ -17,9 +18,9 @@ export interface Comparison {
   relativeL2: number;
 }
 
-const floats = new Set(['f16', 'bf16', 'f32', 'f64', 'c64', 'c128']);
+const isFloat = (dtype: string): boolean => /^(f|bf|c)\d/.test(dtype);
 
-/** Integers, booleans, strings and small floats (by their code) must be equal, NaN is equal to NaN. */
+/** Integers, booleans and strings must be equal; NaN is equal to NaN. */
 export function compare(got: Tensor, want: Tensor, { rtol, atol, l2 }: Tolerance): Comparison {
   const failed = (difference: string): Comparison => {
     return { difference, maxError: NaN, relativeL2: NaN };
@@ -28,7 +29,7 @@ export function compare(got: Tensor, want: Tensor, { rtol, atol, l2 }: Tolerance
   if (got.dtype !== want.dtype || String(got.dims) !== String(want.dims)) {
     return failed(`expected ${shown(want)}, got ${shown(got)}`);
   }
-  const float = floats.has(want.dtype);
+  const float = isFloat(want.dtype);
   const complex = want.dtype.startsWith('c');
   const count = want.size * (complex ? 2 : 1);
   let [maxError, squares, whole, wrong] = [0, 0, 0, 0];
@@ -60,6 +61,51 @@ export function compare(got: Tensor, want: Tensor, { rtol, atol, l2 }: Tolerance
     difference = `relative L2 error ${relativeL2.toExponential(2)}, at most ${l2} is allowed`;
   }
   return { difference, maxError, relativeL2 };
+}
+
+/** The same for values of all kinds, element by element. */
+export function compareValues(got: Value, want: Value, tolerance: Tolerance): Comparison {
+  if (got instanceof Tensor && want instanceof Tensor) return compare(got, want, tolerance);
+  const fine: Comparison = { difference: undefined, maxError: 0, relativeL2: 0 };
+  const failed = (difference: string): Comparison => ({ ...fine, difference, maxError: NaN });
+  if (got === null && want === null) return fine;
+  if (got instanceof Map && want instanceof Map) return compareMaps(got, want, tolerance);
+  if (!Array.isArray(got) || !Array.isArray(want)) return failed('another kind of value');
+  if (got.length !== want.length) {
+    return failed(`expected ${want.length} elements, got ${got.length}`);
+  }
+  let whole = fine;
+  for (const [i, element] of want.entries()) {
+    const one = compareValues(got[i]!, element, tolerance);
+    if (one.difference !== undefined) return failed(`at ${i}: ${one.difference}`);
+    whole = {
+      ...fine,
+      maxError: Math.max(whole.maxError, one.maxError),
+      relativeL2: Math.max(whole.relativeL2, one.relativeL2),
+    };
+  }
+  return whole;
+}
+
+function compareMaps(
+  got: Value & Map<unknown, unknown>,
+  want: Value & Map<unknown, unknown>,
+  { rtol, atol }: Tolerance,
+): Comparison {
+  let maxError = 0;
+  let difference: string | undefined;
+  if (got.size !== want.size) difference = `expected ${want.size} keys, got ${got.size}`;
+  for (const [key, value] of want) {
+    const other = got.get(key);
+    if (other === value) continue;
+    const error = Math.abs(Number(other) - Number(value));
+    if (typeof value === 'number' && error <= atol + rtol * Math.abs(value)) {
+      maxError = Math.max(maxError, error);
+    } else {
+      difference ??= `at key ${String(key)}: expected ${String(value)}, got ${String(other)}`;
+    }
+  }
+  return { difference, maxError, relativeL2: 0 };
 }
 
 function position(index: number, dims: readonly number[]): string {

@@ -1,6 +1,6 @@
 // How the command line tool writes numbers and tables.
 
-import type { ValueInfo } from '../backend.js';
+import type { ValueType } from '../backend.js';
 import { nameOf } from '../device.js';
 import type { ModelReport } from '../report.js';
 
@@ -15,7 +15,11 @@ export function milliseconds(time: number): string {
   return `${time >= 100 ? time.toFixed(0) : time.toPrecision(3)} ms`;
 }
 
-export function valueType({ dtype, dims }: Pick<ValueInfo, 'dtype' | 'dims'>): string {
+export function valueType({ dtype, dims, kind, element, key }: ValueType): string {
+  if (kind) {
+    const inner = element ? valueType(element) : dtype;
+    return kind === 'map' ? `map<${key}, ${inner}>` : `${kind}<${inner}>`;
+  }
   return `${dtype}[${dims?.join(', ') ?? '...'}]`;
 }
 

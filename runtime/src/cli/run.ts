@@ -7,7 +7,8 @@ import { elementCount } from '../dtype.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Feed } from '../feeds.js';
 import type { Model } from '../model.js';
-import { elementAt, type Tensor } from '../tensor.js';
+import { elementAt, Tensor } from '../tensor.js';
+import type { Value } from '../value.js';
 import { deviceLine, milliseconds, table, valueType } from './format.js';
 import { readNpy, writeNpy } from './npy.js';
 import { pictureFeed } from './png.js';
@@ -49,14 +50,15 @@ export async function runModel(model: Model, request: RunRequest): Promise<RunRe
   const fed: Record<string, string> = {};
   for (const input of model.inputs) {
     const value = given.get(input.name) ?? 'random';
+    if (input.optional && !given.has(input.name)) continue;
     feeds[input.name] = await feedOf(input, value);
     fed[input.name] = value;
   }
   const later: number[] = [];
   let first = 0;
-  let outputs: Record<string, Tensor> = {};
+  let outputs: Record<string, Value> = {};
   for (let i = 0; i < request.repeat; i++) {
-    outputs = await model.run(feeds);
+    outputs = await model.run<Value>(feeds);
     const time = model.report().timings.lastRun!;
     if (i === 0) first = time;
     else later.push(time);
@@ -64,12 +66,15 @@ export async function runModel(model: Model, request: RunRequest): Promise<RunRe
   for (const text of request.outputs) {
     const [name, path] = nameAndValue(text, 'output');
     const tensor = outputs[name];
-    if (!tensor) throw new InvalidArgumentError(`output '${name}': the model has none`);
+    if (tensor === undefined) throw new InvalidArgumentError(`output '${name}': the model has none`);
+    if (!(tensor instanceof Tensor)) {
+      throw new InvalidArgumentError(`output '${name}': it is no tensor, so no file of one`);
+    }
     await writeFile(path, writeNpy(tensor));
   }
   const report = model.report();
   return {
-    outputs: Object.entries(outputs).map(([name, tensor]) => summarise(name, tensor)),
+    outputs: Object.entries(outputs).flatMap(([name, value]) => summaries(name, value)),
     device: deviceLine(report),
     fed,
     times: { load: report.timings.load, first, later },
@@ -112,6 +117,10 @@ function nameAndValue(text: string, what: string): [string, string] {
 }
 
 async function feedOf(info: ValueInfo, value: string): Promise<Feed> {
+  if (info.element) {
+    const element = await feedOf({ ...info.element, name: info.name }, value);
+    return info.kind === 'sequence' ? [element] : element;
+  }
   const fill = /^(random|zeros)(?::(\d+(?:[x,]\d+)*))?$/.exec(value);
   if (fill) {
     const dims = fill[2]?.split(/[x,]/).map(Number) ?? assumedDims(info);
@@ -153,6 +162,15 @@ function filled({ dtype }: ValueInfo, dims: readonly number[], random: boolean):
   if (dtype === 'string') return { data: data.map(String), dims };
   const whole = /^([iu]\d+|bool)$/.test(dtype);
   return { data: whole ? data.map(Math.round) : data, dims };
+}
+
+/** Of a tensor, or of all in a container. */
+function summaries(name: string, value: Value): Summary[] {
+  if (value instanceof Tensor) return [summarise(name, value)];
+  if (Array.isArray(value)) return value.flatMap((item, i) => summaries(`${name}[${i}]`, item));
+  if (value === null) return [];
+  const entries = [...value].map(([key, element]) => `${String(key)}: ${String(element)}`);
+  return [{ name, dtype: 'map', dims: [entries.length], first: entries.slice(0, 8) }];
 }
 
 function summarise(name: string, tensor: Tensor): Summary {

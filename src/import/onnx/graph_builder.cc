@@ -204,8 +204,11 @@ Value* const* Scope::find(std::string_view name) const {
 }
 
 GraphBuilder::GraphBuilder(const std::vector<Function>& functions, ConstantReader& constants,
-                           Budget& budget, int max_depth)
-    : constants_(constants), budget_(budget), max_depth_(std::min(max_depth, kMaxGraphDepth)) {
+                           Budget& budget, int max_depth, bool defaults)
+    : constants_(constants),
+      budget_(budget),
+      max_depth_(std::min(max_depth, kMaxGraphDepth)),
+      defaults_(defaults) {
   for (const Function& function : functions) {
     functions_[key_of(function.domain, function.name, function.overload)] = &function;
   }
@@ -257,19 +260,27 @@ Result<void> GraphBuilder::add_input(Bytes value_info, Graph& graph, Scope& scop
                                      const Context& context) {
   QUERN_ASSIGN(const ValueInfoProto info, read_value_info(value_info));
   if (info.name.empty()) return invalid_model("a graph input has no name");
-  if (const auto found = scope.names.find(info.name); found != scope.names.end()) {
-    if (found->second->is_constant()) return {};
+  const bool main = graph.outer() == nullptr;
+  const auto found = scope.names.find(info.name);
+  const Value* initial = found == scope.names.end() ? nullptr : found->second;
+  const bool has_default = initial != nullptr;
+  if (has_default && !initial->is_constant()) {
     return invalid_model(cat("input '", info.name, "' is defined twice"));
   }
+  if (has_default && !(main && defaults_)) return {};
   QUERN_TRY(budget_.charge(kValueMemory + info.name.size() + 8 * info.type.size()));
-  const bool main = graph.outer() == nullptr;
   auto type = main ? types_.input(info.name, info.type) : types_.declared(info.type);
   if (!type && (main || type.error().code != ErrorCode::kUnsupported)) {
     return std::unexpected(std::move(type).error().in(cat("input '", info.name, "'")));
   }
-  return define(
-      scope, info.name,
-      graph.add_input(context.prefix + std::string(info.name), type ? *std::move(type) : Type{}));
+  if (!has_default) {
+    initial = graph.add_input(context.prefix + std::string(info.name), type ? *type : Type{});
+    QUERN_TRY(define(scope, info.name, graph.inputs.back()));
+  }
+  if (main) {
+    inputs_.push_back({std::string(info.name), *std::move(type), initial->id, has_default});
+  }
+  return {};
 }
 
 Result<void> GraphBuilder::enter() {

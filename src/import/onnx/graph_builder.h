@@ -142,11 +142,14 @@ class ConstantReader {
 
 class GraphBuilder {
  public:
+  /// `defaults`: inputs that an initializer gives a value may get another one.
   GraphBuilder(const std::vector<Function>& functions, ConstantReader& constants, Budget& budget,
-               int max_depth);
+               int max_depth, bool defaults);
 
   /// Fills `graph` from a GraphProto. `outer` is null for the main graph.
   Result<void> build(Bytes message, Graph& graph, const Scope* outer, const Context& context);
+  /// Of the main graph, once it is built.
+  [[nodiscard]] std::vector<ModelInput>& inputs() { return inputs_; }
 
  private:
   /// The caller's values for a function's outputs.
@@ -180,7 +183,9 @@ class GraphBuilder {
   ConstantReader& constants_;
   Budget& budget_;
   int max_depth_;
+  bool defaults_;
   TypeReader types_;
+  std::vector<ModelInput> inputs_;
   int depth_ = 0;  // of build and expand in one another
 };
 

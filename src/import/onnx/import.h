@@ -3,8 +3,8 @@
 // What of a model the graph does not keep: documentation, training information, quantization
 // annotations, metadata of nodes. Model-local functions are inlined and take precedence over
 // operators of the same name; Constant nodes become constants; inputs that an initializer gives a
-// value are constants, not inputs (in IR 4 and later they are defaults that a caller might
-// replace: that is not offered).
+// value are constants, not inputs of the graph (in IR 4 and later they are defaults that a run may
+// replace: Model::inputs).
 #pragma once
 
 #include <cstdint>

@@ -136,8 +136,8 @@ TEST(ImportTest, SymbolicDims) {
            value_info("k", Pb().message(5, Pb().varint(1, 8).message(2, tensor_type(1, {}))))}}));
   EXPECT_EQ(
       imported(file),
-      R"(graph g(%a: f32[batch, a_d1, 3], %b: f32[batch, b_d1, b_d2], %c:0: f32["n + 1"], %n: f32[*], %s: sequence<f32[4]>, %o: optional<f32[*]>) {
-  %y: f32[batch, 7], %z: f32[*], %k = Foo@17(%a, %b, %s) as Foo_y
+      R"(graph g(%a: f32[batch, a_d1, 3], %b: f32[batch, b_d1, b_d2], %c:0: f32["n + 1"], %n: f32[*], %s: sequence<f32[4]>, %o: optional<f32[_any]>) {
+  %y: f32[batch, 7], %z: f32[*], %k: map<string, f32[]> = Foo@17(%a, %b, %s) as Foo_y
   return %y, %z
 }
 )");
@@ -149,7 +149,7 @@ TEST(ImportTest, WrongTypes) {
   };
   EXPECT_EQ(error(Pb()), "error: input 'x': it has no type");
   EXPECT_EQ(error(Pb().message(1, Pb())), "error: input 'x': the element type is undefined");
-  EXPECT_EQ(error(Pb().message(5, Pb())), "error: input 'x': maps");
+  EXPECT_EQ(error(Pb().message(5, Pb())), "error: input 'x': the element type is undefined");
   EXPECT_EQ(error(Pb().message(8, Pb())), "error: input 'x': sparse tensors");
   EXPECT_EQ(error(Pb().message(7, Pb())), "error: input 'x': opaque types");
   EXPECT_THAT(error(tensor_type(1, std::vector<std::string>(40, "1"))), HasSubstr("more than 32"));

@@ -259,14 +259,82 @@ Result<HostTensor> parse_sparse_tensor_proto(Bytes message, uint64_t limit, std:
 
 namespace {
 
-Result<ProtoValue> parse_value(Bytes message, Type::Kind kind, std::string* name, int depth) {
-  ProtoValue value;
+Result<HostValue> parse_value(Bytes message, Type::Kind kind, std::string* name, int depth);
+
+/// One tensor of tensors of one element each.
+Result<HostTensor> gathered(const std::vector<HostValue>& values) {
+  HostTensor list;
+  list.dtype = values.empty() ? DType::kUndefined : values[0].tensor.dtype;
+  list.dims = {std::ssize(values)};
+  for (const HostValue& value : values) {
+    const HostTensor& one = value.tensor;
+    if (one.dtype != list.dtype || one.count() != 1 || bit_width(one.dtype) % 8 != 0) {
+      return unsupported("a map of other values than one number or string each");
+    }
+    list.bytes.insert(list.bytes.end(), one.bytes.begin(), one.bytes.end());
+    list.strings.insert(list.strings.end(), one.strings.begin(), one.strings.end());
+  }
+  return list;
+}
+
+/// Keys and values of a MapProto.
+Result<HostValue> parse_map(Bytes message, std::string* name, int depth) {
+  HostValue keys;
+  HostValue values{.kind = Type::Kind::kSequence, .tensor = {}, .elements = {}};
+  int64_t key_type = 0;
+  std::vector<int64_t> numbers;
+  std::vector<std::string> texts;
+  FieldReader in(message);
+  while (in.next()) {
+    switch (in.key()) {
+      case bytes_field(1):
+        if (name) *name = in.text();
+        break;
+      case varint_field(2):
+        key_type = in.integer();
+        break;
+      case varint_field(3):
+      case bytes_field(3):
+        QUERN_TRY(append_varints(in, numbers));
+        break;
+      case bytes_field(4):
+        texts.emplace_back(in.text());
+        break;
+      case bytes_field(5): {
+        QUERN_ASSIGN(values, parse_value(in.bytes(), Type::Kind::kSequence, nullptr, depth + 1));
+        break;
+      }
+      default:
+        break;
+    }
+  }
+  QUERN_TRY(in.status());
+  QUERN_ASSIGN(const DType dtype, dtype_of_onnx(key_type));
+  if (dtype == DType::kString) {
+    keys.tensor = {dtype, {std::ssize(texts)}, {}, std::move(texts)};
+  } else {
+    keys.tensor = HostTensor::of_ints(dtype, {std::ssize(numbers)}, numbers);
+  }
+  if (keys.tensor.count() != std::ssize(values.elements)) {
+    return invalid_model(
+        cat("a map has ", keys.tensor.count(), " keys and ", values.elements.size(), " values"));
+  }
+  HostValue map{.kind = Type::Kind::kMap, .tensor = {}, .elements = {}};
+  map.elements.push_back(std::move(keys));
+  QUERN_ASSIGN(HostTensor list, gathered(values.elements));
+  map.elements.push_back({.kind = Type::Kind::kTensor, .tensor = std::move(list), .elements = {}});
+  return map;
+}
+
+Result<HostValue> parse_value(Bytes message, Type::Kind kind, std::string* name, int depth) {
+  HostValue value;
   value.kind = kind;
   if (kind == Type::Kind::kTensor) {
     QUERN_ASSIGN(value.tensor, parse_tensor_proto(message, name));
     return value;
   }
   if (depth > kMaxValueDepth) return limit_exceeded("sequences are nested too deep");
+  if (kind == Type::Kind::kMap) return parse_map(message, name, depth);
   // SequenceProto and OptionalProto have the same fields, repeated in the one.
   FieldReader in(message);
   while (in.next()) {
@@ -281,16 +349,18 @@ Result<ProtoValue> parse_value(Bytes message, Type::Kind kind, std::string* name
       case bytes_field(5):
         element = Type::Kind::kSequence;
         break;
+      case bytes_field(6):
+        element = Type::Kind::kMap;
+        break;
       case bytes_field(7):
         element = Type::Kind::kOptional;
         break;
       case bytes_field(4):
-      case bytes_field(6):
-        return unsupported("a sequence of sparse tensors or maps");
+        return unsupported("a sequence of sparse tensors");
       default:
         continue;
     }
-    QUERN_ASSIGN(ProtoValue parsed, parse_value(in.bytes(), element, nullptr, depth + 1));
+    QUERN_ASSIGN(HostValue parsed, parse_value(in.bytes(), element, nullptr, depth + 1));
     value.elements.push_back(std::move(parsed));
   }
   QUERN_TRY(in.status());
@@ -299,7 +369,7 @@ Result<ProtoValue> parse_value(Bytes message, Type::Kind kind, std::string* name
 
 }  // namespace
 
-Result<ProtoValue> parse_value_proto(Bytes message, Type::Kind kind, std::string* name) {
+Result<HostValue> parse_value_proto(Bytes message, Type::Kind kind, std::string* name) {
   return parse_value(message, kind, name, 0);
 }
 

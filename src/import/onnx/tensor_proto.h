@@ -47,14 +47,7 @@ Result<HostTensor> parse_tensor_proto(Bytes message, std::string* name = nullptr
 Result<HostTensor> parse_sparse_tensor_proto(Bytes message, uint64_t limit,
                                              std::string* name = nullptr);
 
-/// A value in a test file.
-struct ProtoValue {
-  Type::Kind kind = Type::Kind::kTensor;
-  HostTensor tensor;                 ///< of a tensor
-  std::vector<ProtoValue> elements;  ///< of a sequence; of an optional: one, or none where empty
-};
-
-/// A TensorProto, SequenceProto or OptionalProto, as `kind` says.
-Result<ProtoValue> parse_value_proto(Bytes message, Type::Kind kind, std::string* name = nullptr);
+/// A TensorProto, SequenceProto, OptionalProto or MapProto, as `kind` says: a value in a test file.
+Result<HostValue> parse_value_proto(Bytes message, Type::Kind kind, std::string* name = nullptr);
 
 }  // namespace quern

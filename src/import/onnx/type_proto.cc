@@ -9,11 +9,11 @@ constexpr int kMaxTypeDepth = 8;
 
 /// A TypeProto taken apart: the one field that says the kind, and what is inside it.
 struct TypeFields {
-  uint32_t kind = 0;  // TypeProto's field number; 0 where none is set
-  int64_t element_type = 0;
-  Bytes element;  // a sequence's or optional's
+  uint32_t kind = 0;         // TypeProto's field number; 0 where none is set
+  int64_t element_type = 0;  // a map's: of its keys
+  Bytes element;             // a sequence's or optional's
   bool has_shape = false;
-  Bytes shape;
+  Bytes shape;  // a map's: the type of its values, which has the same number
 };
 
 Result<TypeFields> read_fields(Bytes type_proto) {
@@ -103,6 +103,8 @@ Result<Type> TypeReader::read(Bytes type_proto, int depth) const {
       QUERN_TRY(for_each_dim(fields.shape, [&](const DimFields& dim) {
         if (dim.value >= 0) {
           shape.push_back(dim.value);
+        } else if (depth > 0) {
+          shape.push_back(Dim::symbol("_any"));  // elements may differ
         } else if (symbols_.contains(dim.param)) {
           shape.push_back(Dim::symbol(std::string(dim.param)));
         } else {
@@ -115,13 +117,14 @@ Result<Type> TypeReader::read(Bytes type_proto, int depth) const {
     case 4:
     case 9: {
       QUERN_ASSIGN(Type element, read(fields.element, depth + 1));
-      type.kind = fields.kind == 4 ? Type::Kind::kSequence : Type::Kind::kOptional;
-      type.dtype = element.dtype;
-      type.element = std::make_shared<const Type>(std::move(element));
-      return type;
+      return Type::container(fields.kind == 4 ? Type::Kind::kSequence : Type::Kind::kOptional,
+                             std::move(element));
     }
-    case 5:
-      return unsupported("maps");
+    case 5: {
+      QUERN_ASSIGN(const DType key, dtype_of_onnx(fields.element_type));
+      QUERN_ASSIGN(Type element, read(fields.shape, depth + 1));
+      return Type::container(Type::Kind::kMap, std::move(element), key);
+    }
     case 8:
       return unsupported("sparse tensors");
     default:

@@ -48,8 +48,8 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
     QUERN_ASSIGN(Expr q, ctx.load(0, at_q));
     QUERN_ASSIGN(Expr k, ctx.load(1, at_k));
     Expr value = b.reduce(ExprOp::kReduceSum, d, ctx.dim(0, 3), b.mul(q, k));
-    value = b.mul(value, ctx.derived_float(s.scale, ctx.input(0).is_baked(3)));
-    if (b.type_of(value) != b.type_of(q)) value = b.cast(value, b.type_of(q));
+    const Expr scale = ctx.derived_float(s.scale, ctx.input(0).is_baked(3));
+    value = b.mul(value, b.cast(scale, b.type_of(value)));
     if (s.softcap != 0) {
       const Expr cap = b.number(value, s.softcap);
       value = b.mul(cap, b.unary(ExprOp::kTanh, b.div(value, cap)));

@@ -31,15 +31,21 @@ std::optional<Float8Range> float8_range(DType type) {
   }
 }
 
-/// Held inside the range; or, where not saturating, infinity outside (NaN where the format has no
-/// infinity).
+/// Held inside the range; or, where not saturating, infinity outside (NaN of the same sign where
+/// the format has no infinity).
 Expr to_float8(ExprBuilder& b, Expr x, DType type, Float8Range range, bool saturate) {
   if (saturate) {
     return b.max(b.min(x, b.number(x, range.largest)), b.number(x, -range.largest));
   }
   const Expr magnitude = b.unary(ExprOp::kAbs, x);
   const Expr inside = b.lt(magnitude, b.number(x, range.largest + range.half_step));
-  if (type != DType::kF8E5M2) return b.select(inside, x, b.number(x, std::nan("")));
+  if (type != DType::kF8E5M2) {
+    const auto u32 = [&](int64_t value) { return b.constant_int(Scalar::kU32, value); };
+    const Expr bits = b.bitcast(b.cast(x, Scalar::kF32), Scalar::kU32);
+    const Expr sign = b.binary(ExprOp::kBitAnd, bits, u32(0x80000000));
+    const Expr nan = b.bitcast(b.binary(ExprOp::kBitOr, sign, u32(0x7fc00000)), Scalar::kF32);
+    return b.select(inside, x, b.cast(nan, b.type_of(x)));
+  }
   // x times infinity has the sign of x; NaN stays NaN.
   return b.select(inside, x, b.mul(x, b.number(x, HUGE_VAL)));
 }
@@ -114,6 +120,14 @@ Result<DType> type_attribute(const Node& node, std::string_view name, DType fall
   return static_cast<DType>(number);
 }
 
+Expr to_small_float(ExprBuilder& b, Expr x, DType type, bool saturate) {
+  if (std::optional<Float8Range> range = float8_range(type)) {
+    return to_float8(b, x, type, *range, saturate);
+  }
+  // ONNX's Cast makes zero of what this format can't say.
+  return b.select(b.unary(ExprOp::kIsNan, x), b.number(x, -0.0), x);
+}
+
 Result<void> infer_cast(InferContext& c, DType to) {
   c.set(0, to, c.type(0).shape);
   if (!is_integer(to) && to != DType::kBool) return {};
@@ -136,16 +150,15 @@ Result<Expr> cast_expr(ExprContext& c, size_t) {
   QUERN_ASSIGN(Expr x, c.load_broadcast(0));
   const DType to = c.output(0).dtype;
   const bool saturate = c.node().int_or("saturate", 1) != 0;
-  if (std::optional<Float8Range> range = float8_range(to)) {
+  if (float8_range(to)) {
     if (!is_float(c.input(0).dtype)) x = c.b.cast(x, Scalar::kF32);
-    x = to_float8(c.b, x, to, *range, saturate);
+    x = to_small_float(c.b, x, to, saturate);
   } else if (to == DType::kF8E8M0) {
     x = to_float8_e8m0(c.b, c.b.cast(x, Scalar::kF32), c.node().string_or("round_mode", "up"),
                        saturate);
   }
-  // ONNX's Cast makes zero of what this format can't say.
   if (to == DType::kF4E2M1 && is_float(c.input(0).dtype)) {
-    x = c.b.select(c.b.unary(ExprOp::kIsNan, x), c.b.number(x, -0.0), x);
+    x = to_small_float(c.b, x, to, saturate);
   }
   // Narrow unsigned types wrap, also what is below zero: a cast to u32 would make it zero.
   if (is_unsigned_int(to) && bit_width(to) < 32 && is_float(c.input(0).dtype)) {

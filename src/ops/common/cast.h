@@ -18,6 +18,10 @@ Result<Expr> cast_expr(ExprContext& c, size_t output);
 /// The same on the host, also from and to strings.
 Result<void> eval_cast(EvalContext& c);
 
+/// A float held or marked as the type (of 8 or 4 bits, not E8M0) says: past its range the largest
+/// number, or else (`saturate` false) infinity or NaN. To be stored as that type.
+Expr to_small_float(ExprBuilder& b, Expr x, DType type, bool saturate);
+
 /// The attribute `name` as an element type; an error where it is none.
 Result<DType> type_attribute(const Node& node, std::string_view name, DType fallback);
 

@@ -16,13 +16,6 @@ using V = hn::Vec<D>;
 constexpr D kD;
 constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(kD));
 
-/// The patches of one group of one image, as the right matrix of a product: row (channel, tap),
-/// column output position.
-struct Patches {
-  const ConvShape* s;
-  const float* x;
-};
-
 /// Positions j0..j1 of an output line, one tap: x[origin + j * stride], zero outside [0, width).
 void fill_line(const float* x, int64_t width, int64_t origin, int64_t stride, int64_t j0,
                int64_t j1, float* dst) {
@@ -42,9 +35,11 @@ void fill_line(const float* x, int64_t width, int64_t origin, int64_t stride, in
   std::fill(dst + (hi - j0), dst + (j1 - j0), 0.0f);
 }
 
+}  // namespace
+
 void fill_patches(const void* self, int64_t k0, int64_t k1, int64_t n0, int64_t n1, float* dst,
                   int64_t pitch) {
-  const Patches& p = *static_cast<const Patches*>(self);
+  const ConvPatches& p = *static_cast<const ConvPatches*>(self);
   const ConvShape& s = *p.s;
   const size_t last = s.rank() - 1;
   const int64_t width = s.input[last];
@@ -82,10 +77,12 @@ void fill_patches(const void* self, int64_t k0, int64_t k1, int64_t n0, int64_t 
   }
 }
 
+namespace {
+
 struct ConvBatch {
   const ConvShape* s;
   CpuGemm g;
-  std::vector<Patches> patches;  // one a (batch, group)
+  std::vector<ConvPatches> patches;  // one a (batch, group)
   const float* bias;
 };
 

@@ -15,4 +15,13 @@ Result<void> run_conv(CpuContext& ctx, const ConvShape& s, const float* x, const
 void depthwise_plane(const ConvShape& s, const float* plane, const float* taps, float bias,
                      float* y);
 
+/// The patches of one group of one image, as the right matrix of a product: row (channel, tap),
+/// column output position. `fill_patches` is its GemmRight::fill.
+struct ConvPatches {
+  const ConvShape* s;
+  const float* x;
+};
+void fill_patches(const void* self, int64_t k0, int64_t k1, int64_t n0, int64_t n1, float* dst,
+                  int64_t pitch);
+
 }  // namespace quern

@@ -8,9 +8,24 @@ namespace {
 /// Rows up to which a product is done as matrix times vectors.
 constexpr int64_t kVectorRows = 4;
 
+/// The optional bindings.
+struct Extras {
+  bool integer = false, bias = false, a_zero = false, b_zero = false;
+  template <class F>
+  void fields(F&& f) const {
+    if (integer) {
+      f("A_ZERO", uint32_t{a_zero});
+      f("B_ZERO", uint32_t{b_zero});
+    } else {
+      f("BIAS", uint32_t{bias});
+    }
+  }
+};
+
 struct TileConfig {
   uint32_t wm = 16, wn = 16, tm = 4, tk = 16;
-  bool a_t = false, b_t = false, vec_a = false, vec_b = false, bias = false;
+  bool a_t = false, b_t = false, vec_a = false, vec_b = false;
+  Extras extras;
   template <class F>
   void fields(F&& f) const {
     f("WM", wm);
@@ -21,13 +36,14 @@ struct TileConfig {
     f("B_T", b_t);
     f("VEC_A", vec_a);
     f("VEC_B", vec_b);
-    f("BIAS", static_cast<uint32_t>(bias));
+    extras.fields(f);
   }
 };
 
 struct VectorConfig {
   uint32_t rows = 4, cq = 16, slices = 16;
-  bool b_t = false, vec_a = false, vec_b = false, bias = false;
+  bool b_t = false, vec_a = false, vec_b = false;
+  Extras extras;
   template <class F>
   void fields(F&& f) const {
     f("ROWS", rows);
@@ -36,7 +52,7 @@ struct VectorConfig {
     f("B_T", b_t);
     f("VEC_A", vec_a);
     f("VEC_B", vec_b);
-    f("BIAS", static_cast<uint32_t>(bias));
+    extras.fields(f);
   }
 };
 
@@ -64,16 +80,24 @@ Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y
 
   KernelCall call;
   call.bindings = {g.a, g.b};
-  if (g.c) call.bindings.push_back(*g.c);
+  for (const auto& extra : {g.a_zero, g.b_zero, g.c}) {
+    if (extra) call.bindings.push_back(*extra);
+  }
+  const Extras extras{g.integer, g.c.has_value(), g.a_zero.has_value(), g.b_zero.has_value()};
   call.bindings.push_back(g.y);
   if (g.epilogue) call.epilogue_at = g.y.name;
 
-  std::vector<uint32_t> strides = {
-      word(batch[1].size), word(batch[2].size), word(batch[0].a), word(batch[1].a),
-      word(batch[2].a),    word(g.a_row),       word(g.a_col),    word(batch[0].b),
-      word(batch[1].b),    word(batch[2].b),    word(g.b_row),    word(g.b_col),
-      word(g.a_start),     word(g.b_start),     word(y.y_start),  word_of(g.alpha),
-      word_of(g.beta),     word(g.c_row),       word(g.c_col)};
+  std::vector<uint32_t> strides = {word(batch[1].size), word(batch[2].size), word(batch[0].a),
+                                   word(batch[1].a),    word(batch[2].a),    word(g.a_row),
+                                   word(g.a_col),       word(batch[0].b),    word(batch[1].b),
+                                   word(batch[2].b),    word(g.b_row),       word(g.b_col),
+                                   word(g.a_start),     word(g.b_start),     word(y.y_start)};
+  if (g.integer) {
+    strides.insert(strides.end(), {word(g.a_zero_step), word(g.b_zero_step)});
+  } else {
+    strides.insert(strides.end(),
+                   {word_of(g.alpha), word_of(g.beta), word(g.c_row), word(g.c_col)});
+  }
   const bool b_t = g.b_col != 1 && g.b_row == 1;
   uint64_t tiles = 0;
   if (g.m <= kVectorRows) {
@@ -87,9 +111,9 @@ Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y
     config.vec_a = b_t && aligned(g.a_col, g.a_row, g.k, g.a_start, batch, &BatchAxis::a);
     config.vec_b = b_t ? aligned(g.b_row, g.b_col, g.k, g.b_start, batch, &BatchAxis::b)
                        : aligned(g.b_col, g.b_row, g.n, g.b_start, batch, &BatchAxis::b);
-    config.bias = g.c.has_value();
+    config.extras = extras;
     const int64_t tiles_n = (g.n + config.cq * 4 - 1) / (config.cq * 4);
-    call.kernel = "matvec";
+    call.kernel = g.integer ? "matvec_integer" : "matvec";
     call.config = config_of(config);
     call.params = {word(g.m), word(g.n), word(g.k), word(tiles_n), word(count)};
     strides.push_back(word(y.y_row));
@@ -106,12 +130,12 @@ Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y
     config.b_t = b_t;
     config.vec_a = aligned(g.a_col, g.a_row, g.k, g.a_start, batch, &BatchAxis::a);
     config.vec_b = aligned(g.b_col, g.b_row, g.n, g.b_start, batch, &BatchAxis::b);
-    config.bias = g.c.has_value();
+    config.extras = extras;
     const int64_t bm = config.wm * config.tm;
     const int64_t bn = config.wn * 4;
     const int64_t tiles_m = (g.m + bm - 1) / bm;
     const int64_t tiles_n = (g.n + bn - 1) / bn;
-    call.kernel = "matmul";
+    call.kernel = g.integer ? "matmul_integer" : "matmul";
     call.config = config_of(config);
     call.params = {word(g.m), word(g.n), word(g.k), word(tiles_m), word(tiles_n), word(count)};
     tiles = static_cast<uint64_t>(tiles_m * tiles_n * count);
@@ -184,7 +208,8 @@ Result<void> check_u32(LowerContext& ctx, int64_t count) {
 Result<void> dispatch_gemm(LowerContext& ctx, GemmCall g) {
   g.batch = collapse_batch(std::move(g.batch));
   // Rows of the innermost batch axis continue those of the matrix where b is one for all.
-  if (!g.batch.empty() && g.batch.back().b == 0 && g.batch.back().a == g.m * g.a_row && !g.c) {
+  if (!g.batch.empty() && g.batch.back().b == 0 && g.batch.back().a == g.m * g.a_row && !g.c &&
+      g.a_zero_step == 0) {
     g.m *= g.batch.back().size;
     g.batch.pop_back();
   }
@@ -206,6 +231,10 @@ Result<void> dispatch_gemm(LowerContext& ctx, GemmCall g) {
     g.b_row = a_col;
     g.b_col = a_row;
     std::swap(g.c_row, g.c_col);
+    std::swap(g.a_zero, g.b_zero);
+    if (g.a_zero) g.a_zero->name = "a_zero";
+    if (g.b_zero) g.b_zero->name = "b_zero";
+    std::swap(g.a_zero_step, g.b_zero_step);
     for (BatchAxis& axis : g.batch) std::swap(axis.a, axis.b);
     y = {1, g.m, 0};
   }

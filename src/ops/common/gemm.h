@@ -1,4 +1,5 @@
-// Batched matrix products on the GPU: the one place that picks among matmul.wgsl and matvec.wgsl.
+// Batched matrix products on the GPU: the one place that picks among matmul.wgsl, matvec.wgsl and
+// their integer forms.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +39,10 @@ struct GemmCall {
   float alpha = 1.0f, beta = 1.0f;
   std::vector<BatchAxis> batch;  ///< any number
   bool epilogue = true;          ///< y takes the node's fused epilogue
+  /// Exact, of operands of 8 bits less their zero points; y is i32 (no alpha, beta, c).
+  bool integer = false;
+  std::optional<KernelBinding> a_zero, b_zero;
+  int64_t a_zero_step = 0, b_zero_step = 0;  ///< from row to row of a, from column to column of b
 };
 Result<void> dispatch_gemm(LowerContext& ctx, GemmCall g);
 

@@ -41,7 +41,7 @@ Result<void> infer(InferContext& ctx) {
 extern const OpDef op_loop;
 const OpDef op_loop = {
     .name = "Loop",
-    .min_inputs = 2,
+    .min_inputs = 0,  // both may be absent, and are then cut off
     .max_inputs = kVariadic,
     .max_outputs = kVariadic,
     .types = kAllTypes,

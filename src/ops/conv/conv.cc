@@ -1,91 +1,22 @@
 // Conv: convolution over any number of spatial axes, with groups.
-#include "ops/common/conv_shape.h"
+#include "ops/common/conv.h"
+
 #include "ops/common/gemm.h"
 #include "ops/op_def.h"
 
 namespace quern {
 namespace {
 
-constexpr AttributeField kAttributes[] = {
-    {"auto_pad", AttributeKind::kString}, {"dilations", AttributeKind::kInts},
-    {"group", AttributeKind::kInt},       {"kernel_shape", AttributeKind::kInts},
-    {"pads", AttributeKind::kInts},       {"strides", AttributeKind::kInts},
-};
-
-Result<void> infer(InferContext& ctx) {
-  const Shape* x = ctx.shape(0);
-  const Shape* w = ctx.shape(1);
-  if (x == nullptr) {
-    ctx.set(0, ctx.dtype(0), std::nullopt);
-    return {};
-  }
-  if (x->size() < 3) return ctx.error(cat("input ", *x, " has no spatial axis"));
-  QUERN_TRY(ctx.expect_rank(1, x->size()));
-  const size_t rank = x->size() - 2;
-  QUERN_ASSIGN(Window window, read_window(ctx.node(), rank));
-  const int64_t groups = ctx.node().int_or("group", 1);
-  if (groups < 1) return ctx.error(cat("group is ", groups));
-  if (w != nullptr && proven_equal((*x)[1], (*w)[1] * groups) == false) {
-    return ctx.error(cat("input ", *x, " and weights ", *w, " don't fit ", groups, " groups"));
-  }
-  Shape y = {(*x)[0], w != nullptr ? (*w)[0] : ctx.fresh_dim(0, 1)};
-  for (size_t i = 0; i < rank; ++i) {
-    if (w == nullptr && window.kernel.empty()) {
-      y.push_back(ctx.fresh_dim(0, i + 2));
-      continue;
-    }
-    const Dim kernel = w != nullptr ? (*w)[i + 2] : Dim(window.kernel[i]);
-    if (!window.kernel.empty() && proven_equal(kernel, window.kernel[i]) == false) {
-      return ctx.error(cat("kernel_shape and weights ", *w, " differ"));
-    }
-    const Dim output = window_axis(window, i, (*x)[i + 2], kernel).output;
-    if (output.upper() < 0) {
-      return ctx.error(
-          cat("kernel of ", kernel, " along axis ", i + 2, " does not fit input ", *x));
-    }
-    y.push_back(output);
-  }
-  ctx.set(0, ctx.dtype(0), std::move(y));
-  return {};
-}
+Result<void> infer(InferContext& ctx) { return infer_conv(ctx, 1, ctx.dtype(0)); }
 
 /// The generic form: any rank and type.
 Result<Expr> expr(ExprContext& ctx, size_t) {
-  ExprBuilder& b = ctx.b;
-  QUERN_ASSIGN(ConvShape s, conv_shape(ctx));
-  const Expr channel = b.loop();
-  std::vector<Expr> taps;
-  for (size_t i = 0; i < s.rank(); ++i) taps.push_back(b.loop());
-  std::vector<Expr> at_x = {ctx.index(0), channel};
-  if (s.groups > 1) {
-    const Expr group = b.div(ctx.index(1), ctx.derived(s.out_channels, ctx.input(1).is_baked(0)));
-    at_x[1] = b.add(b.mul(group, ctx.dim(1, 1)), channel);
-  }
-  std::vector<Expr> at_w = {ctx.index(1), channel};
-  Expr inside = b.boolean(true);
-  for (size_t i = 0; i < s.rank(); ++i) {
-    const bool baked = ctx.input(0).is_baked(i + 2) && ctx.input(1).is_baked(i + 2);
-    const bool fixed_pad = ctx.node().string_or("auto_pad", "NOTSET") == "NOTSET" || baked;
-    const Expr origin =
-        b.sub(b.mul(ctx.index(i + 2), b.i32(s.strides[i])), ctx.derived(s.pads[i], fixed_pad));
-    const Expr at = b.add(origin, b.mul(taps[i], b.i32(s.dilations[i])));
-    const Expr last = b.sub(ctx.dim(0, i + 2), b.i32(1));
-    inside =
-        b.logical_and(inside, b.logical_and(b.lt(b.i32(-1), at), b.binary(ExprOp::kLe, at, last)));
-    at_x.push_back(b.max(b.min(at, last), b.i32(0)));
-    at_w.push_back(taps[i]);
-  }
-  QUERN_ASSIGN(Expr x, ctx.load(0, at_x));
-  QUERN_ASSIGN(Expr w, ctx.load(1, at_w));
-  Expr sum = b.mul(b.select(inside, x, b.number(x, 0)), w);
-  for (size_t i = s.rank(); i-- > 0;) {
-    sum = b.reduce(ExprOp::kReduceSum, taps[i], ctx.dim(1, i + 2), sum);
-  }
-  sum = b.reduce(ExprOp::kReduceSum, channel, ctx.dim(1, 1), sum);
+  const auto same = [](Expr v) -> Result<Expr> { return v; };
+  QUERN_ASSIGN(Expr sum, conv_sum(ctx, same, same));
   if (!ctx.has_input(2)) return sum;
   const Expr at_bias[] = {ctx.index(1)};
   QUERN_ASSIGN(Expr bias, ctx.load(2, at_bias));
-  return b.add(sum, bias);
+  return ctx.b.add(sum, bias);
 }
 
 /// conv.wgsl and conv_narrow.wgsl.
@@ -212,7 +143,7 @@ const OpDef op_conv = {
     .min_inputs = 2,
     .max_inputs = 3,
     .types = kFloats,
-    .attributes = kAttributes,
+    .attributes = kConvAttributes,
     .takes_epilogue = true,
     .infer = infer,
     .expr = expr,

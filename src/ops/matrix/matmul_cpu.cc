@@ -2,8 +2,8 @@
 #include <vector>
 
 #include "cpu/cpu_kernel.h"
-#include "ops/common/gemm.h"
 #include "ops/common/gemm_cpu.h"
+#include "ops/common/matmul.h"
 
 namespace quern {
 namespace {
@@ -14,39 +14,38 @@ struct Batch {
 };
 
 Result<void> run(CpuContext& ctx) {
-  const Dims& a = ctx.input(0).dims;
-  const Dims& b = ctx.input(1).dims;
+  MatMulSizes sizes = matmul_sizes(ctx.node(), ctx.input(0).dims, ctx.input(1).dims);
   Batch batch;
   CpuGemm& g = batch.g;
-  g.k = a.back();
-  g.m = a.size() > 1 ? a[a.size() - 2] : 1;
-  g.n = b.size() > 1 ? b.back() : 1;
+  g.m = sizes.m;
+  g.n = sizes.n;
+  g.k = sizes.k;
   g.a = ctx.in_as<float>(0);
-  g.a_row = g.k;
+  g.a_row = sizes.a_row;
+  g.a_col = sizes.a_col;
   g.b.data = ctx.in_as<float>(1);
-  g.b.row = g.n;
-  const std::span<const int64_t> a_batch(a.data(), a.size() - std::min<size_t>(2, a.size()));
-  const std::span<const int64_t> b_batch(b.data(), b.size() - std::min<size_t>(2, b.size()));
-  batch.axes = collapse_batch(batch_axes(a_batch, b_batch, g.m * g.k, g.k * g.n));
-  if (!batch.axes.empty() && batch.axes.back().b == 0 && batch.axes.back().a == g.m * g.k) {
+  g.b.row = sizes.b_row;
+  g.b.col = sizes.b_col;
+  batch.axes = collapse_batch(sizes.batch);
+  if (!batch.axes.empty() && batch.axes.back().b == 0 && batch.axes.back().a == g.m * g.a_row) {
     g.m *= batch.axes.back().size;
     batch.axes.pop_back();
   }
   int64_t count = 1;
   for (const BatchAxis& axis : batch.axes) count *= axis.size;
-  g.c = ctx.out_as<float>(0);
+  float* y = ctx.out_as<float>(0);
+  g.c = y;
   g.c_row = g.n;
   if (g.n == 1 && g.m > 1) {
     // A column: the transposed product is one row.
     std::swap(g.m, g.n);
     std::swap(g.a, g.b.data);
-    g.a_row = g.k;
-    g.b.row = 1;
-    g.b.col = g.k;
+    std::swap(g.a_row, g.b.col);
+    std::swap(g.a_col, g.b.row);
     g.c_row = g.n;
     for (BatchAxis& axis : batch.axes) std::swap(axis.a, axis.b);
   }
-  return run_gemm_batch(
+  QUERN_TRY(run_gemm_batch(
       ctx, g, count,
       [](const void* self, int64_t i) {
         const Batch& all = *static_cast<const Batch*>(self);
@@ -60,7 +59,13 @@ Result<void> run(CpuContext& ctx) {
         }
         return one;
       },
-      &batch);
+      &batch));
+  const float alpha = ctx.node().float_or("alpha", 1.0f);
+  if (alpha == 1.0f) return {};
+  ctx.parallel().run(ctx.output(0).count(), 16384, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) y[i] *= alpha;
+  });
+  return {};
 }
 
 }  // namespace

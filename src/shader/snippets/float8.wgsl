@@ -69,7 +69,8 @@ fn f8e4m3fnuz_bits(x: f32) -> u32 {
 }
 
 fn f8e5m2_bits(x: f32) -> u32 {
-  let c = select(small_bits(x, 2u, 15u, 0x7bu), 0x7fu, is_nan(x));
+  let a = bitcast<u32>(x) & 0x7fffffffu;
+  let c = select(small_bits(x, 2u, 15u, 0x7bu), select(0x7cu, 0x7eu, a > 0x7f800000u), a >= 0x7f800000u);
   return c | ((bitcast<u32>(x) >> 24u) & 0x80u);
 }
 

@@ -97,3 +97,24 @@ fn mod_f32(x: f32, y: f32) -> f32 {
   }
   return select(r, r + y, (r < 0f) != (y < 0f));
 }
+
+// round(x / y) as if the quotient had been rounded correctly before, which WGSL does not promise:
+// a number half way between two integers must be seen to be there. Where the quotient is near an
+// odd number of halves c2, the sign and size of 2x - c2 y tell, in integers: only the low 32 bits
+// count, since the difference is small.
+fn round_div_f32(x: f32, y: f32) -> f32 {
+  let q = x / y;
+  let ex = (bitcast<u32>(x) >> 23u) & 255u;
+  let ey = (bitcast<u32>(y) >> 23u) & 255u;
+  let c2 = u32(round(2f * clamp(abs(q), 0f, 262144f)));
+  if ((c2 & 1u) == 0u || ex == 0u || ey == 0u) {
+    return round(q);
+  }
+  let mx = (bitcast<u32>(x) & 0x7fffffu) | 0x800000u;
+  let my = (bitcast<u32>(y) & 0x7fffffu) | 0x800000u;
+  let difference = bitcast<i32>((mx << ((ex + 2u - ey) & 31u)) - 2u * c2 * my);
+  let half_ulp = i32(my >> (countLeadingZeros(c2) - 8u));
+  let low = c2 >> 1u;
+  let n = f32(low + select(select(0u, 1u, difference > 0), low & 1u, abs(difference) <= half_ulp));
+  return select(n, -n, q < 0f);
+}

@@ -1,0 +1,155 @@
+// Quantised operators: ONNX's and com.microsoft's.
+
+import { chance, count, floats, integer, integers, pick, scales, tensor } from './random.mjs';
+
+export function quantised(add) {
+  for (const type of ['u8', 'i8', 'u16', 'i16']) {
+    add(`quantize_linear_${type}`, () => {
+      const dims = [integer(1, 3), integer(2, 5), integer(1, 7)];
+      const axis = pick(0, 1, -1);
+      const along = dims.at(axis);
+      const perAxis = chance();
+      return {
+        opset: 21,
+        nodes: [
+          {
+            op: 'QuantizeLinear',
+            inputs: ['x', 'scale', 'zero'],
+            outputs: ['y'],
+            attributes: { axis },
+          },
+        ],
+        // Many ties: multiples of half a scale.
+        inputs: { x: tensor('f32', dims, () => integer(-700, 700) * 0.05) },
+        initializers: {
+          scale: tensor('f32', perAxis ? [along] : [], () => 0.1),
+          zero: integers(type, perAxis ? [along] : []),
+        },
+        outputs: { y: type },
+      };
+    });
+  }
+  add('dequantize_linear_blocked', () => {
+    const block = integer(2, 3);
+    const dims = [integer(1, 3), block * integer(1, 3), 4];
+    const scaleDims = [dims[0], dims[1] / block, 4];
+    return {
+      opset: 21,
+      nodes: [
+        {
+          op: 'DequantizeLinear',
+          inputs: ['x', 'scale', 'zero'],
+          outputs: ['y'],
+          attributes: { axis: 1, block_size: block },
+        },
+      ],
+      inputs: { x: integers('i8', dims), scale: scales(scaleDims), zero: integers('i8', scaleDims) },
+      outputs: { y: 'f32' },
+    };
+  });
+  add('dynamic_quantize_linear', () => ({
+    nodes: [{ op: 'DynamicQuantizeLinear', inputs: ['x'], outputs: ['y', 's', 'z'] }],
+    inputs: { x: floats([integer(1, 40), 3], 5) },
+    outputs: { y: 'u8', s: 'f32', z: 'u8' },
+  }));
+  for (const [name, m] of [
+    ['wide', 37],
+    ['row', 1],
+    ['rows', 3],
+  ]) {
+    add(`matmul_integer_${name}`, () => {
+      const [a, b] = [pick('u8', 'i8'), pick('u8', 'i8')];
+      const [k, n] = [integer(1, 300), integer(1, 70)];
+      const perColumn = chance();
+      return {
+        nodes: [{ op: 'MatMulInteger', inputs: ['a', 'b', 'az', 'bz'], outputs: ['y'] }],
+        inputs: { a: integers(a, [m, k]), b: integers(b, [k, n]) },
+        initializers: { az: integers(a, []), bz: integers(b, perColumn ? [n] : []) },
+        outputs: { y: 'i32' },
+      };
+    });
+  }
+  add('matmul_integer_deep', () => ({
+    nodes: [{ op: 'MatMulInteger', inputs: ['a', 'b'], outputs: ['y'] }],
+    inputs: { a: integers('u8', [2, 9, 700], 200, 255), b: integers('u8', [700, 6], 200, 255) },
+    outputs: { y: 'i32' },
+  }));
+  add('qlinear_matmul', () => {
+    const [m, k, n] = [integer(1, 20), integer(1, 50), integer(1, 20)];
+    const [a, b] = [pick('u8', 'i8'), pick('u8', 'i8')];
+    const perColumn = chance();
+    return {
+      nodes: [
+        {
+          op: 'QLinearMatMul',
+          inputs: ['a', 'as', 'az', 'b', 'bs', 'bz', 'ys', 'yz'],
+          outputs: ['y'],
+        },
+      ],
+      inputs: { a: integers(a, [2, m, k]) },
+      initializers: {
+        as: scales([]),
+        az: integers(a, []),
+        b: integers(b, [k, n]),
+        bs: scales(perColumn ? [n] : []),
+        bz: integers(b, perColumn ? [n] : []),
+        ys: scales([], 0.1),
+        yz: integers(a, []),
+      },
+      outputs: { y: a },
+    };
+  });
+  for (const kind of ['', '_groups', '_depthwise', '_pointwise', '_line']) {
+    add(`conv_integer${kind}`, () => integerConv(kind, false));
+    add(`qlinear_conv${kind}`, () => integerConv(kind, true));
+  }
+}
+
+function integerConv(kind, linear) {
+  const groups = kind === '_groups' ? 2 : kind === '_depthwise' ? 5 : 1;
+  const channels = kind === '_depthwise' ? 5 : groups * integer(1, 9);
+  const out = groups * (kind === '_depthwise' ? 1 : integer(1, 20));
+  const taps = kind === '_pointwise' ? 1 : 3;
+  const spatial = kind === '_line' ? [integer(20, 40)] : [integer(5, 9), integer(5, 9)];
+  const strides = spatial.map(() => (taps === 1 ? 1 : integer(1, 2)));
+  const pads = [...spatial, ...spatial].map(() => (taps === 1 ? 0 : integer(0, 2)));
+  const attributes = { group: groups, strides, pads };
+  const x = pick('u8', 'i8');
+  const w = x === 'u8' ? pick('u8', 'i8') : 'i8';
+  const kernel = [out, channels / groups, ...spatial.map(() => taps)];
+  const inputs = { x: integers(x, [integer(1, 2), channels, ...spatial]) };
+  if (!linear) {
+    // ONNX Runtime's ConvInteger takes u8 and one zero point.
+    inputs.x = integers('u8', inputs.x.dims);
+    return {
+      nodes: [{ op: 'ConvInteger', inputs: ['x', 'w', 'xz', 'wz'], outputs: ['y'], attributes }],
+      inputs,
+      initializers: { w: integers('u8', kernel), xz: integers('u8', []), wz: integers('u8', []) },
+      outputs: { y: 'i32' },
+    };
+  }
+  const perChannel = chance() && w === 'i8';
+  const each = perChannel ? [out] : [];
+  return {
+    nodes: [
+      {
+        op: 'QLinearConv',
+        inputs: ['x', 'xs', 'xz', 'w', 'ws', 'wz', 'ys', 'yz', 'b'],
+        outputs: ['y'],
+        attributes,
+      },
+    ],
+    inputs,
+    initializers: {
+      xs: scales([]),
+      xz: integers(x, []),
+      w: integers(w, kernel),
+      ws: scales(each),
+      wz: perChannel ? tensor(w, each, () => 0) : integers(w, each),
+      ys: scales([], 0.02 * Math.sqrt(count(kernel) / out)),
+      yz: integers(x, []),
+      b: integers('i32', [out], -1000, 1000),
+    },
+    outputs: { y: x },
+  };
+}

@@ -1,0 +1,76 @@
+// Makes the cases of tests/data/contrib anew: operators of the domain com.microsoft (and ONNX's
+// quantised ones), with what ONNX Runtime computes for them. Other folders and seeds make other
+// cases, to compare with at length.
+//   node tests/conformance/make-contrib.mjs [FOLDER [SEED [PATTERN]]]
+// Wants the package onnxruntime-node ($ORT: a folder that has it in node_modules).
+
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { cases } from './contrib/cases.mjs';
+import { modelProto, tensorProto } from './contrib/onnx-file.mjs';
+import { seed } from './contrib/random.mjs';
+
+const [folder = fileURLToPath(new URL('../data/contrib', import.meta.url)), start = '1', pattern] =
+  process.argv.slice(2);
+const ort = createRequire(join(resolve(process.env.ORT ?? '.'), 'package.json'))(
+  'onnxruntime-node',
+);
+
+const ortType = {
+  f32: 'float32',
+  f64: 'float64',
+  f16: 'float16',
+  u8: 'uint8',
+  i8: 'int8',
+  u16: 'uint16',
+  i16: 'int16',
+  i32: 'int32',
+  i64: 'int64',
+  bool: 'bool',
+};
+const typeOfOrt = Object.fromEntries(Object.entries(ortType).map(([ours, theirs]) => [theirs, ours]));
+
+let made = 0;
+for (const [index, { name, make }] of cases.entries()) {
+  if (pattern && !new RegExp(pattern).test(name)) continue;
+  // Each case has its own seed: adding one leaves the others as they are.
+  seed(Number(start) * 7919 + index * 104729 + 12345);
+  const one = make();
+  const model = modelProto(one);
+  const target = join(folder, `test_${name}`);
+  let outputs;
+  try {
+    const session = await ort.InferenceSession.create(model, {
+      graphOptimizationLevel: 'disabled',
+      logSeverityLevel: 3,
+    });
+    const feeds = {};
+    for (const [key, { dtype, dims, data }] of Object.entries(one.inputs)) {
+      feeds[key] = new ort.Tensor(ortType[dtype], data, dims);
+    }
+    outputs = await session.run(feeds);
+  } catch (error) {
+    console.log(`${name}: ${error.message.slice(0, 300)}`);
+    process.exitCode = 1;
+    continue;
+  }
+  rmSync(target, { recursive: true, force: true });
+  const set = join(target, 'test_data_set_0');
+  mkdirSync(set, { recursive: true });
+  writeFileSync(join(target, 'model.onnx'), model);
+  Object.entries(one.inputs).forEach(([key, tensor], i) => {
+    writeFileSync(join(set, `input_${i}.pb`), tensorProto(key, tensor));
+  });
+  Object.keys(one.outputs).forEach((key, i) => {
+    const { type, dims, data } = outputs[key];
+    writeFileSync(
+      join(set, `output_${i}.pb`),
+      tensorProto(key, { dtype: typeOfOrt[type], dims, data }),
+    );
+  });
+  ++made;
+}
+console.log(`${made} cases in ${folder}`);

@@ -1,0 +1,15 @@
+# The conformance cases on WebGPU: Dawn, and wgpu (naga) in Deno; the kernels' cases on both; with
+# the core that traps on numeric work on the host.
+# shellcheck shell=bash
+cmake_build wasm-core all quern-trap
+cmake_build debug quern_tests
+build_runtime
+use_vulkan
+export QUERN_GPU_CASES=$ROOT/build/gpu-cases.jsonl
+rm -f "$QUERN_GPU_CASES"
+build/debug/quern_tests --gtest_filter='Gpu*:Snippets*' --gtest_brief=1 >/dev/null
+check 'kernels on Dawn' node tests/kernels/run-wgsl.mjs --cases "$QUERN_GPU_CASES"
+check 'kernels under naga' npx deno run -A --unstable-webgpu tests/kernels/run-wgsl.mjs \
+  --cases "$QUERN_GPU_CASES"
+check 'conformance on WebGPU' node tests/conformance/run.mjs webgpu
+check 'conformance under naga' node tests/conformance/run.mjs naga
