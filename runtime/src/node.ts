@@ -15,8 +15,8 @@ import type { WasmOptions } from './wasm.js';
 
 export * from './index.js';
 
-/** Dawn's instance, which lives as long as something holds it. */
-let instance: GPU | undefined;
+/** Dawn's one instance, which lives as long as something holds it. */
+let instance: Promise<GPU> | undefined;
 
 Object.assign(platform, {
   workerByDefault: false,
@@ -33,24 +33,28 @@ Object.assign(platform, {
 async function gpu(): Promise<GPU> {
   const offered = (globalThis.navigator as Navigator | undefined)?.gpu;
   if (offered) return offered;
-  if (instance) return instance;
+  instance ??= openDawn(); // loads that begin together share it
   try {
-    const { create, globals } = (await import('webgpu')) as {
-      create: (options: string[]) => GPU;
-      globals: Record<string, unknown>;
-    };
-    for (const [name, value] of Object.entries(globals)) {
-      if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
-    }
-    instance = create([]);
-    return instance;
+    return await instance;
   } catch (error) {
+    instance = undefined;
     throw new UnsupportedError(
       `webgpu: Node has none of its own, and the package 'webgpu' can't be used ` +
         `(npm install webgpu): ${textOf(error)}`,
       { cause: error },
     );
   }
+}
+
+async function openDawn(): Promise<GPU> {
+  const { create, globals } = (await import('webgpu')) as {
+    create: (options: string[]) => GPU;
+    globals: Record<string, unknown>;
+  };
+  for (const [name, value] of Object.entries(globals)) {
+    if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
+  }
+  return create([]);
 }
 
 async function workerCore(options: WasmOptions): Promise<Core> {
