@@ -1,6 +1,6 @@
 // What Quern adds to the floor: round trip and encoding of the three driving models beside a
 // program that issues the same commands with empty kernels, in one process, interleaved.
-//   node bench/overhead.mjs RUNTIME MODELS [--json FILE]
+//   node bench/overhead.mjs RUNTIME MODELS [--json FILE] [--only NAME] [--runs N]
 // RUNTIME: the folder with dist/ and wasm/. MODELS: a folder with cls, silero and bert .onnx.
 // Bar: median round trip <= 1.3 x floor + GPU time of the kernels.
 
@@ -12,7 +12,11 @@ import { installDawn } from './lib/dawn.mjs';
 import { countOf, floorOf, gpuTime, median, record } from './lib/record.mjs';
 
 const [runtime, models] = process.argv.slice(2);
-const json = process.argv[process.argv.indexOf('--json') + 1];
+const option = (name) =>
+  process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined;
+const json = option('--json');
+const only = option('--only');
+const count = Number(option('--runs') ?? 300);
 const gpu = await installDawn();
 const { load } = await import(pathToFileURL(resolve(runtime, 'dist/node.js')).href);
 
@@ -75,7 +79,7 @@ const info = adapter.info;
 console.log(`device: ${info.vendor} ${info.architecture} ${info.device} ${info.description}`);
 
 const rows = [];
-for (const { name, file, feeds } of cases) {
+for (const { name, file, feeds } of cases.filter(({ name }) => name.includes(only ?? ''))) {
   const path = join(models, file);
   const reference = await load(path, { device: 'wasm' });
   const expected = await reference.run(feeds);
@@ -88,10 +92,10 @@ for (const { name, file, feeds } of cases) {
   const got = await model.run(feeds);
   const first = performance.now() - t1;
   const relL2 = difference(expected, got);
-  for (let i = 0; i < 10; ++i) await model.run(feeds);
+  for (let i = 0; i < 100; ++i) await model.run(feeds);
   const log = await record(() => model.run(feeds));
   const floor = await floorOf(device, log);
-  for (let i = 0; i < 10; ++i) await floor();
+  for (let i = 0; i < 100; ++i) await floor();
   const gpuMs = [];
   for (let i = 0; i < 5; ++i) gpuMs.push(await gpuTime(device, () => model.run(feeds)));
 
@@ -107,7 +111,7 @@ for (const { name, file, feeds } of cases) {
   const encodes = [];
   const floors = [];
   const floorEncodes = [];
-  for (let i = 0; i < 60; ++i) {
+  for (let i = 0; i < count; ++i) {
     const start = performance.now();
     await model.run(feeds);
     runs.push(performance.now() - start);

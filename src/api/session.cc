@@ -183,7 +183,10 @@ std::string_view place_of(const Node& node, const Placement& placement) {
       !node.is("ConcatFromSequence")) {
     return "control";  // moves references
   }
-  if (def != nullptr && (def->is_host || has_strings(node))) return "host";
+  // An operator of our own that runs on the host makes a table from shapes.
+  const bool is_table = def != nullptr && def->is_host && def->domain == "quern";
+  if (def != nullptr && !is_table && (def->is_host || has_strings(node))) return "host";
+  if (is_table) return "shape";
   if (placement.host_node[node.id]) return "shape";
   if (def != nullptr && def->is_view) return "view";
   bool load = !node.outputs.empty();

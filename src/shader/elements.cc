@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "ir/expr_ops.h"
 
@@ -296,6 +297,10 @@ std::string constant_text(Scalar type, int64_t bits) {
   // Constant expressions may be neither NaN nor infinite, and may lose subnormals and -0.
   if (!std::isnormal(value) && (value != 0.0f || std::signbit(value))) {
     return cat("bits_f32(", std::bit_cast<uint32_t>(value), "u)");
+  }
+  // The shortest decimal of the largest f32 is above it, and an error.
+  if (std::fabs(value) == std::numeric_limits<float>::max()) {
+    return value < 0 ? "-3.4028234e+38f" : "3.4028234e+38f";
   }
   return cat(value, "f");
 }

@@ -1,7 +1,7 @@
 // The command line tool, as built, run as a user runs it.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { readNpy, writeNpy } from '../../runtime/src/cli/npy.js';
 import { Tensor } from '../../runtime/src/index.js';
 import { node, tensor, value, writeModel } from '../support/onnx.js';
 import { repoRoot } from '../support/paths.js';
+import { writeTensor } from '../support/pb.js';
 
 let folder: string;
 beforeAll(() => {
@@ -64,6 +65,43 @@ describe.each(['wasm', 'webgpu'])('on %s', (device) => {
       ],
     });
     expect(result.times.later).toHaveLength(2);
+  });
+
+  test('check compares with the references of test folders', () => {
+    const write = (name: string, y: number[]): void => {
+      const set = join(folder, name, 'test_data_set_0');
+      mkdirSync(set, { recursive: true });
+      copyFileSync(join(folder, 'add.onnx'), join(folder, name, 'model.onnx'));
+      const put = (file: string, dtype: 'f32' | 'i64', dims: number[], data: number[]): void => {
+        writeFileSync(join(set, file), writeTensor(tensor('', dtype, dims, data)));
+      };
+      put('input_0.pb', 'f32', [1, 2], [1, 2]);
+      put('input_1.pb', 'i64', [], [7]);
+      put('output_0.pb', 'f32', [1, 2], y);
+      put('output_1.pb', 'f32', [], [7]);
+    };
+    write('right', [2, 3]);
+    write('wrong', [2, 3.5]);
+    const all = ['check', 'right', 'wrong', '--json', 'result.json', ...common];
+    const { status, out } = quern(...all);
+    expect(status).toBe(1);
+    expect(out).toMatch(/^pass +right /m);
+    expect(out).toMatch(
+      /^fail +wrong {2}test_data_set_0: output 'y': element \[0, 1\] is 3, expected 3.5\d*, off by 0.500; 1 of 2 elements differ$/m,
+    );
+    expect(out).toMatch(new RegExp(`^${device}: 1 passed, 1 failed, 0 unsupported$`, 'm'));
+    const result = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as object;
+    expect(result).toMatchObject({
+      device,
+      passed: 1,
+      failed: 1,
+      cases: [
+        { name: 'right', status: 'pass', maxError: 0, hostNodes: [] },
+        { name: 'wrong', status: 'fail', maxError: 0.5 },
+      ],
+    });
+    expect(quern('check', 'right', ...common).status).toBe(0);
+    expect(quern('check', 'wrong', '--atol', '1', ...common).status).toBe(0);
   });
 
   test('run takes and gives NumPy files', () => {

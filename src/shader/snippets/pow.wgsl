@@ -45,6 +45,16 @@ fn pow_positive(x: f32, y: f32) -> f32 {
   return (exp2(rest) * scale) * bitcast<f32>(u32(i32(whole) - part + 127) << 23u);
 }
 
+fn pow_whole(x: f32, y: f32) -> f32 {
+  var r = 1f;
+  var s = x;
+  for (var n = u32(abs(y)); n != 0u; n >>= 1u) {
+    r = select(r, r * s, (n & 1u) != 0u);
+    s *= s;
+  }
+  return select(r, 1f / r, y < 0f);
+}
+
 fn pow_f32(x: f32, y: f32) -> f32 {
   if (y == 0f || x == 1f) {
     return 1f;
@@ -64,6 +74,9 @@ fn pow_f32(x: f32, y: f32) -> f32 {
     r = bits_f32(select(0u, 0x7f800000u, (a > 1f) == (y > 0f)));
   } else if (negative && !whole) {
     return bits_f32(0x7fc00000u);
+  } else if (whole && abs(y) <= 64f) {
+    // Whole numbers give whole numbers, though exp2 is off by an ulp or two.
+    r = pow_whole(a, y);
   } else {
     r = pow_positive(a, y);
   }
