@@ -23,6 +23,10 @@ bool is_shape_query(const Node& node) {
          node.is("OptionalHasElement");
 }
 
+bool has_map(const Type& type) {
+  return type.kind == Type::Kind::kMap || (type.element && has_map(*type.element));
+}
+
 bool is_string(const Value* value) {
   return value != nullptr && value->type.is_tensor() && value->type.dtype == DType::kString;
 }
@@ -59,9 +63,9 @@ class Placer {
 
   Placement run() {
     forward(graph_, true);
-    // Strings cannot be anywhere else, in containers neither.
+    // Strings cannot be anywhere else, in containers neither; maps are looked up by the host.
     for (const Value* input : graph_.inputs) {
-      if (input->type.dtype == DType::kString) need(input);
+      if (input->type.dtype == DType::kString || has_map(input->type)) need(input);
     }
     // Needs run against the order of nodes; loop-carried values need a second look.
     for (int round = 0; round < 2; ++round) backward(graph_);

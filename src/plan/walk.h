@@ -216,7 +216,13 @@ class Walk {
   Result<std::shared_ptr<const Elements>> elements_of(const Node& node, size_t input);
   Result<int64_t> position(const Node& node, size_t input, int64_t count, bool may_append);
 
+  // walk_map.cc
+  Result<RunTensor> zip_map(Node& node);
+  Result<RunTensor> dict_vectorizer(Node& node);
+
   // walk_pieces.cc
+  /// The same elements under other dims.
+  Result<void> reshape(RunTensor& tensor, Dims dims);
   /// The parts one after the other along an axis; `stacked`: each is one index of a new axis.
   Result<RunTensor> join(const Node& owner, Elements parts, int64_t axis, bool stacked);
   /// A range of a tensor along an axis.

@@ -92,6 +92,15 @@ Result<RunTensor> Walk::run_made(const Node& owner, std::string_view op, int64_t
   return out;
 }
 
+Result<void> Walk::reshape(RunTensor& t, Dims dims) {
+  t.info.dims = std::move(dims);
+  t.info.baked = 0;
+  if (!t.host) return {};
+  HostTensor copy = *t.host;
+  copy.dims = t.info.dims;
+  return set_host(t, std::move(copy));
+}
+
 Result<RunTensor> Walk::join(const Node& owner, Elements parts, int64_t axis, bool stacked) {
   if (parts.empty()) return invalid_model(cat(owner.describe(), ": there is nothing to join"));
   const auto rank = std::ssize(parts[0].info.dims) + (stacked ? 1 : 0);

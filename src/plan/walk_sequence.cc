@@ -102,6 +102,10 @@ Result<Walk::Progress> Walk::visit_sequence(Node& node) {
     result = host_number(DType::kBool, has ? 1 : 0);
   } else if (node.is("OptionalGetElement")) {
     QUERN_ASSIGN(result, optional_element(node));
+  } else if (node.is("ZipMap", "ai.onnx.ml")) {
+    QUERN_ASSIGN(result, zip_map(node));
+  } else if (node.is("DictVectorizer", "ai.onnx.ml")) {
+    QUERN_ASSIGN(result, dict_vectorizer(node));
   } else {
     return internal_error(cat(node.describe(), ": not known among sequence operators"));
   }
@@ -189,12 +193,9 @@ Result<RunTensor> Walk::split_to_sequence(Node& node) {
     QUERN_ASSIGN(RunTensor part, cut(node, data, axis, start, length));
     start += length;
     if (squeeze) {
-      part.info.dims.erase(part.info.dims.begin() + static_cast<std::ptrdiff_t>(axis));
-      if (part.host) {
-        HostTensor squeezed = *part.host;
-        squeezed.dims = part.info.dims;
-        part.host = std::make_shared<const HostTensor>(std::move(squeezed));
-      }
+      Dims dims = part.info.dims;
+      dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(axis));
+      QUERN_TRY(reshape(part, std::move(dims)));
     }
     parts.push_back(std::move(part));
   }

@@ -98,8 +98,7 @@ bool Regex::full_match(std::string_view text) const {
     if (now.list.empty()) return false;
     c = after;
   }
-  return std::ranges::any_of(now.list,
-                             [&](uint32_t at) { return program_[at].op == Op::kMatch; });
+  return std::ranges::any_of(now.list, [&](uint32_t at) { return program_[at].op == Op::kMatch; });
 }
 
 }  // namespace quern

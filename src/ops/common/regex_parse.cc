@@ -98,8 +98,7 @@ class RegexParser {
 
   Result<uint32_t> add(Regex::Instruction i) {
     if (regex_.program_.size() >= kMaxProgram) {
-      return limit_exceeded(
-          cat("regular expression '", pattern_.substr(0, 100), "' is too large"));
+      return limit_exceeded(cat("regular expression '", pattern_.substr(0, 100), "' is too large"));
     }
     regex_.program_.push_back(i);
     return static_cast<uint32_t>(regex_.program_.size() - 1);
@@ -300,8 +299,7 @@ class RegexParser {
     if (found->most < 0) {
       QUERN_ASSIGN(const Piece body, next_copy());
       QUERN_ASSIGN(const uint32_t end, add({.op = Op::kJump}));
-      QUERN_ASSIGN(const uint32_t split,
-                   add({.op = Op::kSplit, .next = body.start, .other = end}));
+      QUERN_ASSIGN(const uint32_t split, add({.op = Op::kSplit, .next = body.start, .other = end}));
       QUERN_TRY(patch(body, split));
       QUERN_TRY(join({split, end}));
     } else if (found->most > found->least) {

@@ -103,10 +103,10 @@ char32_t to_upper(char32_t c) {
     if (upper < range.first || upper > range.last) continue;
     if ((upper - range.first) % static_cast<char32_t>(range.step) == 0) return upper;
   }
-  if (c == 0xb5) return 0x39c;                           // micro sign
-  if (c == 0x131) return 0x49;                           // dotless i
-  if (c == 0x17f) return 0x53;                           // long s
-  if (c == 0x3c2) return 0x3a3;                          // final sigma
+  if (c == 0xb5) return 0x39c;   // micro sign
+  if (c == 0x131) return 0x49;   // dotless i
+  if (c == 0x17f) return 0x53;   // long s
+  if (c == 0x3c2) return 0x3a3;  // final sigma
   return c;
 }
 

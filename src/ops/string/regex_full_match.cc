@@ -21,8 +21,7 @@ const OpDef op_regex_full_match = {
       // A pattern that is wrong is found when the model is loaded.
       auto regex = Regex::compile(c.node().string_or("pattern", ""));
       if (!regex) return std::unexpected(std::move(regex).error().in(c.node().describe()));
-      c.set(0, DType::kBool,
-            c.shape(0) != nullptr ? std::optional(*c.shape(0)) : std::nullopt);
+      c.set(0, DType::kBool, c.shape(0) != nullptr ? std::optional(*c.shape(0)) : std::nullopt);
       return {};
     },
     .eval = [](EvalContext& c) -> Result<void> {

@@ -41,7 +41,8 @@ const OpDef op_string_concat = {
         }
         bytes += joined.size();
         // Broadcasting a few long strings may make many.
-        if (bytes > (uint64_t{1} << 30)) return limit_exceeded("joined strings take more than 1 GB");
+        if (bytes > (uint64_t{1} << 30))
+          return limit_exceeded("joined strings take more than 1 GB");
       }
       return {};
     },

@@ -83,8 +83,7 @@ Result<void> eval(EvalContext& c) {
   std::vector<int64_t> counts;
   for (size_t i = 0; i < lists.size(); ++i) {
     counts.push_back(std::ssize(lists[i]));
-    std::ranges::copy(lists[i],
-                      parts.strings.begin() + static_cast<std::ptrdiff_t>(i * longest));
+    std::ranges::copy(lists[i], parts.strings.begin() + static_cast<std::ptrdiff_t>(i * longest));
   }
   c.out(0) = std::move(parts);
   if (c.output_count() > 1) c.out(1) = HostTensor::of_ints(DType::kI64, in.dims, counts);
