@@ -14,11 +14,14 @@ namespace quern {
 /// Adds nodes before one node, of its operator-set version, and puts their values in its place.
 class Expansion {
  public:
-  Expansion(Graph& graph, Node& node) : graph_(graph), node_(node) {}
+  Expansion(Graph& graph, Node& node) : Expansion(graph, node, node.version) {}
+  /// Nodes of another version: where the expanded node is of another domain.
+  Expansion(Graph& graph, Node& node, int version)
+      : graph_(graph), node_(node), version_(version) {}
 
   using Attributes = std::initializer_list<std::pair<std::string_view, AttributeValue>>;
   Value* add(std::string op, std::vector<Value*> inputs, Attributes attributes = {}) {
-    return add_in("", node_.version, std::move(op), std::move(inputs), attributes);
+    return add_in("", version_, std::move(op), std::move(inputs), attributes);
   }
   /// Of another domain.
   Value* add_in(std::string domain, int version, std::string op, std::vector<Value*> inputs,
@@ -69,6 +72,7 @@ class Expansion {
  private:
   Graph& graph_;
   Node& node_;
+  int version_;
 };
 
 }  // namespace quern
