@@ -31,6 +31,13 @@ class Expansion {
     for (const auto& [name, value] : attributes) node->attributes[std::string(name)] = value;
     return node->outputs[0];
   }
+  /// A node with several outputs.
+  std::vector<Value*> add_many(std::string op, std::vector<Value*> inputs, size_t outputs,
+                               Attributes attributes = {}) {
+    Node* node = graph_.add_node(std::move(op), std::move(inputs), outputs, &node_, "", version_);
+    for (const auto& [name, value] : attributes) node->attributes[std::string(name)] = value;
+    return node->outputs;
+  }
   /// A list of integers as an i64 constant.
   Value* ints(const std::vector<int64_t>& values) {
     const auto n = static_cast<int64_t>(values.size());

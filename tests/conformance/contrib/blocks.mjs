@@ -46,4 +46,30 @@ export function blocks(add) {
       }
     }
   }
+  for (const bits of [2, 4, 8]) {
+    add(`gather_block_quantized_${bits}`, () => {
+      const [rows, block] = [integer(3, 9), pick(16, 32)];
+      const width = block * integer(1, 3);
+      const count = width / block;
+      const withZero = chance();
+      return {
+        nodes: [
+          {
+            op: 'GatherBlockQuantized',
+            domain,
+            inputs: ['data', 'ids', 'scales', ...(withZero ? ['zero'] : [])],
+            outputs: ['y'],
+            attributes: { bits, block_size: block, gather_axis: 0, quantize_axis: 1 },
+          },
+        ],
+        inputs: { ids: integers('i64', [2, 3], -rows, rows - 1) },
+        initializers: {
+          data: integers('u8', [rows, (width * bits) / 8]),
+          scales: scales([rows, count]),
+          ...(withZero && { zero: integers('u8', [rows, Math.ceil((count * bits) / 8)]) }),
+        },
+        outputs: { y: 'f32' },
+      };
+    });
+  }
 }

@@ -2,10 +2,11 @@
 
 import { blocks } from './blocks.mjs';
 import { layers } from './layers.mjs';
-import { quantised } from './quantised.mjs';
+import { quantised, quantisedContrib } from './quantised.mjs';
 
 export const cases = [];
 const add = (name, make) => cases.push({ name, make });
 quantised(add);
 layers(add);
 blocks(add);
+quantisedContrib(add);
