@@ -1,8 +1,11 @@
-// quern.Attention: softmax(q k^T * scale + mask) v, made by the recogniser pass and by the
-// expansion of ONNX's Attention. Inputs q [B, H, Sq, D], k [B, Hkv, Sk, D], v [B, Hkv, Sk, Dv],
-// and a mask (bool: true is seen; float: added) that broadcasts to [B, H, Sq, Sk]. Attributes:
-// scale (default 1 / sqrt(D)); softcap (0: none), applied before the mask; is_causal (1: query i
-// sees keys up to i; 2: the last query sees all keys); nan_to_zero (a row without keys gives 0).
+// quern.Attention: softmax(q k^T * scale + mask) v, made by the recogniser pass and by expansions.
+// Inputs: q [B, H, Sq, D], k [B, Hkv, Sk, D], v [B, Hkv, Sk, Dv]; then optional: a mask (bool: true
+// is seen; float: added) that broadcasts to [B, H, Sq, Sk]; offsets, i32 [B], which query i of its
+// batch sees beyond key i; sinks [H], scores of a key without value. Attributes: scale (default
+// 1 / sqrt(D)); softcap (0: none), applied before the mask; is_causal (1: query i sees keys up to
+// i, plus its offset; 2: the last query sees all keys; 3: all queries see up to Sq - 1 plus the
+// offset); window (0: none): only that many keys, the last ones of those, are seen; nan_to_zero (a
+// row without keys gives 0); rows_first (bits: q, k, v, y are [B, S, H, D]).
 #include <limits>
 
 #include "ops/common/attention_shape.h"
@@ -12,11 +15,12 @@
 namespace quern {
 namespace {
 
+using enum attention::Input;
+
 constexpr AttributeField kAttributes[] = {
-    {"scale", AttributeKind::kFloat},
-    {"softcap", AttributeKind::kFloat},
-    {"is_causal", AttributeKind::kInt},
-    {"nan_to_zero", AttributeKind::kInt},
+    {"scale", AttributeKind::kFloat},   {"softcap", AttributeKind::kFloat},
+    {"is_causal", AttributeKind::kInt}, {"nan_to_zero", AttributeKind::kInt},
+    {"window", AttributeKind::kInt},    {"rows_first", AttributeKind::kInt},
 };
 
 Result<void> infer(InferContext& ctx) {
@@ -27,7 +31,13 @@ Result<void> infer(InferContext& ctx) {
     ctx.set(0, ctx.dtype(0), std::nullopt);
     return {};
   }
-  ctx.set(0, ctx.dtype(0), Shape{(*q)[0], (*q)[1], (*q)[2], (*v)[3]});
+  const int64_t rows_first = ctx.node().int_or("rows_first", 0);
+  Dim heads = (*q)[1];
+  Dim rows = (*q)[2];
+  if ((rows_first & attention::kQRows) != 0) std::swap(heads, rows);
+  const bool y_rows = (rows_first & attention::kYRows) != 0;
+  ctx.set(0, ctx.dtype(0),
+          y_rows ? Shape{(*q)[0], rows, heads, (*v)[3]} : Shape{(*q)[0], heads, rows, (*v)[3]});
   return {};
 }
 
@@ -35,18 +45,42 @@ Result<void> infer(InferContext& ctx) {
 Result<Expr> expr(ExprContext& ctx, size_t) {
   ExprBuilder& b = ctx.b;
   QUERN_ASSIGN(AttentionShape s, attention_shape(ctx));
-  const Expr query = ctx.index(2);
-  const bool baked_group = ctx.input(0).is_baked(1) && ctx.input(1).is_baked(1);
-  const Expr kv_head = b.div(ctx.index(1), ctx.derived(s.group, baked_group));
+  const int64_t rows_first = ctx.node().int_or("rows_first", 0);
+  const bool y_rows = (rows_first & attention::kYRows) != 0;
+  const Expr batch = ctx.index(0);
+  const Expr head = ctx.index(y_rows ? 2 : 1);
+  const Expr query = ctx.index(y_rows ? 1 : 2);
+  const auto axis = [&](attention::Layout bit, bool of_heads) -> size_t {
+    return of_heads == ((rows_first & bit) != 0) ? 2 : 1;
+  };
+  const bool baked_group = ctx.input(kQ).is_baked(axis(attention::kQRows, true)) &&
+                           ctx.input(kK).is_baked(axis(attention::kKRows, true));
+  const Expr kv_head = b.div(head, ctx.derived(s.group, baked_group));
+  const auto load_at = [&](size_t input, attention::Layout bit, Expr h, Expr row, Expr d) {
+    const bool rows = (rows_first & bit) != 0;
+    const Expr at[] = {batch, rows ? row : h, rows ? h : row, d};
+    return ctx.load(input, at);
+  };
+  // The last key that this query sees.
+  Expr limit = b.i32(0);
+  if (s.causal) {
+    limit = s.last_sees_all ? b.sub(ctx.dim(kQ, axis(attention::kQRows, false)), b.i32(1)) : query;
+    if (s.has_offsets) {
+      const Expr at[] = {batch};
+      QUERN_ASSIGN(Expr offset, ctx.load(kOffsets, at));
+      limit = b.add(limit, b.cast(offset, Scalar::kI32));
+    } else {
+      const bool fixed = ctx.node().int_or("is_causal", 0) != 2;
+      limit = b.add(limit, ctx.derived(s.causal_offset, fixed));
+    }
+  }
   struct Score {
     Expr value, live;
   };
   const auto score = [&](Expr key) -> Result<Score> {
     const Expr d = b.loop();
-    const Expr at_q[] = {ctx.index(0), ctx.index(1), query, d};
-    const Expr at_k[] = {ctx.index(0), kv_head, key, d};
-    QUERN_ASSIGN(Expr q, ctx.load(0, at_q));
-    QUERN_ASSIGN(Expr k, ctx.load(1, at_k));
+    QUERN_ASSIGN(Expr q, load_at(kQ, attention::kQRows, head, query, d));
+    QUERN_ASSIGN(Expr k, load_at(kK, attention::kKRows, kv_head, key, d));
     Expr value = b.reduce(ExprOp::kReduceSum, d, ctx.dim(0, 3), b.mul(q, k));
     const Expr scale = ctx.derived_float(s.scale, ctx.input(0).is_baked(3));
     value = b.mul(value, b.cast(scale, b.type_of(value)));
@@ -56,18 +90,19 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
     }
     Expr live = b.boolean(true);
     if (s.causal) {
-      const bool fixed = ctx.node().int_or("is_causal", 0) == 1;
-      const Expr limit = b.add(query, ctx.derived(s.causal_offset, fixed));
       live = b.binary(ExprOp::kLe, key, limit);
+      if (s.window > 0) {
+        live = b.logical_and(live, b.lt(b.sub(limit, b.i32(s.window)), key));
+      }
     }
     if (s.has_mask) {
-      const size_t rank = ctx.input(3).rank();
-      const Expr full[] = {ctx.index(0), ctx.index(1), query, key};
+      const size_t rank = ctx.input(kMask).rank();
+      const Expr full[] = {batch, head, query, key};
       std::vector<Expr> at;
       for (size_t i = 0; i < rank; ++i) {
-        at.push_back(b.min(full[4 - rank + i], b.sub(ctx.dim(3, i), b.i32(1))));
+        at.push_back(b.min(full[4 - rank + i], b.sub(ctx.dim(kMask, i), b.i32(1))));
       }
-      QUERN_ASSIGN(Expr m, ctx.load(3, at));
+      QUERN_ASSIGN(Expr m, ctx.load(kMask, at));
       if (s.mask_bool) {
         live = b.logical_and(live, m);
       } else {
@@ -76,24 +111,31 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
     }
     return Score{value, live};
   };
-  const Expr keys = ctx.dim(1, 2);
+  const Expr keys = ctx.dim(kK, axis(attention::kKRows, false));
   const Expr i = b.loop();
   QUERN_ASSIGN(Score one, score(i));
   // A parameter, since the shortest decimal of the lowest f32 is no valid WGSL literal.
   const Expr lowest =
       b.cast(ctx.derived_float(std::numeric_limits<float>::lowest(), false), b.type_of(one.value));
-  const Expr top =
+  Expr top =
       b.max(lowest, b.reduce(ExprOp::kReduceMax, i, keys, b.select(one.live, one.value, lowest)));
+  Expr sink = lowest;
+  if (s.has_sink) {
+    const Expr at[] = {head};
+    QUERN_ASSIGN(sink, ctx.load(kSink, at));
+    sink = b.cast(sink, b.type_of(top));
+    top = b.max(top, sink);
+  }
   const auto weight = [&](const Score& at) {
     return b.select(at.live, b.unary(ExprOp::kExp, b.sub(at.value, top)), b.number(at.value, 0));
   };
   const Expr j = b.loop();
   QUERN_ASSIGN(Score two, score(j));
-  const Expr total = b.reduce(ExprOp::kReduceSum, j, keys, weight(two));
+  Expr total = b.reduce(ExprOp::kReduceSum, j, keys, weight(two));
+  if (s.has_sink) total = b.add(total, b.unary(ExprOp::kExp, b.sub(sink, top)));
   const Expr n = b.loop();
   QUERN_ASSIGN(Score three, score(n));
-  const Expr at_v[] = {ctx.index(0), kv_head, n, ctx.index(3)};
-  QUERN_ASSIGN(Expr v, ctx.load(2, at_v));
+  QUERN_ASSIGN(Expr v, load_at(kV, attention::kVRows, kv_head, n, ctx.index(3)));
   const Expr sum = b.reduce(ExprOp::kReduceSum, n, keys, b.mul(weight(three), v));
   if (!s.nan_to_zero) return b.div(sum, total);
   const Expr zero = b.number(total, 0);
@@ -102,7 +144,7 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
 
 struct Config {
   int64_t head = 0, head_v = 0, bq = 16, bk = 32, rows = 2, lanes = 8;
-  bool mask = false, mask_bool = false, softcap = false;
+  bool mask = false, mask_bool = false, softcap = false, offsets = false, sink = false;
   template <class F>
   void fields(F&& f) const {
     f("HEAD", head);
@@ -114,6 +156,8 @@ struct Config {
     f("MASK", uint32_t{mask});
     f("MASK_BOOL", mask_bool);
     f("SOFTCAP", softcap);
+    f("OFFSETS", uint32_t{offsets});
+    f("SINK", uint32_t{sink});
   }
   /// Bytes of workgroup memory.
   [[nodiscard]] int64_t storage() const {
@@ -126,11 +170,11 @@ struct Config {
 Result<void> lower(LowerContext& ctx) {
   if (!is_f32_like(ctx.input(0).dtype)) return unsupported("attention in f64");
   QUERN_ASSIGN(AttentionShape s, attention_shape(ctx));
-  if (!ctx.input(0).is_baked(3) || !ctx.input(2).is_baked(3)) {
+  if (!ctx.input(kQ).is_baked(3) || !ctx.input(kV).is_baked(3)) {
     return unsupported("attention of unknown head size");
   }
   if (s.head % 4 != 0 || s.head_v % 4 != 0) return unsupported("an odd head size");
-  for (size_t i = 0; i < 4; ++i) {
+  for (size_t i = kQ; i <= kSink; ++i) {
     if (ctx.has_input(i)) QUERN_TRY(check_u32(ctx, ctx.input(i).count()));
   }
   if (ctx.output(0).count() == 0) return {};
@@ -140,6 +184,8 @@ Result<void> lower(LowerContext& ctx) {
   config.mask = s.has_mask;
   config.mask_bool = s.mask_bool;
   config.softcap = s.softcap != 0;
+  config.offsets = s.has_offsets;
+  config.sink = s.has_sink;
   // One query (decoding), or blocks of them.
   if (s.queries == 1) {
     config.bq = 1;
@@ -160,14 +206,24 @@ Result<void> lower(LowerContext& ctx) {
   call.kernel = "fused_attention";
   call.config = config_of(config);
   call.bindings = {ctx.bind_in("q", 0), ctx.bind_in("k", 1), ctx.bind_in("v", 2)};
-  if (s.has_mask) call.bindings.push_back(ctx.bind_in("mask", 3));
+  if (s.has_mask) call.bindings.push_back(ctx.bind_in("mask", kMask));
+  if (s.has_offsets) call.bindings.push_back(ctx.bind_in("offsets", kOffsets));
+  if (s.has_sink) call.bindings.push_back(ctx.bind_in("sink", kSink));
   call.bindings.push_back(ctx.bind_out("y", 0));
   const int64_t blocks = (s.queries + config.bq - 1) / config.bq;
   const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
-  call.params = {word(s.batch),    word(s.heads),      word(s.group),         word(s.queries),
-                 word(s.keys),     word(blocks),       word(s.causal),        word(s.causal_offset),
-                 word(s.mask[0]),  word(s.mask[1]),    word(s.mask[2]),       word(s.mask[3]),
-                 word_of(s.scale), word_of(s.softcap), word_of(s.empty_row())};
+  // Strides in fours, but for y.
+  const int64_t window = s.causal && s.window > 0 ? s.window : INT32_MAX;
+  call.params = {word(s.batch),         word(s.heads),  word(s.group),   word(s.queries),
+                 word(s.keys),          word(blocks),   word(s.causal),  word(s.causal_offset),
+                 word(s.last_sees_all), word(window),   word(s.mask[0]), word(s.mask[1]),
+                 word(s.mask[2]),       word(s.mask[3])};
+  for (const HeadStrides& t : {s.q, s.k, s.v}) {
+    call.params.insert(call.params.end(), {word(t.batch / 4), word(t.head / 4), word(t.row / 4)});
+  }
+  call.params.insert(call.params.end(),
+                     {word(s.y.batch), word(s.y.head), word(s.y.row), word_of(s.scale),
+                      word_of(s.softcap), word_of(s.empty_row())});
   call.workgroups =
       split_workgroups(static_cast<uint64_t>(blocks * s.batch * s.heads), ctx.target());
   call.epilogue_at = "y";
@@ -182,7 +238,7 @@ const OpDef op_fused_attention = {
     .domain = "quern",
     .since = 0,
     .min_inputs = 3,
-    .max_inputs = 4,
+    .max_inputs = 6,
     .types = kFloats,
     .attributes = kAttributes,
     .takes_epilogue = true,

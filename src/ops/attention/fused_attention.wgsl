@@ -25,13 +25,24 @@ const COLUMNS = (V4 + LANES - 1u) / LANES;
 @group(0) @binding(3) var<storage, read> mask: array<f32>;
 fn load_mask(i: u32) -> f32 { return mask[i]; } //@load mask
 //#endif
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+//#if OFFSETS
+@group(0) @binding(4) var<storage, read> offsets: array<i32>;
+fn load_offset(i: u32) -> i32 { return offsets[i]; } //@load offsets
+//#endif
+//#if SINK
+@group(0) @binding(5) var<storage, read> sink: array<f32>;
+fn load_sink(i: u32) -> f32 { return sink[i]; } //@load sink
+//#endif
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
 struct Params {
   batch: u32, heads: u32, group: u32, queries: u32, keys: u32, blocks: u32, causal: u32,
-  causal_offset: i32, mask_batch: u32, mask_head: u32, mask_query: u32, mask_key: u32,
+  causal_offset: i32, last_sees_all: u32, window: i32,
+  mask_batch: u32, mask_head: u32, mask_query: u32, mask_key: u32,
+  q_batch: u32, q_head: u32, q_row: u32, k_batch: u32, k_head: u32, k_row: u32,
+  v_batch: u32, v_head: u32, v_row: u32, y_batch: u32, y_head: u32, y_row: u32,
   scale: f32, softcap: f32, empty_row: f32,
 }
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(7) var<uniform> params: Params;
 
 fn load4_q(i: u32) -> vec4f { return vec4f(q[i * 4u], q[i * 4u + 1u], q[i * 4u + 2u], q[i * 4u + 3u]); } //@load4 q
 fn load4_k(i: u32) -> vec4f { return vec4f(k[i * 4u], k[i * 4u + 1u], k[i * 4u + 2u], k[i * 4u + 3u]); } //@load4 k
@@ -51,24 +62,39 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let head = number / params.blocks % params.heads;
   let batch = number / params.blocks / params.heads;
   if (batch >= params.batch) { return; }
-  let kv = (batch * (params.heads / params.group) + head / params.group) * params.keys;
   let first = number % params.blocks * BQ;
-  let q_row = (batch * params.heads + head) * params.queries + first;
+  let q_base = batch * params.q_batch + head * params.q_head + first * params.q_row;
+  let k_base = batch * params.k_batch + head / params.group * params.k_head;
+  let v_base = batch * params.v_batch + head / params.group * params.v_head;
+  let y_base = batch * params.y_batch + head * params.y_head + first * params.y_row;
   let row0 = lid / LANES * ROWS;
   let lane = lid % LANES;
   for (var i = lid; i < BQ * D4; i += WG) {
-    if (first + i / D4 < params.queries) { q_tile[i / D4 * Q_PITCH + i % D4] = load4_q(q_row * D4 + i) * params.scale; }
+    if (first + i / D4 < params.queries) { q_tile[i / D4 * Q_PITCH + i % D4] = load4_q(q_base + i / D4 * params.q_row + i % D4) * params.scale; }
   }
-  // Under a causal mask no row of this block sees keys from `end` on.
-  let seen = clamp(i32(first + BQ) + params.causal_offset, 0, i32(params.keys));
+  // Under a causal mask no row of this block sees keys from `end` on, or before `begin`.
+  var offset = params.causal_offset;
+  //#if OFFSETS
+  offset = load_offset(batch);
+  //#endif
+  let last = select(first + BQ, params.queries, params.last_sees_all != 0u);
+  let seen = clamp(i32(last) + offset, 0, i32(params.keys));
   let end = select(params.keys, u32(seen), params.causal != 0u);
+  let unseen = i32(select(first, params.queries - 1u, params.last_sees_all != 0u)) + offset + 1 - params.window;
+  let begin = u32(max(unseen, 0)) / BK * BK;
   var top: array<f32, ROWS>;
-  for (var r = 0u; r < ROWS; r++) { top[r] = LOWEST; }
   var sum: array<f32, ROWS>;
+  for (var r = 0u; r < ROWS; r++) {
+    top[r] = LOWEST;
+    //#if SINK
+    top[r] = max(load_sink(head), LOWEST);
+    sum[r] = select(0.0, 1.0, lane == 0u);
+    //#endif
+  }
   var out: array<array<vec4f, COLUMNS>, ROWS>;
-  for (var k0 = 0u; k0 < end; k0 += BK) {
+  for (var k0 = begin; k0 < end; k0 += BK) {
     let left = min(BK, end - k0);
-    for (var i = lid; i < left * D4; i += WG) { tile[i / D4 * PITCH + i % D4] = load4_k((kv + k0) * D4 + i); }
+    for (var i = lid; i < left * D4; i += WG) { tile[i / D4 * PITCH + i % D4] = load4_k(k_base + (k0 + i / D4) * params.k_row + i % D4); }
     workgroupBarrier();
     var dots = array<array<vec4f, KEYS>, ROWS>();
     for (var c = 0u; c < D4; c++) {
@@ -81,12 +107,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     var live: array<array<bool, KEYS>, ROWS>;
     for (var r = 0u; r < ROWS; r++) {
       let query = first + row0 + r;
+      let limit = i32(select(query, params.queries - 1u, params.last_sees_all != 0u)) + offset;
       var block_top = LOWEST;
       for (var n = 0u; n < KEYS; n++) {
         let key = k0 + lane + n * LANES;
         var s = dot(dots[r][n], vec4f(1.0));
         if (SOFTCAP) { s = params.softcap * tanh(clamp(s / params.softcap, -15.0, 15.0)); }
-        var on = key < k0 + left && query < params.queries && (params.causal == 0u || i32(key) <= i32(query) + params.causal_offset);
+        var on = key < k0 + left && query < params.queries && (params.causal == 0u || (i32(key) <= limit && i32(key) > limit - params.window));
         //#if MASK
         if (on) {
           let m = load_mask(batch * params.mask_batch + head * params.mask_head + query * params.mask_query + key * params.mask_key);
@@ -100,7 +127,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       shared_rows[(row0 + r) * LANES + lane] = block_top;
     }
     workgroupBarrier();
-    for (var i = lid; i < left * V4; i += WG) { tile[i / V4 * PITCH + i % V4] = load4_v((kv + k0) * V4 + i); }
+    for (var i = lid; i < left * V4; i += WG) { tile[i / V4 * PITCH + i % V4] = load4_v(v_base + (k0 + i / V4) * params.v_row + i % V4); }
     for (var r = 0u; r < ROWS; r++) {
       let was = top[r];
       for (var n = 0u; n < LANES; n++) { top[r] = max(top[r], shared_rows[(row0 + r) * LANES + n]); }
@@ -131,7 +158,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     for (var n = 0u; n < COLUMNS; n++) {
       let c = (lane + n * LANES) * 4u;
       for (var j = 0u; j < 4u && c + j < HEAD_V; j++) {
-        store_y((q_row + row0 + r) * HEAD_V + c + j, select(out[r][n][j] / total, params.empty_row, total == 0.0));
+        store_y(y_base + (row0 + r) * params.y_row + c + j, select(out[r][n][j] / total, params.empty_row, total == 0.0));
       }
     }
   }

@@ -10,22 +10,47 @@
 namespace quern {
 namespace {
 
+using enum attention::Input;
+
 constexpr int64_t kQueries = 32;  // rows of a task
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
-/// Scales, caps and masks the scores of one query; gives the keys that it may see.
-int64_t finish_scores(const AttentionShape& s, int64_t query, const float* mask, const bool* seen,
-                      float* scores) {
-  const int64_t end =
-      s.causal ? std::clamp<int64_t>(query + s.causal_offset + 1, 0, s.keys) : s.keys;
-  for (int64_t j = 0; j < end; ++j) {
+/// The keys that a query may see.
+struct Seen {
+  int64_t begin = 0, end = 0;
+};
+
+Seen seen_keys(const AttentionShape& s, int64_t query, int64_t offset) {
+  if (!s.causal) return {0, s.keys};
+  const int64_t end = s.reach(query) + offset + 1;
+  const int64_t begin = s.window > 0 ? end - s.window : 0;
+  Seen keys;
+  keys.end = std::clamp<int64_t>(end, 0, s.keys);
+  keys.begin = std::clamp<int64_t>(begin, 0, keys.end);
+  return keys;
+}
+
+/// Scales, caps and masks the scores of one query.
+void finish_scores(const AttentionShape& s, Seen keys, const float* mask, const bool* seen,
+                   float* scores) {
+  for (int64_t j = keys.begin; j < keys.end; ++j) {
     float v = scores[j] * s.scale;
     if (s.softcap != 0) v = s.softcap * std::tanh(v / s.softcap);
     if (mask != nullptr) v += mask[j * s.mask[3]];
     if (seen != nullptr && !seen[j * s.mask[3]]) v = -std::numeric_limits<float>::infinity();
     scores[j] = v;
   }
-  return end;
+}
+
+/// Softmax of a row of scores, which also has the score `sink` (none: null).
+void weigh(float* scores, int64_t count, const float* sink) {
+  const float top = *std::max_element(scores, scores + count);
+  softmax_row(scores, scores, count, false);
+  if (sink == nullptr) return;
+  // The largest weight is 1 over the sum without the sink.
+  const float largest = *std::max_element(scores, scores + count);
+  const float keep = 1.0f / (1.0f + std::exp(*sink - top) * largest);
+  for (int64_t j = 0; j < count; ++j) scores[j] *= keep;
 }
 
 void attend(const AttentionShape& s, const CpuContext& ctx, float* y, int64_t task, int64_t blocks,
@@ -34,53 +59,61 @@ void attend(const AttentionShape& s, const CpuContext& ctx, float* y, int64_t ta
   const int64_t batch = task / blocks / s.heads;
   const int64_t first = task % blocks * kQueries;
   const int64_t rows = std::min(kQueries, s.queries - first);
-  const int64_t plane = batch * s.heads + head;
-  const int64_t kv = batch * (s.heads / s.group) + head / s.group;
+  const int64_t kv = head / s.group;
+  const int64_t offset = s.has_offsets ? ctx.in_as<int32_t>(kOffsets)[batch] : s.causal_offset;
+  const float* sink = s.has_sink ? ctx.in_as<float>(kSink) + head : nullptr;
   float* scores = scratch + gemm_scratch_floats();
 
   CpuGemm product;
   product.m = rows;
   product.n = s.keys;
   product.k = s.head;
-  product.a = ctx.in_as<float>(0) + (plane * s.queries + first) * s.head;
-  product.a_row = s.head;
-  product.b.data = ctx.in_as<float>(1) + kv * s.keys * s.head;
+  product.a = ctx.in_as<float>(kQ) + batch * s.q.batch + head * s.q.head + first * s.q.row;
+  product.a_row = s.q.row;
+  product.b.data = ctx.in_as<float>(kK) + batch * s.k.batch + kv * s.k.head;
   product.b.row = 1;
-  product.b.col = s.head;
+  product.b.col = s.k.row;
   product.c = scores;
   product.c_row = s.keys;
   for (int64_t n = 0; n < s.keys; n += kGemmColumns) {
     gemm_block(product, 0, rows, n, std::min(s.keys, n + kGemmColumns), scratch);
   }
 
-  y += (plane * s.queries + first) * s.head_v;
+  y += batch * s.y.batch + head * s.y.head + first * s.y.row;
   for (int64_t i = 0; i < rows; ++i) {
     const int64_t at = batch * s.mask[0] + head * s.mask[1] + (first + i) * s.mask[2];
-    const float* mask = s.has_mask && !s.mask_bool ? ctx.in_as<float>(3) + at : nullptr;
-    const bool* seen = s.mask_bool ? ctx.in_as<bool>(3) + at : nullptr;
+    const float* mask = s.has_mask && !s.mask_bool ? ctx.in_as<float>(kMask) + at : nullptr;
+    const bool* seen = s.mask_bool ? ctx.in_as<bool>(kMask) + at : nullptr;
     float* row = scores + i * s.keys;
-    const int64_t end = finish_scores(s, first + i, mask, seen, row);
-    const bool empty = std::all_of(row, row + end, [](float v) { return v < kLowest; });
+    const Seen keys = seen_keys(s, first + i, offset);
+    finish_scores(s, keys, mask, seen, row);
+    const bool empty =
+        std::all_of(row + keys.begin, row + keys.end, [](float v) { return v < kLowest; });
     if (empty) {
-      std::fill(row, row + s.keys, s.empty_row());
+      std::fill(row, row + s.keys, sink != nullptr ? 0.0f : s.empty_row());
     } else {
-      softmax_row(row, row, end, false);
-      std::fill(row + end, row + s.keys, 0.0f);
+      weigh(row + keys.begin, keys.end - keys.begin, sink);
+      std::fill(row, row + keys.begin, 0.0f);
+      std::fill(row + keys.end, row + s.keys, 0.0f);
     }
   }
   product.n = s.head_v;
   product.k = s.keys;
   product.a = scores;
   product.a_row = s.keys;
-  product.b.data = ctx.in_as<float>(2) + kv * s.keys * s.head_v;
-  product.b.row = s.head_v;
+  product.b.data = ctx.in_as<float>(kV) + batch * s.v.batch + kv * s.v.head;
+  product.b.row = s.v.row;
   product.b.col = 1;
   product.c = y;
-  product.c_row = s.head_v;
+  product.c_row = s.y.row;
   for (int64_t n = 0; n < s.head_v; n += kGemmColumns) {
     gemm_block(product, 0, rows, n, std::min(s.head_v, n + kGemmColumns), scratch);
   }
-  if (s.keys == 0) std::fill(y, y + rows * s.head_v, s.empty_row());
+  if (s.keys == 0) {
+    for (int64_t i = 0; i < rows; ++i) {
+      std::fill(y + i * s.y.row, y + i * s.y.row + s.head_v, s.empty_row());
+    }
+  }
 }
 
 Result<void> run(CpuContext& ctx) {

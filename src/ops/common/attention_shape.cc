@@ -1,18 +1,38 @@
 #include "ops/common/attention_shape.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace quern {
 
+namespace {
+
+/// Dims as [batch, heads, rows, size], and strides.
+Dims heads_first(const Dims& dims, bool rows_first, HeadStrides& strides) {
+  if (!rows_first) {
+    strides = {dims[1] * dims[2] * dims[3], dims[2] * dims[3], dims[3]};
+    return dims;
+  }
+  strides = {dims[1] * dims[2] * dims[3], dims[3], dims[2] * dims[3]};
+  return {dims[0], dims[2], dims[1], dims[3]};
+}
+
+}  // namespace
+
 Result<AttentionShape> attention_shape(const OpContext& ctx) {
-  const Dims& q = ctx.input(0).dims;
-  const Dims& k = ctx.input(1).dims;
-  const Dims& v = ctx.input(2).dims;
+  using enum attention::Input;
   const auto wrong = [&] {
-    return ctx.error(cat("q ", q, ", k ", k, " and v ", v, " don't fit together"));
+    return ctx.error(cat("q ", ctx.input(kQ).dims, ", k ", ctx.input(kK).dims, " and v ",
+                         ctx.input(kV).dims, " don't fit together"));
   };
-  if (q.size() != 4 || k.size() != 4 || v.size() != 4) return wrong();
+  for (size_t i = kQ; i <= kV; ++i) {
+    if (ctx.input(i).rank() != 4) return wrong();
+  }
   AttentionShape s;
+  const int64_t rows_first = ctx.node().int_or("rows_first", 0);
+  const Dims q = heads_first(ctx.input(kQ).dims, (rows_first & attention::kQRows) != 0, s.q);
+  const Dims k = heads_first(ctx.input(kK).dims, (rows_first & attention::kKRows) != 0, s.k);
+  const Dims v = heads_first(ctx.input(kV).dims, (rows_first & attention::kVRows) != 0, s.v);
   s.batch = q[0];
   s.heads = q[1];
   s.queries = q[2];
@@ -23,6 +43,10 @@ Result<AttentionShape> attention_shape(const OpContext& ctx) {
       (k[1] == 0 ? s.heads != 0 : s.heads % k[1] != 0)) {
     return wrong();
   }
+  const bool y_rows = (rows_first & attention::kYRows) != 0;
+  heads_first(y_rows ? Dims{s.batch, s.queries, s.heads, s.head_v}
+                     : Dims{s.batch, s.heads, s.queries, s.head_v},
+              y_rows, s.y);
   s.group = k[1] == 0 ? 1 : s.heads / k[1];
   s.scale = ctx.node().float_or(
       "scale",
@@ -31,17 +55,29 @@ Result<AttentionShape> attention_shape(const OpContext& ctx) {
   const int64_t causal = ctx.node().int_or("is_causal", 0);
   s.causal = causal != 0;
   s.causal_offset = causal == 2 ? s.keys - s.queries : 0;
+  s.has_offsets = ctx.has_input(kOffsets);
+  s.last_sees_all = causal == 3;
+  s.window = std::max<int64_t>(ctx.node().int_or("window", 0), 0);
+  s.has_sink = ctx.has_input(kSink);
+  if (s.has_offsets && (!s.causal || ctx.input(kOffsets).count() != s.batch)) {
+    return ctx.error(cat("offsets ", ctx.input(kOffsets).dims, " for a batch of ", s.batch));
+  }
+  if (s.has_sink && ctx.input(kSink).count() != s.heads) {
+    return ctx.error(cat("sinks ", ctx.input(kSink).dims, " for ", s.heads, " heads"));
+  }
   s.nan_to_zero = ctx.node().int_or("nan_to_zero", 0) != 0;
-  if (!ctx.has_input(3)) return s;
+  if (!ctx.has_input(kMask)) return s;
   s.has_mask = true;
-  s.mask_bool = ctx.input(3).dtype == DType::kBool;
-  const Dims& m = ctx.input(3).dims;
+  s.mask_bool = ctx.input(kMask).dtype == DType::kBool;
+  const Dims& m = ctx.input(kMask).dims;
   const int64_t want[4] = {s.batch, s.heads, s.queries, s.keys};
   if (m.size() > 4) return ctx.error(cat("mask ", m, " has more than four axes"));
   int64_t stride = 1;
   for (size_t i = 0; i < m.size(); ++i) {
     const int64_t d = m[m.size() - 1 - i];
-    if (d != 1 && d != want[3 - i]) {
+    // Keys past those that any query sees need no mask.
+    const bool enough = i == 0 && s.has_offsets;
+    if (d != 1 && d != want[3 - i] && !enough) {
       return ctx.error(cat("mask ", m, " does not broadcast to ", Dims(want, want + 4)));
     }
     s.mask[3 - i] = d == 1 ? 0 : stride;

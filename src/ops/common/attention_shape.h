@@ -8,12 +8,33 @@
 
 namespace quern {
 
-/// q [batch, heads, queries, head], k [batch, heads / group, keys, head], v [.., head_v].
+/// Inputs of quern.Attention.
+namespace attention {
+enum Input : size_t { kQ, kK, kV, kMask, kOffsets, kSink };
+/// Bits of its attribute `rows_first`: tensors that are [batch, rows, heads, size].
+enum Layout : int64_t { kQRows = 1, kKRows = 2, kVRows = 4, kYRows = 8 };
+}  // namespace attention
+
+/// Elements from one batch, head and row of a tensor to the next.
+struct HeadStrides {
+  int64_t batch = 0, head = 0, row = 0;
+};
+
+/// q [batch, heads, queries, head], k [batch, heads / group, keys, head], v [.., head_v], or with
+/// rows before heads.
 struct AttentionShape {
   int64_t batch = 0, heads = 0, group = 1, queries = 0, keys = 0, head = 0, head_v = 0;
+  HeadStrides q, k, v, y;
   float scale = 1, softcap = 0;
   bool causal = false;
-  int64_t causal_offset = 0;  ///< query i sees keys up to i + causal_offset
+  /// Query i sees keys up to i + causal_offset, or where has_offsets, to i plus its batch's offset.
+  int64_t causal_offset = 0;
+  bool has_offsets = false;
+  bool last_sees_all = false;  ///< every query sees as far as the last one
+  int64_t window = 0;          ///< not 0: it sees only so many keys, the last ones of those
+  bool has_sink = false;
+  /// The query that decides how far query i sees.
+  [[nodiscard]] int64_t reach(int64_t query) const { return last_sees_all ? queries - 1 : query; }
   bool has_mask = false, mask_bool = false;
   int64_t mask[4] = {0, 0, 0, 0};  ///< strides in elements; 0 where it is broadcast
   bool nan_to_zero = false;

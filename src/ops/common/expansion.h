@@ -14,11 +14,14 @@ namespace quern {
 /// Adds nodes before one node, of its operator-set version, and puts their values in its place.
 class Expansion {
  public:
-  Expansion(Graph& graph, Node& node) : graph_(graph), node_(node) {}
+  Expansion(Graph& graph, Node& node) : Expansion(graph, node, node.version) {}
+  /// Nodes of another version: where the expanded node is of another domain.
+  Expansion(Graph& graph, Node& node, int version)
+      : graph_(graph), node_(node), version_(version) {}
 
   using Attributes = std::initializer_list<std::pair<std::string_view, AttributeValue>>;
   Value* add(std::string op, std::vector<Value*> inputs, Attributes attributes = {}) {
-    return add_in("", node_.version, std::move(op), std::move(inputs), attributes);
+    return add_in("", version_, std::move(op), std::move(inputs), attributes);
   }
   /// Of another domain.
   Value* add_in(std::string domain, int version, std::string op, std::vector<Value*> inputs,
@@ -27,6 +30,13 @@ class Expansion {
         graph_.add_node(std::move(op), std::move(inputs), 1, &node_, std::move(domain), version);
     for (const auto& [name, value] : attributes) node->attributes[std::string(name)] = value;
     return node->outputs[0];
+  }
+  /// A node with several outputs.
+  std::vector<Value*> add_many(std::string op, std::vector<Value*> inputs, size_t outputs,
+                               Attributes attributes = {}) {
+    Node* node = graph_.add_node(std::move(op), std::move(inputs), outputs, &node_, "", version_);
+    for (const auto& [name, value] : attributes) node->attributes[std::string(name)] = value;
+    return node->outputs;
   }
   /// A list of integers as an i64 constant.
   Value* ints(const std::vector<int64_t>& values) {
@@ -69,6 +79,7 @@ class Expansion {
  private:
   Graph& graph_;
   Node& node_;
+  int version_;
 };
 
 }  // namespace quern

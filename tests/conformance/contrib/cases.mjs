@@ -1,7 +1,12 @@
 // All cases: `make` gives what modelProto of onnx-file.mjs takes.
 
-import { quantised } from './quantised.mjs';
+import { blocks } from './blocks.mjs';
+import { layers } from './layers.mjs';
+import { quantised, quantisedContrib } from './quantised.mjs';
 
 export const cases = [];
 const add = (name, make) => cases.push({ name, make });
 quantised(add);
+layers(add);
+blocks(add);
+quantisedContrib(add);

@@ -153,3 +153,109 @@ function integerConv(kind, linear) {
     outputs: { y: x },
   };
 }
+
+const domain = 'com.microsoft';
+
+/** Operators of com.microsoft on quantised tensors. */
+export function quantisedContrib(add) {
+  const quantisation = (type, key, scale = 0.05) => ({
+    [`${key}s`]: scales([], scale),
+    [`${key}z`]: integers(type, []),
+  });
+  for (const op of ['QLinearAdd', 'QLinearMul']) {
+    add(op.toLowerCase(), () => {
+      const type = pick('u8', 'i8');
+      const dims = [2, integer(1, 5), integer(1, 9)];
+      return {
+        nodes: [
+          { op, domain, inputs: ['a', 'as', 'az', 'b', 'bs', 'bz', 'ys', 'yz'], outputs: ['y'] },
+        ],
+        inputs: { a: integers(type, dims), b: integers(type, chance() ? dims : [dims[2]]) },
+        initializers: {
+          ...quantisation(type, 'a'),
+          ...quantisation(type, 'b'),
+          ...quantisation(type, 'y', op === 'QLinearAdd' ? 0.1 : 0.3),
+        },
+        outputs: { y: type },
+      };
+    });
+  }
+  for (const [op, attributes, range] of [
+    ['QLinearSigmoid', {}, 1 / 256],
+    ['QLinearLeakyRelu', { alpha: { float: 0.2 } }, 0.05],
+    ['QLinearSoftmax', { axis: -1, opset: 13 }, 1 / 256],
+    ['QLinearAveragePool', { kernel_shape: [2, 3], strides: [1, 2], pads: [0, 1, 0, 1] }, 0.05],
+    ['QLinearGlobalAveragePool', {}, 0.05],
+    ['QLinearGlobalAveragePool', { channels_last: 1 }, 0.05],
+  ]) {
+    const suffix = attributes.channels_last ? '_channels_last' : '';
+    add(`${op.toLowerCase()}${suffix}`, () => {
+      const type = op.includes('Pool') ? 'u8' : pick('u8', 'i8');
+      const softmax = op === 'QLinearSoftmax';
+      return {
+        nodes: [
+          { op, domain, inputs: ['x', 'xs', 'xz', 'ys', 'yz'], outputs: ['y'], attributes },
+        ],
+        inputs: { x: integers(type, [2, integer(1, 4), 5, integer(4, 8)]) },
+        initializers: {
+          ...quantisation(type, 'x'),
+          ys: tensor('f32', [], () => range),
+          yz: softmax ? tensor(type, [], () => (type === 'u8' ? 0 : -128)) : integers(type, []),
+        },
+        outputs: { y: type },
+      };
+    });
+  }
+  add('qlinearconcat', () => {
+    const type = pick('u8', 'i8');
+    return {
+      nodes: [
+        {
+          op: 'QLinearConcat',
+          domain,
+          inputs: ['ys', 'yz', 'a', 'as', 'az', 'b', 'bs', 'bz'],
+          outputs: ['y'],
+          attributes: { axis: 1 },
+        },
+      ],
+      inputs: { a: integers(type, [2, 3, 4]), b: integers(type, [2, 5, 4]) },
+      initializers: {
+        ...quantisation(type, 'y'),
+        ...quantisation(type, 'a'),
+        ...quantisation(type, 'b'),
+      },
+      outputs: { y: type },
+    };
+  });
+  for (const op of ['DynamicQuantizeMatMul', 'MatMulIntegerToFloat']) {
+    add(op.toLowerCase(), () => {
+      const [m, k, n] = [integer(1, 12), integer(1, 40), integer(1, 20)];
+      const b = pick('u8', 'i8');
+      const each = chance() ? [n] : [];
+      const dynamic = op === 'DynamicQuantizeMatMul';
+      const weights = {
+        b: integers(b, [k, n]),
+        bs: scales(each),
+        bz: integers(b, each),
+        bias: floats([n]),
+      };
+      return {
+        nodes: [
+          {
+            op,
+            domain,
+            inputs: dynamic
+              ? ['a', 'b', 'bs', 'bz', 'bias']
+              : ['a', 'b', 'as', 'bs', 'az', 'bz', 'bias'],
+            outputs: ['y'],
+          },
+        ],
+        inputs: { a: dynamic ? floats([2, m, k], 3) : integers('u8', [2, m, k]) },
+        initializers: dynamic
+          ? weights
+          : { ...weights, as: scales([]), az: integers('u8', []) },
+        outputs: { y: 'f32' },
+      };
+    });
+  }
+}
