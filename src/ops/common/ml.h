@@ -26,7 +26,11 @@ class MlExpansion : public Expansion {
   Value* add(const char* op, std::vector<Value*> inputs, Attributes attributes = {}) {
     return add_in("", kMlVersion, op, std::move(inputs), attributes);
   }
-  Value* cast(Value* v, DType to) { return add("Cast", {v}, {{"to", static_cast<int64_t>(to)}}); }
+  /// The value itself where it has that type already: devices would round f64.
+  Value* cast(Value* v, DType to) {
+    const DType have = v->constant ? v->constant->dtype : v->type.dtype;
+    return have == to ? v : add("Cast", {v}, {{"to", static_cast<int64_t>(to)}});
+  }
   Value* floats(const std::vector<float>& values) { return floats({std::ssize(values)}, values); }
   Value* floats(const Dims& dims, const std::vector<float>& values) {
     return graph_.add_constant("", make_constant(HostTensor::of_floats(dims, values)));

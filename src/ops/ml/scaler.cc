@@ -16,7 +16,7 @@ Result<bool> expand(Graph& graph, Node& node) {
   if (const std::vector<float>* scale = node.floats("scale"); scale && !scale->empty()) {
     y = e.add("Mul", {y, e.floats(*scale)});
   }
-  e.replace(0, y);
+  e.replace(0, y == node.input(0) ? e.add("Identity", {y}) : y);
   e.finish();
   return true;
 }
