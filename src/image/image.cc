@@ -40,7 +40,7 @@ Result<Image> decode(Bytes file) {
     return unsupported("pictures in WebP files are not supported");
   }
   if (begins(file, "jP  ", 4) || begins(file, "\xff\x4f\xff\x51")) {
-    return unsupported("pictures in JPEG 2000 files are not supported");
+    return decode_jp2(file);
   }
   return invalid_argument("the data is no picture in a known format");
 }
