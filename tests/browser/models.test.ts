@@ -1,11 +1,21 @@
 // Real models through the whole of Quern in Chromium, under a strict content security policy.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { modelReferences } from '../models/references.js';
+import { modelReferences, zooReferences } from '../models/references.js';
 import { TestBrowser, type TestPage } from '../support/browser.js';
 import type { CaseResult } from './run-model.js';
 
 const names = ['ppocr-direction', 'silero-vad', 'silero-vad-512', 'silero-vad-8khz', 'hf-bert'];
+const others = [
+  'ppocr-detection',
+  'ppocr-recognition',
+  'silero-vad-v6',
+  'silero-vad-legacy',
+  'wakeword-mel',
+  'wakeword-embedding',
+  'wakeword-jarvis',
+  'wakeword-alexa',
+];
 const none = { buffers: 0, bindGroups: 0, pipelines: 0, shaderModules: 0 };
 
 const imports = `
@@ -19,8 +29,10 @@ const runInPage = `${imports}
     return runCase(load, '/' + reference.model, reference, options, state);
   };`;
 
+// The pages fetch the references.
+const zoo = zooReferences().map(({ name }) => name);
 beforeAll(async () => {
-  await modelReferences(); // the pages fetch them
+  await modelReferences();
 });
 
 /** Loads and runs a case in a page of its own; nothing may complain meanwhile. */
@@ -50,6 +62,10 @@ describe('a page with WebGPU', () => {
     const { report } = await inPage(browser, { name, options: { device: 'webgpu' } });
     expect(report).toMatchObject({ device: 'webgpu', core: 'worker', reason: 'asked for' });
     expect(report.adapter).toMatchObject({ software: true });
+  });
+
+  test.each([...others, ...zoo])('webgpu: %s', async (name) => {
+    await inPage(browser, { name, options: { device: 'webgpu', warm: false } });
   });
 
   test('webgpu: state stays on the device', async () => {
@@ -139,7 +155,7 @@ describe('a page without WebGPU', () => {
   });
   afterAll(() => browser?.close());
 
-  test.each(names)('wasm: %s', async (name) => {
+  test.each([...names, ...others, ...zoo])('wasm: %s', async (name) => {
     const { report } = await inPage(browser, { name, options: {} });
     expect(report).toMatchObject({ device: 'wasm', core: 'worker', threads: 1 });
     expect(report.reason).toMatch(/^webgpu: /);

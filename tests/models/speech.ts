@@ -82,3 +82,26 @@ export function speechSteps(
     return { inputs };
   });
 }
+
+/** Likewise for the version before v5: chunks of 96 ms, and the LSTM's two states. */
+export function legacySpeechSteps(
+  { sampleRate, samples }: Sound,
+  chunks: number,
+): { inputs: Tensors }[] {
+  const size = sampleRate * 0.096;
+  const state = (name: string): TensorValue => {
+    return { name, dtype: 'f32', dims: [2, 1, 64], data: new Float32Array(128) };
+  };
+  return Array.from({ length: chunks }, (_, i) => {
+    const inputs: Tensors = {
+      input: {
+        name: 'input',
+        dtype: 'f32',
+        dims: [1, size],
+        data: samples.slice(i * size, (i + 1) * size),
+      },
+      sr: { name: 'sr', dtype: 'i64', dims: [], data: BigInt64Array.of(BigInt(sampleRate)) },
+    };
+    return { inputs: i === 0 ? { ...inputs, h: state('h'), c: state('c') } : inputs };
+  });
+}

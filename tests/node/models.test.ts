@@ -12,6 +12,16 @@ import { dawnGpu } from '../support/dawn.js';
 import { repoRoot } from '../support/paths.js';
 
 const names = ['ppocr-direction', 'silero-vad', 'silero-vad-512', 'silero-vad-8khz', 'hf-bert'];
+const others = [
+  'ppocr-detection',
+  'ppocr-recognition',
+  'silero-vad-v6',
+  'silero-vad-legacy',
+  'wakeword-mel',
+  'wakeword-embedding',
+  'wakeword-jarvis',
+  'wakeword-alexa',
+];
 const none = { buffers: 0, bindGroups: 0, pipelines: 0, shaderModules: 0 };
 
 const targets: Record<string, LoadOptions> = {
@@ -30,9 +40,13 @@ beforeAll(async () => {
 const pathOf = ({ model }: ReferenceCase): string => join(repoRoot, model);
 
 describe.each(Object.entries(targets))('%s', (target, options) => {
-  test.each(names)('%s', async (name) => {
+  test.each([...names, ...others])('%s', async (name) => {
     const reference = references.get(name)!;
-    const { differences, report } = await runCase(load, pathOf(reference), reference, options);
+    // Programs for other dims than these are made for the driving models only: they take time.
+    const { differences, report } = await runCase(load, pathOf(reference), reference, {
+      warm: names.includes(name),
+      ...options,
+    });
     expect(differences).toEqual([]);
     expect(report).toMatchObject({ device: options.device, reason: 'asked for' });
     if (options.device === 'wasm') expect(report.threads).toBe(options.threads);

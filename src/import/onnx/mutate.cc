@@ -160,9 +160,9 @@ class Mutator {
   std::vector<uint8_t> run(std::span<const uint8_t> model) {
     std::string bytes(text_of(model));
     // Most changes go by the structure: other bytes seldom get past the parser.
-    if (random_.below(10) < 7) {
+    if (random_.below(10) < 8) {
       std::vector<Field> fields = parse(model, kModel);
-      for (size_t n = 1 + random_.below(3); n-- > 0;) change_structure(fields);
+      for (size_t n = 1 + random_.below(2); n-- > 0;) change_structure(fields);
       bytes.clear();
       write(fields, bytes);
     } else {
