@@ -108,7 +108,7 @@ function times(reports: Reports, loadTime: number, readings: readonly Reading[])
 function places(reports: Reports): string {
   const { device, reason } = deviceAndReason(reports);
   const rows = placeRows(reports).map(({ name, device, view, host, hostOperators }) => {
-    const which = host > 0 ? ` (shapes: ${hostOperators.join(', ')})` : '';
+    const which = host > 0 ? ` (${hostOperators.join(', ')})` : '';
     return [name, `${device} nodes on the device, ${view} views, ${host} on the host${which}`];
   });
   const remarks = notes(reports).map((note) => `  ${note}\n`);

@@ -8,7 +8,7 @@ import type { Reading, Stage } from '../ocr/read-text.js';
 import { deviceAndReason, duration } from '../ocr/summary.js';
 import { byId, make } from './elements.js';
 import { loadReader, type LoadedReader } from './models.js';
-import { onFileGiven, openPicture, PictureError, type OpenedPicture } from './open-picture.js';
+import { onFileGiven, openPicture, type OpenedPicture } from './open-picture.js';
 import { clearResults, linkLinesAndBoxes, showLines, showPlaces, showTimes } from './results.js';
 import { showBoxes, showPicture } from './stage.js';
 
@@ -35,6 +35,9 @@ let picture: OpenedPicture | undefined;
 /** What was read in this picture on this device; another of either aborts the reading. */
 let readings: Reading[] = [];
 let reading = new AbortController();
+/** How many pictures were asked for. */
+let asked = 0;
+const complaints = { models: '', picture: '' };
 
 /** Says what goes on. Without a share the bar moves on its own, null hides it. */
 function say(words: string, more = '', share?: number | null): void {
@@ -46,21 +49,25 @@ function say(words: string, more = '', share?: number | null): void {
   else progress.removeAttribute('value');
 }
 
-function complain(what: string): void {
-  error.textContent = what;
-  error.hidden = what === '';
+/** Says what is wrong with the models or the picture; nothing is, once it is ''. */
+function complain(about: 'models' | 'picture', what: string): void {
+  complaints[about] = what;
+  error.textContent = Object.values(complaints).filter(Boolean).join(' ');
+  error.hidden = error.textContent === '';
 }
 
 function wordsOf(reason: unknown): string {
-  return reason instanceof Error ? reason.message : String(reason);
+  return (reason instanceof Error ? reason.message : String(reason)).replace(/^webgpu: /, '');
 }
 
 function loadModels(device: Device): void {
   loading.abort();
   models?.then(({ reader }) => reader.dispose()).catch(() => {});
-  complain('');
+  complain('models', '');
   const { signal } = (loading = new AbortController());
-  models = loadReader(device, signal, (more, share) => say('Loading the models', more, share));
+  models = loadReader(device, signal, (more, share) => {
+    if (!signal.aborted) say('Loading the models', more, share);
+  });
   models.then(
     ({ reader }) => {
       if (signal.aborted) return;
@@ -71,8 +78,9 @@ function loadModels(device: Device): void {
       if (signal.aborted) return;
       say('The models are not loaded', '', null);
       complain(
+        'models',
         device === 'webgpu'
-          ? `WebGPU can’t be used here (${wordsOf(reason)}). Choose Automatic or WebAssembly.`
+          ? `WebGPU can’t be used: ${wordsOf(reason)}. Choose Automatic or WebAssembly.`
           : `The models can’t be loaded: ${wordsOf(reason)}.`,
       );
     },
@@ -116,33 +124,34 @@ async function readOnce(): Promise<void> {
   } catch (reason) {
     if (signal.aborted) return;
     say('The picture is not read', '', null);
-    complain(`Reading failed: ${wordsOf(reason)}.`);
+    complain('picture', `Reading failed: ${wordsOf(reason)}.`);
   }
 }
 
-/** Takes a file of the user's or a sample. */
-async function take(file: Blob, name: string): Promise<void> {
+/** Takes a file of the user's or a sample; of several the one asked for last is shown. */
+async function take(file: Blob | Promise<Blob>, name: string): Promise<void> {
+  const own = ++asked;
   try {
-    const opened = await openPicture(file, name);
+    const opened = await openPicture(await file, name);
+    if (own !== asked) return;
     if (picture) URL.revokeObjectURL(picture.url);
     picture = opened;
-    complain('');
+    complain('picture', '');
     showPicture(opened);
     readAnew();
   } catch (reason) {
-    if (!(reason instanceof PictureError)) throw reason;
-    complain(reason.message); // what is shown stays
+    if (own === asked) complain('picture', wordsOf(reason)); // what is shown stays
   }
 }
 
-async function takeSample(name: string, url: string): Promise<void> {
-  await take(await (await fetch(url)).blob(), name);
+async function fetched(url: string): Promise<Blob> {
+  return (await fetch(url)).blob();
 }
 
 for (const [name, url] of Object.entries(samples)) {
   const image = make('img', { src: url, alt: '', width: 48, height: 48 });
   const button = make('button', { type: 'button' }, image, name);
-  button.addEventListener('click', () => void takeSample(name, url));
+  button.addEventListener('click', () => void take(fetched(url), name));
   byId('samples', HTMLDivElement).append(button);
 }
 
@@ -160,7 +169,7 @@ copy.addEventListener('click', () => {
   const text = lines.map((line) => line.text).join('\n');
   navigator.clipboard.writeText(text).then(
     () => (copy.textContent = 'Copied'),
-    () => complain('The browser does not let this page write to the clipboard.'),
+    () => complain('picture', 'The browser does not let this page write to the clipboard.'),
   );
   setTimeout(() => (copy.textContent = 'Copy'), 1500);
 });
@@ -173,12 +182,12 @@ linkLinesAndBoxes();
 
 // ?device=wasm in the address chooses beforehand.
 const radios = document.querySelectorAll<HTMLInputElement>('input[name=device]');
-const asked = new URLSearchParams(location.search).get('device');
+const wanted = new URLSearchParams(location.search).get('device');
 for (const radio of radios) {
-  radio.checked = radio.value === (asked ?? 'auto');
+  radio.checked = radio.value === (wanted ?? 'auto');
   radio.addEventListener('change', () => loadModels(radio.value as Device));
 }
 const checked = [...radios].find((radio) => radio.checked) ?? radios[0]!;
 checked.checked = true;
 loadModels(checked.value as Device);
-void takeSample('Receipt', receipt);
+void take(fetched(receipt), 'Receipt');

@@ -9,18 +9,16 @@ export interface OpenedPicture {
   url: string;
 }
 
-/** What can't be read, in words for the user. */
-export class PictureError extends Error {}
-
 /** More pixels are scaled down: they would cost memory and make no line easier to read. */
 const mostPixels = 16e6;
 
+/** Throws errors in words for the user. */
 export async function openPicture(file: Blob, name: string): Promise<OpenedPicture> {
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new PictureError(
+    throw new Error(
       file.type.startsWith('image/')
         ? `${name} can’t be read: this browser does not know its format, or the file is damaged.`
         : `${name} is not a picture. Choose a PNG, JPEG, WebP or another picture file.`,
@@ -30,7 +28,7 @@ export async function openPicture(file: Blob, name: string): Promise<OpenedPictu
   const width = Math.max(Math.round(bitmap.width * scale), 1);
   const height = Math.max(Math.round(bitmap.height * scale), 1);
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
-  if (!context) throw new PictureError('This browser gives no canvas to read the picture with.');
+  if (!context) throw new Error('This browser gives no canvas to read the picture with.');
   context.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
   return {

@@ -20,7 +20,7 @@ const stageNames: Record<string, string> = {
   detection: 'Find lines',
   direction: 'Which way up',
   recognition: 'Read lines',
-  pictures: 'Cut, scale, decode',
+  'resize, crop, decode': 'Resize, crop, decode',
   all: 'All',
 };
 /** Less than this is marked: look again. */
@@ -59,8 +59,7 @@ export function showTimes(reports: Reports, loadTime: number, readings: readonly
   const table = makeTable(
     later === 0
       ? 'One reading so far. The first of a size also plans its memory; read it again to see what remains.'
-      : `The first reading, and the median of ${later} later ${later === 1 ? 'one' : 'ones'}. ` +
-          'Models load side by side.',
+      : `The first reading, and the median of later ones (${later}). Models load side by side.`,
     [head, ...rows],
   );
   table.tBodies[0]!.rows[rows.length - 1]!.className = 'sum';
@@ -69,19 +68,29 @@ export function showTimes(reports: Reports, loadTime: number, readings: readonly
 
 export function showPlaces(reports: Reports): void {
   const { device, reason } = deviceAndReason(reports);
-  const remarks = notes(reports).map((note) => make('li', {}, note));
-  const rows = placeRows(reports).map(({ name, device, view, host }) => [
-    stageNames[name] ?? name,
-    ...[device, view, host].map(String),
-  ]);
-  const hostOperators = [...new Set(placeRows(reports).flatMap((row) => row.hostOperators))];
+  const facts: [string, string][] = [
+    ['Device', device],
+    ['Why', reason],
+    ...notes(reports).map((note): [string, string] => ['Note', note]),
+  ];
+  const rows = placeRows(reports);
+  const operators = [...new Set(rows.flatMap(({ hostOperators }) => hostOperators))];
   places.replaceChildren(
-    make('p', { className: 'device' }, make('strong', {}, device), ` because: ${reason}.`),
-    ...(remarks.length > 0 ? [make('ul', {}, ...remarks)] : []),
+    make(
+      'dl',
+      {},
+      ...facts.flatMap(([term, fact]) => [make('dt', {}, term), make('dd', {}, fact)]),
+    ),
     makeTable(
-      'Nodes of each model after optimisation. Views cost nothing. On the host there is ' +
-        `arithmetic on shapes alone${hostOperators.length > 0 ? `: ${hostOperators.join(', ')}` : ''}.`,
-      [['', 'Device', 'Views', 'Host'], ...rows],
+      'Nodes of each model after optimisation. Views cost nothing. On the host: shapes, and tables ' +
+        `made of them (${operators.join(', ') || 'none here'}).`,
+      [
+        ['', 'Device', 'Views', 'Host'],
+        ...rows.map(({ name, device, view, host }) => [
+          stageNames[name] ?? name,
+          ...[device, view, host].map(String),
+        ]),
+      ],
     ),
   );
 }

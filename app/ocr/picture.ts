@@ -59,16 +59,17 @@ function windows(from: number, to: number): Window[] {
 export function resize({ width, height, data }: Picture, toWidth: number, toHeight: number) {
   const stride = toWidth * channels;
   const narrowed = new Float32Array(stride * height);
-  windows(width, toWidth).forEach(({ first, weights }, x) => {
-    for (let y = 0; y < height; y++) {
+  const across = windows(width, toWidth);
+  for (let y = 0; y < height; y++) {
+    across.forEach(({ first, weights }, x) => {
       const from = (y * width + first) * channels;
       const to = y * stride + x * channels;
       weights.forEach((weight, i) => {
         const at = from + i * channels;
         for (let c = 0; c < channels; c++) narrowed[to + c]! += weight * data[at + c]!;
       });
-    }
-  });
+    });
+  }
 
   const resized = new Uint8ClampedArray(stride * toHeight);
   const row = new Float32Array(stride);

@@ -43,7 +43,7 @@ export function timeRows(
   };
   return [
     ...stages.map((stage) => row(stage, reports[stage].timings.load, ({ times }) => times[stage])),
-    row('pictures', undefined, ({ times }) =>
+    row('resize, crop, decode', undefined, ({ times }) =>
       stages.reduce((rest, stage) => rest - times[stage], times.total),
     ),
     row('all', loadTime, ({ times }) => times.total),
@@ -62,7 +62,7 @@ export interface PlaceRow {
   device: number;
   /** Without any work: other names for the same memory. */
   view: number;
-  /** On the host, in the C++ core: arithmetic on shapes. */
+  /** On the host, in the C++ core: shapes, and tables made of them. */
   host: number;
   /** Their operators. */
   hostOperators: string[];
@@ -72,7 +72,7 @@ export function placeRows(reports: Reports): PlaceRow[] {
   return stages.map((name) => {
     const { nodes } = reports[name];
     const count = (place: string): number => nodes.filter((node) => node.place === place).length;
-    const host = nodes.filter(({ place }) => place === 'host');
+    const host = nodes.filter(({ place }) => place === 'host' || place === 'shape');
     return {
       name,
       device: count('device'),

@@ -8,7 +8,8 @@ import { picturePath, referenceReading } from '../support/ocr.js';
 import { repoRoot } from '../support/paths.js';
 
 const root = join(repoRoot, 'app/dist/page');
-const patience = 150_000;
+/** Compiling all programs on a software GPU takes minutes where other tests run beside. */
+const patience = 600_000;
 
 /** Drops a file on the page, as a user does with the mouse. */
 async function drop({ page }: TestPage, name: string, type: string, bytes: Uint8Array) {
@@ -60,17 +61,19 @@ describe('with WebGPU', () => {
     await page.page.getByRole('button', { name: 'Read it again' }).click();
     await expect.poll(() => cells.nth(2).textContent(), { timeout: patience }).toMatch(/\d m?s$/);
     expect(await page.page.locator('#places').textContent()).toMatch(
-      /^WebAssembly, \d+ threads? because: asked for\./,
+      /^DeviceWebAssembly, \d+ threads?Whyasked for/,
     );
     expect(page.errors).toEqual([]);
     await page.close();
   });
 
-  test('reads on the GPU', async () => {
+  test('reads on the GPU', { timeout: patience }, async () => {
     const page = await browser.open('/index.html?device=webgpu');
     await drop(page, 'sign.png', 'image/png', png('sign'));
     expect(await linesOf(page, 'sign.png')).toEqual(await expected('sign'));
-    expect(await page.page.locator('#places').textContent()).toMatch(/^WebGPU on SwiftShader/);
+    expect(await page.page.locator('#places').textContent()).toMatch(
+      /^DeviceWebGPU on SwiftShader/,
+    );
     expect(page.errors).toEqual([]);
     await page.close();
   });
@@ -98,13 +101,11 @@ describe('without WebGPU', () => {
     const page = await browser.open('/index.html');
     await linesOf(page, 'Receipt');
     const places = await page.page.locator('#places').textContent();
-    expect(places).toMatch(/^WebAssembly, 1 thread because: webgpu: /);
+    expect(places).toMatch(/^DeviceWebAssembly, 1 threadWhywebgpu: /);
     expect(places).toMatch(/not cross-origin isolated/);
     await page.page.getByRole('radio', { name: 'WebGPU' }).check();
     const alert = page.page.getByRole('alert');
-    await expect
-      .poll(() => alert.textContent())
-      .toMatch(/^WebGPU can’t be used here \(.+\)\. Choose/);
+    await expect.poll(() => alert.textContent()).toMatch(/^WebGPU can’t be used: .+\. Choose/);
     await page.page.getByRole('radio', { name: 'Automatic' }).check();
     expect((await linesOf(page, 'Receipt')).length).toBeGreaterThan(10);
     expect(await alert.isVisible()).toBe(false);

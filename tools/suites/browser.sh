@@ -2,4 +2,5 @@
 # shellcheck shell=bash
 for preset in wasm-core wasm-cpu wasm-threads; do cmake_build "$preset"; done
 build_runtime
+node app/build.mjs page
 run_vitest browser

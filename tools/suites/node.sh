@@ -3,4 +3,5 @@
 for preset in wasm-core wasm-cpu wasm-threads; do cmake_build "$preset"; done
 cmake_build debug quern_native
 build_runtime
+node app/build.mjs cli
 run_vitest unit node
