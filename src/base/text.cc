@@ -1,6 +1,9 @@
 #include "base/text.h"
 
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
 
 namespace quern {
 namespace {
@@ -12,8 +15,16 @@ void append_float(std::string& out, T value) {
   } else if (std::isinf(value)) {
     out += value < 0 ? "-inf" : "inf";
   } else {
+    // std::to_chars would do, but its tables take 114 kB of a WebAssembly module.
+    constexpr int kMost = std::numeric_limits<T>::max_digits10;
     char buffer[40];
-    out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+    for (int digits = 1; digits <= kMost; ++digits) {
+      std::snprintf(buffer, sizeof buffer, "%.*g", digits, static_cast<double>(value));
+      const T back = sizeof(T) == sizeof(float) ? static_cast<T>(std::strtof(buffer, nullptr))
+                                                : static_cast<T>(std::strtod(buffer, nullptr));
+      if (back == value) break;
+    }
+    out += buffer;
   }
 }
 
