@@ -8,9 +8,10 @@ import { report, repositoryFiles, root } from './lib/files.mjs';
 // What each folder of src/ may include, besides its own files and the generated ones.
 const ALLOWED = {
   base: [],
+  image: ['base'],
   ir: ['base'],
   shader: ['base', 'ir'],
-  ops: ['base', 'ir', 'shader'],
+  ops: ['base', 'image', 'ir', 'shader'],
   passes: ['base', 'ir', 'ops'],
   plan: ['base', 'ir', 'shader', 'ops', 'passes'],
   package: ['base', 'ir', 'ops', 'passes', 'plan'],

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 
 namespace quern {
@@ -22,9 +23,14 @@ void append_float(std::string& out, T value) {
       std::snprintf(buffer, sizeof buffer, "%.*g", digits, static_cast<double>(value));
       const T back = sizeof(T) == sizeof(float) ? static_cast<T>(std::strtof(buffer, nullptr))
                                                 : static_cast<T>(std::strtod(buffer, nullptr));
-      if (back == value) break;
+      if (back != value) continue;
+      // Whole numbers with zeros at their end: 70 rather than 7e+01, but 1e+10.
+      char whole[40];
+      const int length = std::snprintf(whole, sizeof whole, "%.0f", static_cast<double>(value));
+      const bool plain = std::fabs(value) < 1e15 && std::trunc(value) == value;
+      out += plain && static_cast<size_t>(length) <= std::strlen(buffer) ? whole : buffer;
+      return;
     }
-    out += buffer;
   }
 }
 

@@ -110,9 +110,8 @@ TEST(Resize, Infers) {
 
 TEST(GridSample, Paddings) {
   const HostTensor x = f32({1, 1, 1, 3}, {1, 2, 3});
-  // Columns -1, -0.5, 2.5 and 4.
-  const HostTensor grid =
-      f32({1, 1, 4, 2}, {-5.0f / 3, 0, -4.0f / 3, 0, 2.0f / 3 + 0, 0, 5.0f / 3, 0});
+  // Columns -1, -0.4, 2.4 and 4.
+  const HostTensor grid = f32({1, 1, 4, 2}, {-4.0f / 3, 0, -2.8f / 3, 0, 2.8f / 3, 0, 2, 0});
   const auto of = [&](const char* mode, const char* padding) {
     return text(run_one(
         {.op = "GridSample",
@@ -120,9 +119,9 @@ TEST(GridSample, Paddings) {
          .attributes = {{"mode", std::string(mode)}, {"padding_mode", std::string(padding)}}},
         {x, grid}));
   };
-  EXPECT_EQ(of("nearest", "zeros"), "f32[1, 1, 1, 4] {0, 0, 3, 0}");
+  EXPECT_EQ(of("nearest", "zeros"), "f32[1, 1, 1, 4] {0, 1, 3, 0}");
   EXPECT_EQ(of("nearest", "border"), "f32[1, 1, 1, 4] {1, 1, 3, 3}");
-  EXPECT_EQ(of("nearest", "reflection"), "f32[1, 1, 1, 4] {1, 1, 3, 3}");
+  EXPECT_EQ(of("nearest", "reflection"), "f32[1, 1, 1, 4] {1, 1, 3, 2}");
 }
 
 TEST(AffineGrid, IdentityGivesThePlaces) {

@@ -111,7 +111,7 @@ TEST(Frame, CutsAndWeighs) {
             "f32[1, 2, 3, 1] {1, 4, 0, 5, 12, 0}");
   EXPECT_EQ(infer(frame, {InferInput::of("f32[b, n, 1]"), InferInput::of("i64[] = {160}"),
                           InferInput::of("f32[400]")}),
-            "f32[b, floor_div(n, 160) - 1, 400, 1]");
+            "f32[b, floor_div(n + 80, 160) - 2, 400, 1]");
 }
 
 TEST(Windows, AgreeWithTheirFormulas) {
