@@ -46,8 +46,11 @@ async function main(): Promise<void> {
     return;
   }
   const device = values.device as 'auto' | 'webgpu' | 'wasm'; // load() refuses others
-  const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
-  const runs = Math.max(Number.parseInt(values.runs), 1);
+  const threads = values.threads === undefined ? undefined : Number(values.threads);
+  const runs = Number(values.runs);
+  if (!(Number.isInteger(runs) && runs > 0)) {
+    throw new Error(`--runs ${values.runs}: expected a positive number`);
+  }
   const paths = positionals.length > 0 ? positionals : [join(pictures, 'receipt.png')];
   const decoded = await Promise.all(paths.map(openPicture));
 
@@ -59,7 +62,7 @@ async function main(): Promise<void> {
       recognition: models.recognitionPath,
     },
     await readFile(models.dictionaryPath, 'utf8'),
-    { device, ...threads },
+    { device, threads },
   );
   const loadTime = performance.now() - begun;
 

@@ -35,12 +35,11 @@ export function makeTable(
   caption: string,
   [head = [], ...rows]: readonly (readonly string[])[],
 ): HTMLTableElement {
-  const cells = (row: readonly string[], scope: string): HTMLElement[] =>
-    row.map((text, i) =>
-      scope === 'col' || i === 0
-        ? make('th', { scope: scope === 'col' ? 'col' : 'row' }, text)
-        : make('td', {}, text),
-    );
+  const cells = (row: readonly string[], scope: 'col' | 'row'): HTMLElement[] =>
+    row.map((text, i) => {
+      const isHeading = text !== '' && (scope === 'col' || i === 0);
+      return isHeading ? make('th', { scope }, text) : make('td', {}, text);
+    });
   return make(
     'table',
     {},

@@ -92,6 +92,7 @@ function readAnew(): void {
   reading.abort();
   reading = new AbortController();
   readings = [];
+  complain('picture', '');
   clearResults();
   showBoxes([]);
   void readOnce();
@@ -136,7 +137,6 @@ async function take(file: Blob | Promise<Blob>, name: string): Promise<void> {
     if (own !== asked) return;
     if (picture) URL.revokeObjectURL(picture.url);
     picture = opened;
-    complain('picture', '');
     showPicture(opened);
     readAnew();
   } catch (reason) {
@@ -164,15 +164,18 @@ input.addEventListener('change', () => {
 onFileGiven((file) => void take(file, file.name));
 
 again.addEventListener('click', () => void readOnce());
-copy.addEventListener('click', () => {
+copy.addEventListener('click', () => void copyText());
+
+async function copyText(): Promise<void> {
   const lines = readings.at(-1)?.lines ?? [];
-  const text = lines.map((line) => line.text).join('\n');
-  navigator.clipboard.writeText(text).then(
-    () => (copy.textContent = 'Copied'),
-    () => complain('picture', 'The browser does not let this page write to the clipboard.'),
-  );
-  setTimeout(() => (copy.textContent = 'Copy'), 1500);
-});
+  try {
+    await navigator.clipboard.writeText(lines.map(({ text }) => text).join('\n'));
+    copy.textContent = 'Copied';
+    setTimeout(() => (copy.textContent = 'Copy'), 1500);
+  } catch {
+    complain('picture', 'The browser does not let this page write to the clipboard.');
+  }
+}
 
 const over = byId('over', HTMLInputElement);
 over.addEventListener('change', () => {

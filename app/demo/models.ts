@@ -40,7 +40,9 @@ export async function loadReader(
         (seen[stage] ??= {})[progress.phase] = progress;
         const [done, all] = [sum('download', 'loaded'), sum('download', 'total')];
         const programs = sum('compile', 'total');
-        if (done < all || programs === 0) {
+        if (all === 0) {
+          onProgress(`${megabytes(done)} MB`, undefined); // the server tells no sizes
+        } else if (done < all || programs === 0) {
           onProgress(`${megabytes(done)} of ${megabytes(all)} MB`, done / all);
         } else {
           const compiled = sum('compile', 'loaded');

@@ -30,7 +30,8 @@ async function drop({ page }: TestPage, name: string, type: string, bytes: Uint8
 /** Waits for a picture to be read; the lines that the page then shows. */
 async function linesOf({ page }: TestPage, picture: string): Promise<string[]> {
   await page.getByAltText(`The picture ${picture}`).waitFor();
-  await page.getByText(/lines? in [\d.]+ m?s on /).waitFor({ timeout: patience });
+  await page.locator('#lines li').first().waitFor({ timeout: patience });
+  await page.getByText(/lines? in [\d.]+ m?s on /).waitFor();
   return page.locator('#lines .words').allTextContents();
 }
 

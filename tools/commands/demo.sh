@@ -22,7 +22,7 @@ done
 {
   "$ROOT/tools/setup.sh" --no-browser
   # What Dawn finds the driver of a GPU with.
-  if compgen -G '/dev/dri/render*' || [ -e /dev/nvidiactl ]; then apt_install libvulkan1; fi
+  if compgen -G '/dev/dri/render*' >/dev/null || [ -e /dev/nvidiactl ]; then apt_install libvulkan1; fi
   for preset in wasm-core wasm-cpu wasm-threads; do cmake_build "$preset"; done
   build_runtime
   if [ $serve = 1 ]; then node "$ROOT/app/build.mjs" page; else node "$ROOT/app/build.mjs" cli; fi
