@@ -37,7 +37,7 @@ Result<Image> decode(Bytes file) {
     return decode_pnm(file);
   }
   if (begins(file, "RIFF") && begins(file, "WEBP", 8)) {
-    return unsupported("pictures in WebP files are not supported");
+    return decode_webp(file);
   }
   if (begins(file, "jP  ", 4) || begins(file, "\xff\x4f\xff\x51")) {
     return decode_jp2(file);

@@ -34,6 +34,7 @@ Result<Image> decode_pnm(Bytes file);   ///< P1 to P6
 Result<Image> decode_tiff(Bytes file);  ///< the first picture
 Result<Image> decode_jpeg(Bytes file);  ///< baseline and progressive
 Result<Image> decode_jp2(Bytes file);   ///< JPEG 2000
+Result<Image> decode_webp(Bytes file);  ///< lossy and lossless
 
 /// The same in three channels, alpha left away.
 Image to_rgb(Image image);

@@ -39,7 +39,9 @@ bool is_less(const HostTensor& a, int64_t i, const HostTensor& b, int64_t k) {
 std::vector<int64_t> sorted_keys(const HostTensor& keys) {
   std::vector<int64_t> order(static_cast<size_t>(keys.count()));
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](int64_t a, int64_t b) { return is_less(keys, a, keys, b); });
+  std::ranges::sort(order, [&](int64_t a, int64_t b) {
+    return is_less(keys, a, keys, b) || (!is_less(keys, b, keys, a) && a < b);
+  });
   const auto rest = std::ranges::unique(order, [&](int64_t a, int64_t b) {
     return !is_less(keys, a, keys, b) && !is_less(keys, b, keys, a);
   });
