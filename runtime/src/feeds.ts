@@ -62,7 +62,8 @@ export function toTensor(info: ValueInfo, feed: TensorFeed): Tensor {
     if (feed.dtype !== info.dtype) throw mismatch(info, `a tensor of ${feed.dtype}`);
     return feed;
   }
-  if ((feed as unknown) === null || feed === undefined) throw mismatch(info, String(feed));
+  if ((feed as unknown) === null) throw mismatch(info, 'null');
+  if (feed === undefined) throw mismatch(info, 'undefined');
   if (typeof feed !== 'object') {
     const dims = info.dims?.map(() => 1) ?? [];
     return new Tensor(info.dtype, dims, convert(info, [feed]));

@@ -42,7 +42,7 @@ function encodeInput(writer: WordWriter, tree: Tree<Shaped>, contents: boolean):
     writer.word(1).word(0);
     writer.list(tree.data as string[], (w, text) => w.text(text));
   } else {
-    writer.word(1).blob(tensorBytes(tree));
+    writer.word(1).blob(tensorBytes(tree as Tensor));
   }
 }
 

@@ -19,7 +19,7 @@ struct QuernLoader;
 struct QuernSession;
 struct QuernRun;
 
-/// 1. Raised when anything here or in docs/plan-format.md changes.
+/// 2. Raised when anything here or in docs/plan-format.md changes.
 QUERN_EXPORT uint32_t quern_abi_version();
 /// 1 where CPU kernels are linked in (device 1 below).
 QUERN_EXPORT uint32_t quern_has_cpu();
@@ -51,8 +51,9 @@ QUERN_EXPORT QuernSession* quern_loader_session(QuernLoader* loader);  ///< once
 
 // A session.
 QUERN_EXPORT void quern_session_free(QuernSession* session);
-/// Result, JSON: {format, producer, inputs: [{name, dtype, dims: [number | text] | null}],
-/// outputs: same, hostInputs: [input numbers], weights: [{name, dtype, dims, bytes, file, offset,
+/// Result, JSON: {format, producer, inputs: [{name, dtype, dims: [number | text] | null; of a
+/// container kind: "sequence" | "optional" | "map", element: {dtype, dims, ...}, key; optional: true
+/// where a run may leave it out}], outputs: same, hostInputs: [input numbers], weights: [{name, dtype, dims, bytes, file, offset,
 /// used}], nodes: [{id, name, op, domain, place: "device" | "view" | "host" | "shape" | "load" |
 /// "control", body: [ops of a fused node]}], hits: {pass: count}}. `file` "" is the model file
 /// itself. "host": strings and the like, on every device; "shape": arithmetic on what the host
@@ -66,9 +67,11 @@ QUERN_EXPORT uint8_t* quern_session_weight(QuernSession* session, uint32_t weigh
 /// values first: harmless.
 QUERN_EXPORT int quern_session_warm(QuernSession* session, uint32_t batch, uint32_t dim);
 
-// A run. Input words: count, then for each graph input in order: dtype number, rank, dims (wide),
-// has_contents 0/1, and if 1 a blob with the bytes. Contents are wanted where hostInputs says so;
-// on the CPU device everywhere. The message says which uploads the plan wants.
+// A run. Input words: count, then for each input of the description in order a value
+// (docs/sequences.md): dtype number (0: left out), rank, dims (wide), has_contents 0/1, and if 1 a
+// blob with the bytes, for strings an empty blob and a list of strings (count, texts); or 64
+// sequence, 65 optional, 66 map, and then dtype number, count, values. Contents are wanted where
+// hostInputs says so; on the CPU device everywhere. The message says which uploads the plan wants.
 QUERN_EXPORT int quern_run_start(QuernSession* session, const uint8_t* inputs, size_t size);
 QUERN_EXPORT QuernRun* quern_run_take(QuernSession* session);  ///< once, after start
 /// `values`: count, then a blob for each of the last segment's reads (count 0 at first).
@@ -77,6 +80,6 @@ QUERN_EXPORT int quern_run_advance(QuernRun* run, const uint8_t* values, size_t 
 /// Result, JSON: nodes that ran on the host: [{id, elements}].
 QUERN_EXPORT int quern_run_report(QuernRun* run);
 QUERN_EXPORT void quern_run_free(QuernRun* run);
-/// CPU device: the whole run. Result: count, then for each output: dtype, rank, dims (wide), blob,
-/// and a list of strings (count, texts) where the dtype is string.
+/// CPU device: the whole run. Result: count, then for each output a value: dtype, rank, dims (wide),
+/// blob, and a list of strings (count, texts) where the dtype is string; containers as for inputs.
 QUERN_EXPORT int quern_cpu_run(QuernSession* session, const uint8_t* inputs, size_t size);

@@ -66,7 +66,8 @@ export async function runModel(model: Model, request: RunRequest): Promise<RunRe
   for (const text of request.outputs) {
     const [name, path] = nameAndValue(text, 'output');
     const tensor = outputs[name];
-    if (tensor === undefined) throw new InvalidArgumentError(`output '${name}': the model has none`);
+    if (tensor === undefined)
+      throw new InvalidArgumentError(`output '${name}': the model has none`);
     if (!(tensor instanceof Tensor)) {
       throw new InvalidArgumentError(`output '${name}': it is no tensor, so no file of one`);
     }
