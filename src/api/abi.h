@@ -52,12 +52,12 @@ QUERN_EXPORT QuernSession* quern_loader_session(QuernLoader* loader);  ///< once
 // A session.
 QUERN_EXPORT void quern_session_free(QuernSession* session);
 /// Result, JSON: {format, producer, inputs: [{name, dtype, dims: [number | text] | null; of a
-/// container kind: "sequence" | "optional" | "map", element: {dtype, dims, ...}, key; optional: true
-/// where a run may leave it out}], outputs: same, hostInputs: [input numbers], weights: [{name, dtype, dims, bytes, file, offset,
-/// used}], nodes: [{id, name, op, domain, place: "device" | "view" | "host" | "shape" | "load" |
-/// "control", body: [ops of a fused node]}], hits: {pass: count}}. `file` "" is the model file
-/// itself. "host": strings and the like, on every device; "shape": arithmetic on what the host
-/// knows.
+/// container kind: "sequence" | "optional" | "map", element: {dtype, dims, ...}, key; optional:
+/// true where a run may leave it out}], outputs: same, hostInputs: [input numbers], weights:
+/// [{name, dtype, dims, bytes, file, offset, used}], nodes: [{id, name, op, domain, place: "device"
+/// | "view" | "host" | "shape" | "load" | "control", body: [ops of a fused node]}], hits: {pass:
+/// count}}. `file` "" is the model file itself. "host": strings and the like, on every device;
+/// "shape": arithmetic on what the host knows.
 QUERN_EXPORT int quern_session_describe(QuernSession* session);
 /// CPU device: the memory of a weight, to be filled with an external file's bytes.
 QUERN_EXPORT uint8_t* quern_session_weight(QuernSession* session, uint32_t weight);
@@ -80,6 +80,7 @@ QUERN_EXPORT int quern_run_advance(QuernRun* run, const uint8_t* values, size_t 
 /// Result, JSON: nodes that ran on the host: [{id, elements}].
 QUERN_EXPORT int quern_run_report(QuernRun* run);
 QUERN_EXPORT void quern_run_free(QuernRun* run);
-/// CPU device: the whole run. Result: count, then for each output a value: dtype, rank, dims (wide),
-/// blob, and a list of strings (count, texts) where the dtype is string; containers as for inputs.
+/// CPU device: the whole run. Result: count, then for each output a value: dtype, rank, dims
+/// (wide), blob, and a list of strings (count, texts) where the dtype is string; containers as for
+/// inputs.
 QUERN_EXPORT int quern_cpu_run(QuernSession* session, const uint8_t* inputs, size_t size);

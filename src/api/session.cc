@@ -155,7 +155,8 @@ class InputChecker {
       fits = list.kind == Type::Kind::kTensor && list.dtype == dtypes[i] && list.dims.size() == 1 &&
              list.dims[0] >= 0;
     }
-    if (!fits) return invalid_argument(cat("input '", name, "': its keys and values are no ", type));
+    if (!fits)
+      return invalid_argument(cat("input '", name, "': its keys and values are no ", type));
     return {};
   }
 

@@ -31,7 +31,9 @@ const ortType = {
   i64: 'int64',
   bool: 'bool',
 };
-const typeOfOrt = Object.fromEntries(Object.entries(ortType).map(([ours, theirs]) => [theirs, ours]));
+const typeOfOrt = Object.fromEntries(
+  Object.entries(ortType).map(([ours, theirs]) => [theirs, ours]),
+);
 
 let made = 0;
 for (const [index, { name, make }] of cases.entries()) {

@@ -45,7 +45,10 @@ TEST(RegexTest, FullMatches) {
       {"[[:^alpha:]]", {"1"}, {"a"}},
       {R"(\d+\s\w\D\S\W)", {"12 a-b-"}, {"12 a1b-"}},
       {R"([\d.]+)", {"1.5"}, {"a"}},
-      {R"(\x41\x{e9}\101\t\.)", {"A\xc3\xa9""A\t."}, {"AeA\t."}},
+      {R"(\x41\x{e9}\101\t\.)",
+       {"A\xc3\xa9"
+        "A\t."},
+       {"AeA\t."}},
       {R"(\Qa.*b\E+)", {"a.*b", "a.*bbb"}, {"a.*", "axxb"}},
       {"(?i)straSSe", {"STRASSE", "strasse"}, {"strase"}},
       {"(?i)[\xc3\xa0-\xc3\xa5]", {"\xc3\x80"}, {"a"}},

@@ -48,8 +48,7 @@ Result<Expr> expr(ExprContext& c, size_t output) {
     result = b.unary(ExprOp::kNeg, b.mul(b.cast(score, type), weight));
   }
   if (c.node().attribute("ignore_index") == nullptr) return result;
-  const Expr ignored =
-      b.constant_int(b.type_of(target), c.node().int_or("ignore_index", -1));
+  const Expr ignored = b.constant_int(b.type_of(target), c.node().int_or("ignore_index", -1));
   return b.select(b.eq(target, ignored), b.number(result, 0), result);
 }
 

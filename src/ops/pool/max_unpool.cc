@@ -66,7 +66,7 @@ Result<bool> expand(Graph& graph, Node& node) {
   Value* zeros = add("ConstantOfShape", {inferred}, {{"value", make_constant(std::move(fill))}});
   const auto flat = [&](Value* v) { return add("Reshape", {v, e.ints({-1})}); };
   Value* y = add("ScatterElements", {flat(zeros), flat(node.input(kPlaces)), flat(x)},
-                      {{"axis", int64_t{0}}});
+                 {{"axis", int64_t{0}}});
   y = add("Reshape", {y, inferred}, {{"allowzero", int64_t{1}}});
   if (Value* shape = node.input(kOutputShape)) {
     Value* none = e.ints(std::vector<int64_t>(rank + 2, 0));

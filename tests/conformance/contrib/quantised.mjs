@@ -43,7 +43,11 @@ export function quantised(add) {
           attributes: { axis: 1, block_size: block },
         },
       ],
-      inputs: { x: integers('i8', dims), scale: scales(scaleDims), zero: integers('i8', scaleDims) },
+      inputs: {
+        x: integers('i8', dims),
+        scale: scales(scaleDims),
+        zero: integers('i8', scaleDims),
+      },
       outputs: { y: 'f32' },
     };
   });
@@ -193,9 +197,7 @@ export function quantisedContrib(add) {
       const type = op.includes('Pool') ? 'u8' : pick('u8', 'i8');
       const softmax = op === 'QLinearSoftmax';
       return {
-        nodes: [
-          { op, domain, inputs: ['x', 'xs', 'xz', 'ys', 'yz'], outputs: ['y'], attributes },
-        ],
+        nodes: [{ op, domain, inputs: ['x', 'xs', 'xz', 'ys', 'yz'], outputs: ['y'], attributes }],
         inputs: { x: integers(type, [2, integer(1, 4), 5, integer(4, 8)]) },
         initializers: {
           ...quantisation(type, 'x'),
@@ -251,9 +253,7 @@ export function quantisedContrib(add) {
           },
         ],
         inputs: { a: dynamic ? floats([2, m, k], 3) : integers('u8', [2, m, k]) },
-        initializers: dynamic
-          ? weights
-          : { ...weights, as: scales([]), az: integers('u8', []) },
+        initializers: dynamic ? weights : { ...weights, as: scales([]), az: integers('u8', []) },
         outputs: { y: 'f32' },
       };
     });
