@@ -107,7 +107,7 @@ describe('decodePlan', () => {
     expect(() => decodePlan(message)).toThrow('core message: element type 0');
     const other = encodePlan(planMessage({}));
     other[4] = 9;
-    expect(() => decodePlan(other)).toThrow('core message: plan version 9, expected 1');
+    expect(() => decodePlan(other)).toThrow('core message: plan version 9, expected 2');
     const copy: Step = {
       kind: 'copy',
       node: 0,
