@@ -35,8 +35,9 @@ let picture: OpenedPicture | undefined;
 /** What was read in this picture on this device; another of either aborts the reading. */
 let readings: Reading[] = [];
 let reading = new AbortController();
-/** How many pictures were asked for. */
+/** Pictures asked for, numbered; the one shown. */
 let asked = 0;
+let shown = 0;
 const complaints = { models: '', picture: '' };
 
 /** Says what goes on. Without a share the bar moves on its own, null hides it. */
@@ -134,13 +135,14 @@ async function take(file: Blob | Promise<Blob>, name: string): Promise<void> {
   const own = ++asked;
   try {
     const opened = await openPicture(await file, name);
-    if (own !== asked) return;
+    if (own < shown) return;
+    shown = own;
     if (picture) URL.revokeObjectURL(picture.url);
     picture = opened;
     showPicture(opened);
     readAnew();
   } catch (reason) {
-    if (own === asked) complain('picture', wordsOf(reason)); // what is shown stays
+    if (own > shown) complain('picture', wordsOf(reason)); // what is shown stays
   }
 }
 
