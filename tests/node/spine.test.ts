@@ -1,6 +1,7 @@
 // What the design promises of the GPU path, on the three driving models.
 
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { load } from '../../runtime/src/node.js';
 import { runCase } from '../browser/run-model.js';
@@ -32,6 +33,17 @@ describe('a device with the default limits and no features', () => {
     expect(differences).toEqual([]);
     expect(report.device).toBe('webgpu');
     device.destroy();
+  });
+});
+
+describe('the core that traps on numeric work on the host', () => {
+  test.each(names)('%s', async (name) => {
+    const reference = shortened(references.get(name)!);
+    const { differences } = await runCase(load, pathOf(reference), reference, {
+      device: 'webgpu',
+      wasmBase: pathToFileURL(join(repoRoot, 'build/wasm-core/trap/')),
+    });
+    expect(differences).toEqual([]);
   });
 });
 
