@@ -372,6 +372,9 @@ TEST(GpuKernels, AllFilesCompile) {
       for (const DType input : {DType::kF32, DType::kF16}) {
         KernelCall call{.kernel = file.name};
         for (const std::string& flag : flags) call.config.push_back({flag, optional ? "1" : "0"});
+        // Its sums are of 64 bits: word pairs, of tensors of that type.
+        const bool wide = optional && flags.contains("WIDE");
+        if (wide) call.config.push_back({"Acc", "vec2<u32>"});
         const auto source = kernel_source(file.name, call.config);
         ASSERT_TRUE(source) << source.error().message;
         std::vector<BindingPlan> plans;
@@ -385,7 +388,8 @@ TEST(GpuKernels, AllFilesCompile) {
           const bool words = decl.text.find("array<f32>") == std::string::npos;
           call.bindings.push_back({decl.name,
                                    {},
-                                   words    ? DType::kU32
+                                   wide     ? DType::kI64
+                                   : words  ? DType::kU32
                                    : output ? DType::kF32
                                             : input,
                                    64});
