@@ -168,15 +168,6 @@ void number_leaves(RunInput& input, uint32_t& next) {
   for (RunInput& element : input.elements) number_leaves(element, next);
 }
 
-/// Strings are no GPU's business: their operators run on the host on every device.
-bool has_strings(const Node& node) {
-  const auto is_string = [](const Value* v) {
-    return v != nullptr && v->type.dtype == DType::kString;
-  };
-  return std::ranges::any_of(node.inputs, is_string) ||
-         std::ranges::any_of(node.outputs, is_string);
-}
-
 std::string_view place_of(const Node& node, const Placement& placement) {
   const OpDef* def = find_op(node);
   if (def != nullptr && def->is_control) return "control";
@@ -184,10 +175,10 @@ std::string_view place_of(const Node& node, const Placement& placement) {
       !node.is("ConcatFromSequence")) {
     return "control";  // moves references
   }
-  // An operator of our own that runs on the host makes a table from shapes.
-  const bool is_table = def != nullptr && def->is_host && def->domain == "quern";
-  if (def != nullptr && !is_table && (def->is_host || has_strings(node))) return "host";
-  if (is_table) return "shape";
+  if (def != nullptr && (def->is_host || has_strings(node))) {
+    // An operator of our own that runs on the host makes a table from shapes.
+    return def->is_host && def->domain == "quern" ? "shape" : "host";
+  }
   if (placement.host_node[node.id]) return "shape";
   if (def != nullptr && def->is_view) return "view";
   bool load = !node.outputs.empty();

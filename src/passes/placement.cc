@@ -31,12 +31,6 @@ bool is_string(const Value* value) {
   return value != nullptr && value->type.is_tensor() && value->type.dtype == DType::kString;
 }
 
-/// Strings are on the host on every device, and so is what works on them.
-bool has_strings(const Node& node) {
-  return std::ranges::any_of(node.inputs, is_string) ||
-         std::ranges::any_of(node.outputs, is_string);
-}
-
 bool runs_on_host(const Node& node, const OpDef& def) {
   return def.is_host || (!def.is_control && !def.is_sequence && has_strings(node));
 }
@@ -203,6 +197,11 @@ class Placer {
 };
 
 }  // namespace
+
+bool has_strings(const Node& node) {
+  return std::ranges::any_of(node.inputs, is_string) ||
+         std::ranges::any_of(node.outputs, is_string);
+}
 
 Placement place(Graph& graph) { return Placer(graph).run(); }
 

@@ -22,6 +22,10 @@ struct Placement {
   std::vector<uint32_t> host_inputs;
 };
 
+/// Does it take or give strings? They are on the host on every device, and so is what works on
+/// them.
+bool has_strings(const Node& node);
+
 /// Looks at the graph and all its subgraphs. Operators must be known (find_op).
 Placement place(Graph& graph);
 

@@ -1,5 +1,6 @@
 // Reads and writes the values in ONNX test files: TensorProto, SequenceProto, OptionalProto.
 
+import { readTensorFields, tensorField } from '../../runtime/src/cli/tensor-proto.js';
 import {
   bytesOf,
   dataFromBytes,
@@ -11,7 +12,7 @@ import {
   type NumericData,
   type TensorData,
 } from './dtype.js';
-import { doubles, fields, floats, MessageWriter, payload, text, varints } from './protobuf.js';
+import { fields, MessageWriter, payload, text } from './protobuf.js';
 
 /** A named tensor. Strings lie in `string[]`, all else as in `arrayByType` of dtype.ts. */
 export interface TensorValue {
@@ -53,66 +54,12 @@ export type ValueType =
   | { kind: 'optional'; element: ValueType }
   | { kind: 'map' };
 
-const tensorField = {
-  dims: 1,
-  dataType: 2,
-  floatData: 4,
-  int32Data: 5,
-  stringData: 6,
-  int64Data: 7,
-  name: 8,
-  rawData: 9,
-  doubleData: 10,
-  uint64Data: 11,
-  externalData: 13,
-  dataLocation: 14,
-} as const;
-
 /** A parsed TensorProto. Throws where the data lies in another file. */
 export function readTensor(bytes: Uint8Array): TensorValue {
-  const dims: number[] = [];
-  let dtype: DType | undefined;
-  let name = '';
-  let raw: Uint8Array | undefined;
-  const strings: string[] = [];
-  const typed: (number | bigint)[] = [];
-
-  for (const field of fields(bytes)) {
-    switch (field.number) {
-      case tensorField.dims:
-        for (const dim of varints(field)) dims.push(Number(BigInt.asIntN(64, dim)));
-        break;
-      case tensorField.dataType:
-        dtype = dtypeOf(Number(field.varint));
-        break;
-      case tensorField.name:
-        name = text(field);
-        break;
-      case tensorField.rawData:
-        raw = payload(field);
-        break;
-      case tensorField.stringData:
-        strings.push(text(field));
-        break;
-      case tensorField.floatData:
-        for (const value of floats(field)) typed.push(value);
-        break;
-      case tensorField.doubleData:
-        for (const value of doubles(field)) typed.push(value);
-        break;
-      case tensorField.int32Data:
-        for (const value of varints(field)) typed.push(Number(BigInt.asIntN(32, value)));
-        break;
-      case tensorField.int64Data:
-      case tensorField.uint64Data:
-        for (const value of varints(field)) typed.push(value);
-        break;
-      case tensorField.dataLocation:
-        if (field.varint !== 0n) throw new Error(`tensor ${name} has its data in another file`);
-        break;
-    }
-  }
-  if (!dtype) throw new Error(`tensor ${name} has no element type`);
+  const { name, dims, dataType, raw, strings, typed, external } = readTensorFields(bytes);
+  if (external) throw new Error(`tensor ${name} has its data in another file`);
+  if (dataType === 0) throw new Error(`tensor ${name} has no element type`);
+  const dtype = dtypeOf(dataType);
   if (dtype === 'string') return { name, dtype, dims, data: strings };
 
   const data = raw ? dataFromBytes(dtype, raw) : fill(dtype, elementCount(dims), typed);

@@ -6,7 +6,7 @@ import { InvalidModelError } from '../errors.js';
 import { Tensor, tensorFromBytes } from '../tensor.js';
 import { doubles, fields, floats, payload, text, varints } from './protobuf.js';
 
-const field = {
+export const tensorField = {
   dims: 1,
   dataType: 2,
   floatData: 4,
@@ -17,6 +17,7 @@ const field = {
   rawData: 9,
   doubleData: 10,
   uint64Data: 11,
+  externalData: 13,
   dataLocation: 14,
 } as const;
 
@@ -35,48 +36,72 @@ export function readTensorProto(bytes: Uint8Array, file: string): NamedTensor {
   }
 }
 
-function parse(bytes: Uint8Array): NamedTensor {
-  const dims: number[] = [];
-  const strings: string[] = [];
-  const typed: (number | bigint)[] = [];
-  let dtype: DType | undefined;
-  let name = '';
-  let raw: Uint8Array | undefined;
+/** A TensorProto's fields as they lie there. */
+export interface TensorFields {
+  name: string;
+  dims: number[];
+  /** ONNX's number of the element type; 0 where it is absent. */
+  dataType: number;
+  raw: Uint8Array | undefined;
+  strings: string[];
+  /** Of float_data, int32_data, ...: bit patterns for small types. */
+  typed: (number | bigint)[];
+  /** The data lies in another file. */
+  external: boolean;
+}
+
+export function readTensorFields(bytes: Uint8Array): TensorFields {
+  const found: TensorFields = {
+    name: '',
+    dims: [],
+    dataType: 0,
+    raw: undefined,
+    strings: [],
+    typed: [],
+    external: false,
+  };
   for (const item of fields(bytes)) {
     switch (item.number) {
-      case field.dims:
-        for (const dim of varints(item)) dims.push(Number(BigInt.asIntN(64, dim)));
+      case tensorField.dims:
+        for (const dim of varints(item)) found.dims.push(Number(BigInt.asIntN(64, dim)));
         break;
-      case field.dataType:
-        dtype = dtypeOf(Number(item.varint));
+      case tensorField.dataType:
+        found.dataType = Number(item.varint);
         break;
-      case field.name:
-        name = text(item);
+      case tensorField.name:
+        found.name = text(item);
         break;
-      case field.rawData:
-        raw = payload(item);
+      case tensorField.rawData:
+        found.raw = payload(item);
         break;
-      case field.stringData:
-        strings.push(text(item));
+      case tensorField.stringData:
+        found.strings.push(text(item));
         break;
-      case field.floatData:
-        typed.push(...floats(item));
+      case tensorField.floatData:
+        for (const value of floats(item)) found.typed.push(value);
         break;
-      case field.doubleData:
-        typed.push(...doubles(item));
+      case tensorField.doubleData:
+        for (const value of doubles(item)) found.typed.push(value);
         break;
-      case field.int32Data:
-        for (const value of varints(item)) typed.push(Number(BigInt.asIntN(32, value)));
+      case tensorField.int32Data:
+        for (const value of varints(item)) found.typed.push(Number(BigInt.asIntN(32, value)));
         break;
-      case field.int64Data:
-      case field.uint64Data:
-        typed.push(...varints(item));
+      case tensorField.int64Data:
+      case tensorField.uint64Data:
+        for (const value of varints(item)) found.typed.push(value);
         break;
-      case field.dataLocation:
-        if (item.varint !== 0n) throw new Error('its data lies in another file');
+      case tensorField.dataLocation:
+        found.external = item.varint !== 0n;
         break;
     }
   }
+  return found;
+}
+
+function parse(bytes: Uint8Array): NamedTensor {
+  const { name, dims, dataType, raw, strings, typed, external } = readTensorFields(bytes);
+  if (external) throw new Error('its data lies in another file');
+  const dtype = dtypeOf(dataType);
   if (!dtype) throw new Error('its element type is unknown');
   if (dtype === 'string') return { name, tensor: new Tensor(dtype, dims, strings) };
   const data = raw ? new Uint8Array(raw) : packed(dtype, elementCount(dims), typed);

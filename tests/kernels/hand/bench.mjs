@@ -2,7 +2,6 @@
 import { run, randoms, getDevice } from './device.mjs';
 
 await getDevice();
-const rows = [];
 async function time(title, work, unit, name, config, data, params, groups, runs = 20) {
   try {
     await run(name, config, data, params, groups);
@@ -13,7 +12,6 @@ async function time(title, work, unit, name, config, data, params, groups, runs 
   } catch (e) {
     console.log(title, String(e.message).slice(0, 200));
   }
-  rows.push(title);
 }
 const split = (n) =>
   n > 65535 ? [Math.ceil(n / Math.ceil(n / 65535)), Math.ceil(n / 65535)] : [n];
