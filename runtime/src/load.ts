@@ -64,7 +64,7 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
     await feedToGpu(context, core, weights);
     timer('download');
 
-    await core.call('moreOutputs', context.moreOutputs);
+    if (context.moreOutputs.length > 0) await core.call('moreOutputs', context.moreOutputs);
     const description = parseDescription(
       await core.call('finish', targetWords(open, context.passes)),
     );
@@ -230,7 +230,7 @@ export async function loadWasm(context: LoadContext): Promise<Loaded> {
     }
     timer('download');
     const options = Uint32Array.of(1, Number(context.passes), threads);
-    await core.call('moreOutputs', context.moreOutputs);
+    if (context.moreOutputs.length > 0) await core.call('moreOutputs', context.moreOutputs);
     const description = parseDescription(await core.call('finish', options));
     timer('import');
     await readExternal(context, description.weights, async (weight, offset, bytes) => {
