@@ -5,10 +5,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { InvalidArgumentError, LimitError, textOf } from '../errors.js';
-import type { Feed } from '../feeds.js';
+import { toTree, type Feed } from '../feeds.js';
 import { load, type LoadOptions } from '../node.js';
 import { Tensor } from '../tensor.js';
-import type { Value } from '../value.js';
+import { valueOf, type Value } from '../value.js';
 import { compareValues, type Comparison, type Tolerance } from './compare.js';
 import { table } from './format.js';
 import { modelOf, readOnnxModel, type OnnxModel, type OnnxNode } from './onnx-model.js';
@@ -60,6 +60,7 @@ export async function diffModel(request: DiffRequest): Promise<DiffResult> {
   const sides = [request.a, request.b].map((text) => optionsOf(text, request.common));
   const [a, b] = sides as [LoadOptions, LoadOptions];
   let feeds: Record<string, Feed> | undefined;
+  const given: Values = new Map();
   const run = async (
     source: string | Uint8Array,
     options: LoadOptions,
@@ -68,6 +69,10 @@ export async function diffModel(request: DiffRequest): Promise<DiffResult> {
     const loaded = await load(source, { ...options, warm: false, moreOutputs: more });
     try {
       feeds ??= (await feedsOf(loaded, request.inputs)).feeds;
+      for (const info of loaded.inputs) {
+        const feed = feeds[info.name];
+        if (feed !== undefined) given.set(info.name, valueOf(toTree(info, feed)));
+      }
       return new Map(Object.entries(await loaded.run<Value>(feeds)));
     } finally {
       loaded.dispose();
@@ -87,6 +92,7 @@ export async function diffModel(request: DiffRequest): Promise<DiffResult> {
   const all = (options: LoadOptions): Promise<Values> =>
     inParts(names, (some) => run(request.path, options, some));
   const values = { a: await all(a), b: await all(b) };
+  for (const [name, value] of given) values.a.set(name, value);
   const errors = new Map<string, Comparison>();
   for (const name of names) {
     const [want, got] = [values.a.get(name), values.b.get(name)];
@@ -113,7 +119,7 @@ export async function diffModel(request: DiffRequest): Promise<DiffResult> {
   if (!node || value === undefined || comparison?.difference === undefined) return result;
   const { difference, relativeL2, maxError } = comparison;
   result.first = { value, node: node.name, op: node.op, difference, relativeL2, maxError };
-  result.saved = await savePart(model, node, values.a, feeds!, { a, b, request });
+  result.saved = await savePart(model, node, values.a, { a, b, request });
   return result;
 }
 
@@ -189,14 +195,13 @@ async function savePart(
   model: OnnxModel,
   node: OnnxNode,
   values: Values,
-  feeds: Readonly<Record<string, Feed>>,
   { a, b, request }: { a: LoadOptions; b: LoadOptions; request: DiffRequest },
 ): Promise<DiffResult['saved']> {
   const producers = new Map(model.nodes.flatMap((one) => one.outputs.map((name) => [name, one])));
   const part = new Set([node]);
   let smallest: Part | undefined;
   for (;;) {
-    const made = await makePart(model, part, node, values, feeds);
+    const made = await makePart(model, part, node, values);
     if (!made) break;
     smallest ??= made;
     const differs = await made.differs(a, b, request);
@@ -220,14 +225,13 @@ async function makePart(
   part: ReadonlySet<OnnxNode>,
   last: OnnxNode,
   values: Values,
-  feeds: Readonly<Record<string, Feed>>,
 ): Promise<Part | undefined> {
   const nodes = model.nodes.filter((one) => part.has(one));
   const inside = new Set(nodes.flatMap((one) => one.outputs));
   const inputs = new Map<string, Tensor>();
   for (const name of new Set(nodes.flatMap((one) => one.inputs))) {
     if (name === '' || inside.has(name) || model.initializers.has(name)) continue;
-    const value = values.get(name) ?? feeds[name];
+    const value = values.get(name);
     if (!(value instanceof Tensor)) return undefined;
     inputs.set(name, value);
   }
