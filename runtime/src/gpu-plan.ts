@@ -1,5 +1,6 @@
 // A segment on the device: its memory and bind groups, made once, and its submission.
 
+import type { Probe } from './backend.js';
 import { InternalError } from './errors.js';
 import { byteSize, elementCount } from './dtype.js';
 import { align, Usage } from './gpu.js';
@@ -89,13 +90,17 @@ export class GpuPlan {
    * Puts the inputs in place, encodes the steps and the copies out of them, and submits: at once,
    * so that commands of several runs can't mix. The promise fails with what the device objects to.
    */
-  submit(feeds: readonly (Tensor | undefined)[], targets: readonly Target[]): Promise<void> {
+  submit(
+    feeds: readonly (Tensor | undefined)[],
+    targets: readonly Target[],
+    probe?: Probe,
+  ): Promise<void> {
     const { gpu } = this.#memory;
     const work = (): void => {
       const encoder = gpu.device.createCommandEncoder();
       for (const group of this.#groups) this.#uploadGroup(encoder, group, feeds);
       for (const port of this.#single) this.#upload(encoder, port, feeds[port.index]);
-      this.#recording.encode(encoder);
+      this.#recording.encode(encoder, probe);
       for (const { port, to } of targets) {
         copy(encoder, this.#resolve(port.slice!), to, port.slice!.bytes);
       }

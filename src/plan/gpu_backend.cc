@@ -224,8 +224,9 @@ class GpuBackend::Lowering final : public LowerContext {
     auto text =
         instantiate(call, plans, with_epilogue ? &epilogue_.program : nullptr, tail, target());
     if (!text) return std::unexpected(std::move(text).error().in(node().describe()));
-    return backend_.programs_.add(std::move(key), cat(node().op, " ", call.kernel),
-                                  *std::move(text));
+    std::string label = cat(node().op, " ", call.kernel);
+    for (const ConfigEntry& c : call.config) label += cat(" ", c.name, "=", c.value);
+    return backend_.programs_.add(std::move(key), std::move(label), *std::move(text));
   }
 
   Result<void> dispatch_kernel(const KernelCall& call, bool with_epilogue) {
