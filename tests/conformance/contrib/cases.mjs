@@ -1,5 +1,6 @@
 // All cases: `make` gives what modelProto of onnx-file.mjs takes.
 
+import { attention } from './attention.mjs';
 import { blocks } from './blocks.mjs';
 import { layers } from './layers.mjs';
 import { quantised, quantisedContrib } from './quantised.mjs';
@@ -10,3 +11,4 @@ quantised(add);
 layers(add);
 blocks(add);
 quantisedContrib(add);
+attention(add);
