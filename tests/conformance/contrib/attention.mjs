@@ -1,4 +1,4 @@
-// The attention operators of com.microsoft, and rotary embeddings.
+// Attention, QAttention and MultiHeadAttention of com.microsoft.
 
 import { chance, floats, integer, integers, pick, scales, tensor } from './random.mjs';
 
@@ -12,6 +12,11 @@ function paddingMask(kind, batch, rows, keys) {
       return tensor('i32', [batch], (i) => lengths[i]);
     case 'ends':
       return tensor('i32', [2 * batch], (i) => (i < batch ? lengths[i] : 0));
+    case 'square':
+      // More rows and columns than are taken.
+      return tensor('i32', [batch, 1, keys + 2, keys + 2], (i) =>
+        i % (keys + 2) === 0 || chance() ? 1 : 0,
+      );
     case 'keys':
       return tensor('i32', [batch, keys], (i) =>
         i % keys < lengths[Math.floor(i / keys)] ? 1 : 0,
@@ -19,6 +24,41 @@ function paddingMask(kind, batch, rows, keys) {
     default:
       return tensor('i32', [batch, rows, keys], (i) => (i % keys === 0 || chance() ? 1 : 0));
   }
+}
+
+/** The node with a mask of [batch, rows, keys] cut out of a square one. */
+function rowsOfSquare(node, past, rows, keys) {
+  const list = (name, ...values) => ({
+    op: 'Constant',
+    inputs: [],
+    outputs: [name],
+    attributes: { value_ints: values },
+  });
+  return [
+    list('from', past, 0),
+    list('to', past + rows, keys),
+    list('cut', 2, 3),
+    list('one', 1),
+    { op: 'Slice', inputs: ['mask', 'from', 'to', 'cut'], outputs: ['part'] },
+    { op: 'Squeeze', inputs: ['part', 'one'], outputs: ['rows'] },
+    { ...node, inputs: node.inputs.map((name) => (name === 'mask' ? 'rows' : name)) },
+  ];
+}
+
+/** The node with operands unpacked from [batch, rows, heads, count, size]. */
+function unpacked(node, packed, names, heads, size) {
+  const parts = names.map((name) => `${name}_part`);
+  return [
+    {
+      op: 'Constant',
+      inputs: [],
+      outputs: ['flat'],
+      attributes: { value_ints: [0, 0, heads * size] },
+    },
+    { op: 'Split', inputs: [packed], outputs: parts, attributes: { axis: 3 } },
+    ...names.map((name, i) => ({ op: 'Reshape', inputs: [parts[i], 'flat'], outputs: [name] })),
+    { ...node, inputs: [...(names.length === 2 ? ['q'] : []), ...names, ...node.inputs.slice(3)] },
+  ];
 }
 
 export function attention(add) {
@@ -34,9 +74,17 @@ export function attention(add) {
     ['sizes', { uneven: true }],
     ['bias', { bias: true, mask: 'keys' }],
     ['present', { present: true }],
+    ['no_bias', { noBias: true }],
+    ['causal_mask', { causal: true, mask: 'keys' }],
+    ['causal_ends', { causal: true, mask: 'ends' }],
+    ['causal_past_rows', { causal: true, past: true, mask: 'rows' }],
+    ['filter_scale', { mask: 'keys', filter: -3, scale: 0.4 }],
+    ['mask_square', { mask: 'square' }],
+    ['mask_square_past', { mask: 'square', past: true }],
   ]) {
     for (const quantised of [false, true]) {
-      if (quantised && (options.uneven || options.bias || options.mask === 'rows')) continue;
+      const { mask: form, noBias, scale, filter, uneven } = options;
+      if (quantised && (uneven || options.bias || noBias || scale || form === 'square')) continue;
       add(`${quantised ? 'q_' : ''}attention_${name}`, () => {
         const [batch, rows, heads, size] = [2, integer(1, 6), integer(1, 3), pick(4, 8, 6)];
         const hidden = heads * size;
@@ -60,29 +108,44 @@ export function attention(add) {
             wz: tensor('i8', [], () => 0),
           });
         }
-        if (options.mask) inputs.mask = paddingMask(options.mask, batch, rows, keys);
+        if (noBias) delete initializers.b;
+        if (form) inputs.mask = paddingMask(form, batch, rows, keys);
         if (options.past) inputs.past = floats([2, batch, heads, past, size]);
         if (options.bias) inputs.bias = floats([chance() ? batch : 1, heads, rows, keys], 2);
         const mask = options.mask ? 'mask' : '';
         const pastName = options.past ? 'past' : '';
         const present = options.past || options.present;
         const outputs = present ? { y: 'f32', present: 'f32' } : { y: 'f32' };
+        const node = {
+          op: quantised ? 'QAttention' : 'Attention',
+          domain,
+          inputs: quantised
+            ? ['x', 'w', 'b', 'xs', 'ws', mask, 'xz', 'wz', pastName]
+            : ['x', 'w', noBias ? '' : 'b', mask, pastName, options.bias ? 'bias' : ''],
+          outputs: Object.keys(outputs),
+          attributes: {
+            num_heads: heads,
+            ...(options.causal && { unidirectional: 1 }),
+            ...(uneven && { qkv_hidden_sizes: [hidden, hidden, hiddenV] }),
+            ...(scale && { scale: { float: scale } }),
+            ...(filter && { mask_filter_value: { float: filter } }),
+          },
+        };
         return {
-          nodes: [
-            {
-              op: quantised ? 'QAttention' : 'Attention',
-              domain,
-              inputs: quantised
-                ? ['x', 'w', 'b', 'xs', 'ws', mask, 'xz', 'wz', pastName]
-                : ['x', 'w', 'b', mask, pastName, options.bias ? 'bias' : ''],
-              outputs: Object.keys(outputs),
-              attributes: {
-                num_heads: heads,
-                ...(options.causal && { unidirectional: 1 }),
-                ...(options.uneven && { qkv_hidden_sizes: [hidden, hidden, hiddenV] }),
+          nodes: [node],
+          // ONNX Runtime's CPU does not take the square form; its part for these rows is another.
+          ...(noBias && {
+            reference: [
+              {
+                op: 'Constant',
+                inputs: [],
+                outputs: ['b'],
+                attributes: { value_floats: { floats: Array(columns).fill(0) } },
               },
-            },
-          ],
+              { ...node, inputs: ['x', 'w', 'b'] },
+            ],
+          }),
+          ...(form === 'square' && { reference: rowsOfSquare(node, past, rows, keys) }),
           inputs,
           initializers,
           outputs,
@@ -102,10 +165,26 @@ export function attention(add) {
     ['packed', { packed: 3 }],
     ['packed_keys', { packed: 2 }],
     ['heads_first', { headsFirst: true }],
+    ['heads_first_bias', { headsFirst: true, bias: true }],
+    ['mask_lengths', { mask: 'lengths' }],
+    ['mask_rows', { mask: 'rows' }],
+    ['mask_past', { mask: 'keys', past: true }],
+    ['causal_past', { causal: true, past: true, bias: true }],
+    ['causal_mask', { causal: true, mask: 'keys', filter: -4 }],
+    ['values', { values: true, bias: true }],
+    ['values_present', { values: true, present: true }],
+    ['scores_batch', { scoreBias: [true, false] }],
+    ['scores_both', { scoreBias: [true, true], mask: 'keys' }],
+    ['scores_none', { scoreBias: [false, false], packed: 2 }],
+    ['packed_present', { packed: 3, present: true }],
+    ['packed_keys_present', { packed: 2, present: true }],
+    ['token', { past: true, token: true, bias: true }],
   ]) {
     add(`multi_head_attention_${name}`, () => {
-      const [batch, rows, heads, size] = [2, integer(1, 6), integer(1, 3), pick(4, 8, 6)];
+      const [batch, heads, size] = [2, integer(1, 3), pick(4, 8, 6)];
+      const rows = options.token ? 1 : integer(1, 6);
       const hidden = heads * size;
+      const sizeV = options.values ? pick(4, 12, 5) : size;
       const same = options.causal || options.past || options.packed === 3;
       const fresh = same ? rows : integer(1, 6);
       const past = options.past ? integer(1, 4) : 0;
@@ -119,10 +198,13 @@ export function attention(add) {
         inputs.v = floats([batch, heads, fresh, size]);
       } else if (!options.packed) {
         inputs.k = floats([batch, fresh, hidden]);
-        inputs.v = floats([batch, fresh, hidden]);
+        inputs.v = floats([batch, fresh, heads * sizeV]);
       }
       if (options.mask) inputs.mask = paddingMask(options.mask, batch, rows, keys);
-      if (options.scoreBias) inputs.scores = floats([1, heads, rows, keys], 2);
+      if (options.scoreBias) {
+        const [batches, each] = options.scoreBias === true ? [false, true] : options.scoreBias;
+        inputs.scores = floats([batches ? batch : 1, each ? heads : 1, rows, keys], 2);
+      }
       if (options.past) {
         inputs.pk = floats([batch, heads, past, size]);
         inputs.pv = floats([batch, heads, past, size]);
@@ -130,143 +212,36 @@ export function attention(add) {
       const outputs =
         options.past || options.present ? { y: 'f32', k2: 'f32', v2: 'f32' } : { y: 'f32' };
       const named = (key) => (inputs[key] ? key : '');
-      return {
-        nodes: [
-          {
-            op: 'MultiHeadAttention',
-            domain,
-            inputs: [
-              'q',
-              named('k'),
-              named('v'),
-              options.bias ? 'b' : '',
-              named('mask'),
-              named('scores'),
-              named('pk'),
-              named('pv'),
-            ],
-            outputs: Object.keys(outputs),
-            attributes: {
-              num_heads: heads,
-              ...(options.causal && { unidirectional: 1 }),
-              ...(options.scale && { scale: { float: options.scale } }),
-            },
-          },
+      const node = {
+        op: 'MultiHeadAttention',
+        domain,
+        inputs: [
+          'q',
+          named('k'),
+          named('v'),
+          options.bias ? 'b' : '',
+          named('mask'),
+          named('scores'),
+          named('pk'),
+          named('pv'),
         ],
-        inputs,
-        initializers: options.bias ? { b: floats([3 * hidden]) } : {},
-        outputs,
-      };
-    });
-  }
-
-  for (const [name, options] of [
-    ['prompt', {}],
-    ['prompt_rotary', { rotary: true }],
-    ['prompt_packed', { packed: true }],
-    ['prompt_packed_rotary', { packed: true, rotary: true, interleaved: 1 }],
-    ['token', { past: true }],
-    ['token_rotary', { past: true, rotary: true }],
-    ['token_ragged', { past: true, rotary: true, packed: true, ragged: true }],
-    ['token_buffer', { past: true, buffer: true }],
-    ['prompt_window', { window: 3 }],
-    ['token_window', { past: true, window: 3, rotary: true }],
-    ['softcap', { softcap: 2 }],
-    ['smooth', { smooth: true }],
-    ['sink', { sink: true, past: true }],
-    ['score_bias', { scoreBias: true }],
-    ['several_tokens', { past: true, several: true, rotary: true }],
-  ]) {
-    add(`group_query_attention_${name}`, () => {
-      const [kvHeads, group, size] = [integer(1, 2), integer(1, 3), pick(8, 16)];
-      const heads = kvHeads * group;
-      const batch = options.several ? 1 : 2;
-      const rows = options.past && !options.several ? 1 : integer(2, 6);
-      const past = options.past ? integer(2, 6) : 0;
-      const capacity = options.buffer ? past + 5 : past;
-      // Tokens before this step, of each row.
-      const before = Array.from({ length: batch }, (_, i) =>
-        options.ragged && i > 0 ? integer(1, past) : past,
-      );
-      const total = past + rows;
-      const inputs = {};
-      if (options.packed) inputs.q = floats([batch, rows, (heads + 2 * kvHeads) * size]);
-      else {
-        inputs.q = floats([batch, rows, heads * size]);
-        inputs.k = floats([batch, rows, kvHeads * size]);
-        inputs.v = floats([batch, rows, kvHeads * size]);
-      }
-      inputs.pk = floats([batch, kvHeads, capacity, size]);
-      inputs.pv = floats([batch, kvHeads, capacity, size]);
-      inputs.lengths = tensor('i32', [batch], (i) => before[i] + rows - 1);
-      inputs.total = tensor('i32', [], () => total);
-      if (options.scoreBias) inputs.scores = floats([1, heads, rows, total], 2);
-      const initializers = {};
-      if (options.rotary) {
-        initializers.cos = floats([16, size / 2]);
-        initializers.sin = floats([16, size / 2]);
-      }
-      if (options.sink) initializers.sink = floats([heads], 2);
-      const named = (key) => (inputs[key] || initializers[key] ? key : '');
-      return {
-        nodes: [
-          {
-            op: 'GroupQueryAttention',
-            domain,
-            inputs: [
-              ...['q', named('k'), named('v'), 'pk', 'pv', 'lengths', 'total'],
-              ...[named('cos'), named('sin'), '', named('scores'), named('sink')],
-            ],
-            outputs: ['y', 'k2', 'v2'],
-            attributes: {
-              num_heads: heads,
-              kv_num_heads: kvHeads,
-              do_rotary: options.rotary ? 1 : 0,
-              rotary_interleaved: options.interleaved ?? 0,
-              ...(options.window && { local_window_size: options.window }),
-              ...(options.softcap && { softcap: { float: options.softcap } }),
-              ...(options.smooth && { smooth_softmax: 1 }),
-            },
-          },
-        ],
-        inputs,
-        initializers,
-        outputs: { y: 'f32', k2: 'f32', v2: 'f32' },
-      };
-    });
-  }
-
-  for (const [name, options] of [
-    ['flat', {}],
-    ['interleaved', { interleaved: 1 }],
-    ['heads', { rank4: true }],
-    ['offset', { offset: true }],
-    ['partial', { partial: true }],
-  ]) {
-    add(`rotary_embedding_${name}`, () => {
-      const [batch, rows, heads, size] = [2, integer(1, 5), integer(1, 3), pick(8, 16)];
-      const rotated = options.partial ? size / 2 : size;
-      return {
-        nodes: [
-          {
-            op: 'RotaryEmbedding',
-            domain,
-            inputs: ['x', 'at', 'cos', 'sin'],
-            outputs: ['y'],
-            attributes: {
-              interleaved: options.interleaved ?? 0,
-              ...(options.partial && { num_heads: heads, rotary_embedding_dim: rotated }),
-            },
-          },
-        ],
-        inputs: {
-          x: floats(options.rank4 ? [batch, heads, rows, size] : [batch, rows, heads * size]),
-          at: options.offset
-            ? integers('i64', [1], 0, 9)
-            : integers('i64', [batch, rows], 0, 14),
+        outputs: Object.keys(outputs),
+        attributes: {
+          num_heads: heads,
+          ...(options.causal && { unidirectional: 1 }),
+          ...(options.scale && { scale: { float: options.scale } }),
+          ...(options.filter && { mask_filter_value: { float: options.filter } }),
         },
-        initializers: { cos: floats([16, rotated / 2]), sin: floats([16, rotated / 2]) },
-        outputs: { y: 'f32' },
+      };
+      return {
+        nodes: [node],
+        ...(options.packed === 3 && {
+          reference: unpacked(node, 'q', ['q3', 'k3', 'v3'], heads, size),
+        }),
+        ...(options.packed === 2 && { reference: unpacked(node, 'k', ['k3', 'v3'], heads, size) }),
+        inputs,
+        initializers: options.bias ? { b: floats([2 * hidden + heads * sizeV]) } : {},
+        outputs,
       };
     });
   }

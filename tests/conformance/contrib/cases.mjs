@@ -2,6 +2,7 @@
 
 import { attention } from './attention.mjs';
 import { blocks } from './blocks.mjs';
+import { cached } from './cached.mjs';
 import { layers } from './layers.mjs';
 import { quantised, quantisedContrib } from './quantised.mjs';
 
@@ -12,3 +13,4 @@ layers(add);
 blocks(add);
 quantisedContrib(add);
 attention(add);
+cached(add);
