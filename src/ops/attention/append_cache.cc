@@ -1,8 +1,8 @@
 // quern.AppendCache, made by expansions: keys or values of earlier positions and new ones in one
 // tensor [B, H, T, D]. Inputs: the cache so far (or absent), [B, H, P, D]; what is new, [B, S, H,
 // D]; where it goes in each batch, i32 [B]; the length after it of the longest batch, one integer.
-// T is the larger of that and P; positions with neither are 0. Attributes: heads and first_head,
-// where the new tensor has others too.
+// T is the larger of that and P; positions past the new ones are 0, whatever the cache has there.
+// Attributes: heads and first_head, where the new tensor has others too.
 #include "ops/common/exprs.h"
 #include "ops/op_def.h"
 
@@ -55,7 +55,8 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
   Expr old = b.number(added, 0);
   if (ctx.has_input(kPast)) {
     const size_t axes[] = {2};
-    QUERN_ASSIGN(old, load_or(ctx, kPast, {batch, head, t, d}, axes, old));
+    QUERN_ASSIGN(Expr past, load_or(ctx, kPast, {batch, head, t, d}, axes, old));
+    old = b.select(b.lt(row, b.i32(0)), past, old);
   }
   return b.select(is_new, added, old);
 }

@@ -59,6 +59,10 @@ Result<Counts> counts_of(const Node& node) {
 
 Result<void> infer(InferContext& ctx) {
   QUERN_ASSIGN(const Counts n, counts_of(ctx.node()));
+  if (!ctx.has_input(kLengths) || !ctx.has_input(kTotal)) {
+    return ctx.error("seqlens_k and total_sequence_length are required");
+  }
+  if (ctx.has_input(kKey) != ctx.has_input(kValue)) return ctx.error("key without value");
   const DType type = ctx.dtype(kQuery);
   for (size_t i = 0; i < ctx.output_count(); ++i) ctx.set(i, type, std::nullopt);
   QUERN_TRY(ctx.expect_rank(kQuery, 3));
@@ -170,7 +174,7 @@ Result<bool> expand(Graph& graph, Node& node) {
   Value* v4 = p.packed ? q4 : split_heads(e, p.in(kValue), n.kv_heads);
   Heads h;
   h.q = p.prepared(q4, 0, n.heads, p.in(kQueryNorm));
-  Value* fresh = p.prepared(k4, n.heads, n.kv_heads, p.in(kKeyNorm));
+  Value* fresh = p.prepared(k4, p.packed ? n.heads : 0, n.kv_heads, p.in(kKeyNorm));
   h.k = e.add_in("quern", 1, "AppendCache", {p.in(kPastKey), fresh, offsets, p.in(kTotal)});
   h.v = e.add_in(
       "quern", 1, "AppendCache", {p.in(kPastValue), v4, offsets, p.in(kTotal)},
@@ -200,7 +204,7 @@ extern const OpDef op_group_query_attention;
 const OpDef op_group_query_attention = {
     .name = "GroupQueryAttention",
     .domain = "com.microsoft",
-    .min_inputs = 7,
+    .min_inputs = 1,
     .max_inputs = 16,
     .max_outputs = 4,
     .types = kFloats,

@@ -1,5 +1,5 @@
 // RotaryEmbedding of com.microsoft: turns pairs of elements of each head by angles that grow with
-// the position.
+// the position. ONNX Runtime lets the attribute `scale` be, and so do we.
 #include "ops/common/microsoft_attention.h"
 
 namespace quern {
@@ -29,7 +29,6 @@ Result<bool> expand(Graph& graph, Node& node) {
   if (!x.shape || !positions.shape || !cos.shape || cos.shape->size() != 2) {
     return unsupported(cat(node.describe(), ": inputs of unknown rank"));
   }
-  if (node.float_or("scale", 1) != 1) return unsupported(cat(node.describe(), ": a scale"));
   Expansion e(graph, node, kExpansionOpset);
   const bool flat = x.shape->size() == 3;
   Value* heads = node.input(kX);

@@ -53,7 +53,7 @@ export function blocks(add) {
     ['block256_packed', { block: 256, bits: 4, packed: true, rows: 7 }],
     ['block32_half_8', { block: 32, bits: 8, dtype: 'f16', rows: 9 }],
     ['group_index', { block: 32, bits: 4, order: true, rows: 3 }],
-    ['group_index_zero', { block: 16, bits: 4, order: true, packed: true }],
+    ['group_index_zero', { block: 16, bits: 4, order: true, zeros: true }],
     ['vector', { block: 32, bits: 4, vector: true }],
   ]) {
     add(`matmul_nbits_${name}`, () => {
@@ -69,7 +69,7 @@ export function blocks(add) {
             op: 'MatMulNBits',
             domain,
             inputs: [
-              ...['a', 'b', 'scales', named('zero', options.packed)],
+              ...['a', 'b', 'scales', named('zero', options.packed || options.zeros)],
               ...(options.order ? ['order'] : []),
             ],
             outputs: ['y'],
@@ -81,6 +81,7 @@ export function blocks(add) {
           b: integers('u8', [n, count, (block * bits) / 8]),
           scales: scales([n, count], 0.05, type),
           ...(options.packed && { zero: integers('u8', [n, Math.ceil((count * bits) / 8)]) }),
+          ...(options.zeros && { zero: tensor('f32', [n, count], () => integer(0, 15)) }),
           // Which block's scale each row of the matrix has.
           ...(options.order && { order: integers('i32', [k], 0, count - 1) }),
         },

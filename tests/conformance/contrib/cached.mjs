@@ -76,6 +76,19 @@ export function cached(add) {
       }
       if (options.sink) initializers.sink = random([heads], 2);
       const named = (key) => (inputs[key] || initializers[key] ? key : '');
+      // What rows past a batch entry's end give is nothing that the operator says.
+      const cut = ['none', 0, 'one', 1, 'end', -1];
+      const cutting = options.padded
+        ? [
+            ...[0, 2, 4].map((i) => ({
+              op: 'Constant',
+              inputs: [],
+              outputs: [cut[i]],
+              attributes: { value_ints: [cut[i + 1]] },
+            })),
+            { op: 'Slice', inputs: ['rows', 'none', 'end', 'one'], outputs: ['y'] },
+          ]
+        : [];
       return {
         nodes: [
           {
@@ -85,7 +98,7 @@ export function cached(add) {
               ...['q', named('k'), named('v'), 'pk', 'pv', 'lengths', 'total'],
               ...[named('cos'), named('sin'), named('positions'), named('scores'), named('sink')],
             ],
-            outputs: ['y', 'k2', 'v2'],
+            outputs: [options.padded ? 'rows' : 'y', 'k2', 'v2'],
             attributes: {
               num_heads: heads,
               kv_num_heads: kvHeads,
@@ -98,6 +111,7 @@ export function cached(add) {
               ...(options.bidirectional && { causal: 0 }),
             },
           },
+          ...cutting,
         ],
         inputs,
         initializers,
