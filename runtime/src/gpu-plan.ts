@@ -4,14 +4,14 @@ import type { Probe } from './backend.js';
 import { InternalError } from './errors.js';
 import { byteSize, elementCount } from './dtype.js';
 import { align, Usage } from './gpu.js';
-import type { GpuMemory } from './gpu-memory.js';
+import type { Arena, GpuMemory } from './gpu-memory.js';
 import type { Pipelines } from './pipelines.js';
 import { BufferKind, type BufferRequest, type Port, type Segment, type Slice } from './plan.js';
 import { copy, Recording, type Place, paramsWindow } from './replay.js';
 import { tensorBytes, type Tensor } from './tensor.js';
 
 /** Arenas of a run, by segment. */
-export type Arenas = readonly (GPUBuffer | undefined)[];
+export type Arenas = readonly (Arena | undefined)[];
 
 /** Where an output, or a value for the host, is to be copied. */
 export interface Target {

@@ -14,7 +14,7 @@ import type { Core } from './core.js';
 import { InternalError, QuernError } from './errors.js';
 import type { OpenDevice } from './device.js';
 import type { Gpu } from './gpu.js';
-import { GpuMemory } from './gpu-memory.js';
+import { GpuMemory, type Arena } from './gpu-memory.js';
 import { GpuPlan, paramsBuffer } from './gpu-plan.js';
 import { OutputSink, StateStore, type Wanted } from './gpu-outputs.js';
 import { encodeInputs, encodeValues, type Shaped } from './messages.js';
@@ -43,7 +43,7 @@ const assumedDims = [
 /** A run that has one segment, to be replayed. */
 interface CachedPlan {
   plan: GpuPlan;
-  arena: GPUBuffer | undefined;
+  arena: Arena | undefined;
 }
 
 interface BeginOptions {
@@ -261,9 +261,7 @@ export class GpuSession implements Backend {
     if (onProgress) await awaitPrograms(applied.programs, onProgress);
 
     const { segment, params, owned } = applied;
-    const arena = await this.#gpu.checked('arena', () =>
-      this.#memory.shareArena(segment.arenaBytes),
-    );
+    const arena = await this.#gpu.checked('arena', () => this.#memory.shareArena(segment));
     try {
       const plan = await GpuPlan.make(segment, this.#memory, this.#pipelines, params, owned, [
         arena,
@@ -310,16 +308,14 @@ export class GpuSession implements Backend {
       request: RunRequest;
     },
   ): Promise<void> {
-    const arenas: (GPUBuffer | undefined)[] = [];
+    const arenas: (Arena | undefined)[] = [];
     const plans: GpuPlan[] = [];
     const segments: Segment[] = [];
     try {
       for (;;) {
         const { segment, params, owned } = applied;
         segments.push(segment);
-        arenas.push(
-          segment.arenaBytes > 0 ? this.#memory.tensors.take(segment.arenaBytes) : undefined,
-        );
+        arenas.push(this.#memory.takeArena(segment));
         const plan = await GpuPlan.make(
           segment,
           this.#memory,
@@ -346,7 +342,7 @@ export class GpuSession implements Backend {
       await turn.take();
       await this.#core.call('endRun', run).catch(() => {});
       // The queue carries out what was submitted before others may use this memory.
-      for (const arena of arenas) if (arena) this.#memory.tensors.give(arena);
+      for (const arena of arenas) this.#memory.giveArena(arena);
       for (const plan of plans) plan.destroy();
     }
   }

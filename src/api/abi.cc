@@ -110,7 +110,9 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
     target.max_workgroups = options[10];
     target.max_binding_bytes = wide(11);
     target.max_buffer_bytes = options.size() > 14 ? wide(13) : target.max_buffer_bytes;
-    session_options.limits.arena_bytes = target.max_buffer_bytes;
+    target.max_binding_bytes = target.max_binding_bytes / 256 * 256;
+    target.max_buffer_bytes = target.max_buffer_bytes / 256 * 256;
+    session_options.limits.buffer_bytes = target.max_buffer_bytes;
     session_options.pass_options.max_storage_buffers = target.max_storage_buffers;
     session->backend = std::make_unique<GpuBackend>(target);
   }

@@ -105,6 +105,8 @@ class LowerContext : public OpContext {
   [[nodiscard]] virtual Storage out(size_t output) = 0;
   /// Device memory that lives for this node only.
   virtual Result<Storage> scratch(uint64_t bytes) = 0;
+  /// A range of device memory; the offset is a multiple of 256. Equal ranges are equal storages.
+  virtual Storage window(Storage whole, uint64_t offset, uint64_t bytes) = 0;
   /// A small constant table made on the host, the same in every binding or not.
   virtual Result<Storage> table(std::vector<uint8_t> bytes) = 0;
   virtual Result<void> dispatch(KernelCall call) = 0;

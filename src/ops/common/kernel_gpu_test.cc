@@ -32,6 +32,7 @@ class Recorder final : public LowerContext {
   Storage in(size_t input) override { return {static_cast<uint32_t>(input)}; }
   Storage out(size_t output) override { return {static_cast<uint32_t>(100 + output)}; }
   Result<Storage> scratch(uint64_t) override { return Storage{next_++}; }
+  Storage window(Storage, uint64_t, uint64_t) override { return Storage{next_++}; }
   Result<Storage> table(std::vector<uint8_t>) override { return Storage{next_++}; }
   Result<void> prepare(KernelCall) override { return {}; }
   Result<void> dispatch(KernelCall call) override {

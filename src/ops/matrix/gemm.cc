@@ -1,6 +1,7 @@
 // Gemm: y = alpha * op(a) op(b) + beta * c, matrices.
 #include "ops/common/gemm.h"
 
+#include "ops/common/product_parts.h"
 #include "ops/op_def.h"
 
 namespace quern {
@@ -95,7 +96,7 @@ Result<void> lower(LowerContext& ctx) {
     g.c_col = cols == 1 ? 0 : 1;
     g.c_row = c.size() < 2 || c[0] == 1 ? 0 : cols;
   }
-  return dispatch_gemm(ctx, std::move(g));
+  return dispatch_product(ctx, std::move(g));
 }
 
 }  // namespace
