@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 
 import { caseText, checkFolders, checkText } from './cli/check.js';
 import { inspectJson, inspectText } from './cli/inspect.js';
+import { profileModel, profileText, traceJson } from './cli/profile.js';
 import { runModel, runText } from './cli/run.js';
 import { InvalidArgumentError, QuernError, textOf } from './errors.js';
 import { load, type LoadOptions } from './node.js';
@@ -20,6 +21,11 @@ const help = `quern COMMAND MODEL [options]
                             as 1x3x224x224; inputs not given are random, unknown dims 1
     --output NAME=FILE.npy  writes an output
     --repeat N              runs N times
+  profile MODEL             GPU time of each dispatch, by kernel and by node; WebGPU only
+    --input NAME=VALUE      as above
+    --runs N                medians of N runs, 10 by default
+    --json FILE             writes the results there
+    --trace FILE            writes a run's timeline, for Perfetto or chrome://tracing
   check FOLDER...           runs test folders (model.onnx, test_data_set_0/input_0.pb and
                             output_0.pb, ...) and compares; status 1 where one fails
     --rtol R  --atol A      |got - expected| <= A + R |expected|; by default 1e-3 and 1e-7
@@ -41,6 +47,8 @@ const options = {
   input: { type: 'string', multiple: true },
   output: { type: 'string', multiple: true },
   repeat: { type: 'string', default: '1' },
+  runs: { type: 'string', default: '10' },
+  trace: { type: 'string' },
   rtol: { type: 'string', default: '1e-3' },
   atol: { type: 'string', default: '1e-7' },
   l2: { type: 'string', default: '0' },
@@ -51,7 +59,7 @@ const options = {
   quiet: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
-// Where results go: for inspect and run a switch, for check a file.
+// Where results go: for inspect and run a switch, for others a file.
 const jsonSwitch = { json: { type: 'boolean', default: false } } as const;
 const jsonFile = { json: { type: 'string' } } as const;
 
@@ -64,14 +72,17 @@ async function main(args: string[]): Promise<Answer> {
     const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
     return values.help ? [help, 0] : check(positionals.slice(1), values);
   }
+  if (args[0] === 'profile') {
+    const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
+    return values.help ? [help, 0] : profile(onlyModel(positionals), values);
+  }
   const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonSwitch } });
-  const [command, path, ...rest] = positionals;
+  const [command] = positionals;
   if (values.help || command === 'help' || command === undefined) return [help, 0];
   if (command !== 'inspect' && command !== 'run') {
     throw new InvalidArgumentError(`there is no command '${command}'; see quern help`);
   }
-  if (path === undefined) throw new InvalidArgumentError(`quern ${command} MODEL: which model?`);
-  if (rest.length > 0) throw new InvalidArgumentError(`one model at a time, not '${rest[0]}' too`);
+  const path = onlyModel(positionals);
   const { json } = values;
   const repeat = count(values.repeat, '--repeat');
 
@@ -86,6 +97,31 @@ async function main(args: string[]): Promise<Answer> {
       repeat,
     });
     return [json ? toJson(result) : runText(result), 0];
+  } finally {
+    model.dispose();
+  }
+}
+
+function onlyModel([command, path, ...rest]: string[]): string {
+  if (path === undefined) throw new InvalidArgumentError(`quern ${command} MODEL: which model?`);
+  if (rest.length > 0) throw new InvalidArgumentError(`one model at a time, not '${rest[0]}' too`);
+  return path;
+}
+
+async function profile(
+  path: string,
+  values: Values & { input?: string[]; runs: string; json?: string; trace?: string },
+): Promise<Answer> {
+  const runs = count(values.runs, '--runs');
+  const chosen = loadOptions(values);
+  // An emulated GPU is profiled too.
+  if (chosen.device === 'auto') chosen.device = 'webgpu';
+  const model = await load(path, chosen);
+  try {
+    const result = await profileModel(model, { inputs: values.input ?? [], runs });
+    if (values.json !== undefined) writeFileSync(values.json, toJson(result));
+    if (values.trace !== undefined) writeFileSync(values.trace, traceJson(result));
+    return [profileText(result), 0];
   } finally {
     model.dispose();
   }

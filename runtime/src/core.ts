@@ -4,7 +4,7 @@
 import { coreError, InternalError } from './errors.js';
 import { startWasm, type WasmExports, type WasmOptions } from './wasm.js';
 
-const abiVersion = 2;
+const abiVersion = 3;
 
 /** Words of one event: a part of a chunk that belongs to a weight. */
 const eventWords = 7;
@@ -84,6 +84,12 @@ export class WasmCore {
     this.#check(this.#wasm._quern_loader_skip(this.#loader, size));
   }
 
+  /** Inner values to give out too; before `finish`. */
+  moreOutputs(names: readonly string[]): void {
+    const bytes = new TextEncoder().encode(names.join('\0'));
+    this.#withBytes(bytes, (at, size) => this.#wasm._quern_loader_outputs(this.#loader, at, size));
+  }
+
   /** Ends the file and makes the session; gives its description, JSON. */
   finish(options: Uint32Array): string {
     const bytes = new Uint8Array(options.buffer, options.byteOffset, options.byteLength);
@@ -135,6 +141,12 @@ export class WasmCore {
   /** JSON: what ran on the host. */
   runReport(run: number): string {
     this.#check(this.#wasm._quern_run_report(run));
+    return this.#resultText();
+  }
+
+  /** JSON: the nodes that work for the device, for a profile. */
+  runWork(run: number): string {
+    this.#check(this.#wasm._quern_run_work(run));
     return this.#resultText();
   }
 

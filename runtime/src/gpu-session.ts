@@ -7,6 +7,7 @@ import type {
   BackendReport,
   Description,
   NodeKernel,
+  Probe,
   RunRequest,
   ObjectCounts,
 } from './backend.js';
@@ -56,6 +57,11 @@ const assumedSegments = 8;
 interface CachedPlan {
   plan: GpuPlan;
   arena: Arena | undefined;
+}
+
+interface BeginOptions {
+  onProgress?: (loaded: number, total: number) => void;
+  probe?: Probe | undefined;
 }
 
 /** What a message left behind once it is applied. */
@@ -113,6 +119,10 @@ export class GpuSession implements Backend {
     return this.#gpu.counters;
   }
 
+  get device(): GPUDevice {
+    return this.#gpu.device;
+  }
+
   get corePlace(): 'inline' | 'worker' {
     return this.#core.place;
   }
@@ -131,7 +141,7 @@ export class GpuSession implements Backend {
         const shapes = inputs.map(({ dtype, dims, optional }) =>
           optional ? undefined : { dtype, dims: dims as number[] },
         );
-        const begun = await this.#begin(shapes, onProgress);
+        const begun = await this.#begin(shapes, { onProgress });
         if ('run' in begun) {
           const programs = await this.#assume(begun.run, begun.applied, assumedValue);
           await awaitPrograms(programs, onProgress);
@@ -194,12 +204,13 @@ export class GpuSession implements Backend {
     const inputs = await this.#inputs(request);
     signal?.throwIfAborted();
     const feeds = inputs.flatMap((tree) => (tree ? leavesOf(tree) : [undefined]));
-    const sink = new OutputSink(this.#memory, this.#state);
+    const sink = new OutputSink(this.#memory, this.#state, request.probe);
     const wanted = this.#wanted(request);
     const key = this.#keyOf(inputs);
+    if (request.probe?.fresh) this.#forget(key);
     let cached = this.#plans.get(key);
     if (!cached) {
-      const begun = await this.#begin(inputs);
+      const begun = await this.#begin(inputs, { probe: request.probe });
       if ('run' in begun) {
         await this.#goOn(begun.run, begun.applied, { feeds, wanted, sink, turn, request });
         return sink;
@@ -259,7 +270,7 @@ export class GpuSession implements Backend {
   /** Asks the core for a plan. One that can be replayed is cached. */
   async #begin(
     shapes: readonly (Tree<Shaped> | undefined)[],
-    onProgress?: (loaded: number, total: number) => void,
+    { onProgress, probe }: BeginOptions,
   ): Promise<CachedPlan | { run: number; applied: Applied }> {
     const { hostInputs } = this.#description;
     const inputs = encodeInputs(shapes, (input) => hostInputs.includes(input));
@@ -269,6 +280,7 @@ export class GpuSession implements Backend {
       applied = await this.#apply(message);
       if (!applied.segment.done) return { run, applied };
       await this.#hostReport(run);
+      probe?.work(await this.#core.call('runWork', run));
     } catch (error) {
       void this.#core.call('endRun', run).catch(() => {});
       throw error;
@@ -295,10 +307,15 @@ export class GpuSession implements Backend {
   #remember(key: string, cached: CachedPlan): void {
     this.#plans.set(key, cached);
     if (this.#plans.size <= cachedPlans) return;
-    const [oldest, { plan, arena }] = this.#plans.entries().next().value!;
-    this.#plans.delete(oldest);
-    plan.destroy();
-    this.#memory.unshareArena(arena);
+    this.#forget(this.#plans.keys().next().value!);
+  }
+
+  #forget(key: string): void {
+    const cached = this.#plans.get(key);
+    if (!cached) return;
+    this.#plans.delete(key);
+    cached.plan.destroy();
+    this.#memory.unshareArena(cached.arena);
   }
 
   /** A run in several segments, from its first message to its last submission. */
@@ -310,7 +327,7 @@ export class GpuSession implements Backend {
       wanted,
       sink,
       turn,
-      request: { signal, state },
+      request: { signal, state, probe },
     }: {
       feeds: readonly (Tensor | undefined)[];
       wanted: Wanted[];
@@ -347,6 +364,7 @@ export class GpuSession implements Backend {
         applied = await this.#apply(await this.#core.call('advance', run, encodeValues(read)));
       }
       await this.#hostReport(run);
+      probe?.work(await this.#core.call('runWork', run));
       this.#last = segments;
     } finally {
       await turn.take();

@@ -35,6 +35,13 @@ export {
 export type { Feed, TensorFeed } from './feeds.js';
 export type { Progress } from './load.js';
 export { Model, type RunOptions } from './model.js';
+export type {
+  Ceilings,
+  Profile,
+  ProfiledDispatch,
+  ProfiledNode,
+  ProfileOptions,
+} from './profile.js';
 export type { ModelReport, NodeReport } from './report.js';
 export type { ModelFiles, ModelSource, SourceInput } from './sources.js';
 export { Tensor } from './tensor.js';

@@ -5,9 +5,10 @@ import type { AdapterInfo } from './device.js';
 import { InvalidArgumentError, LimitError, UnsupportedError } from './errors.js';
 import { toTree, type Feed } from './feeds.js';
 import type { Loaded } from './load.js';
+import type { Profile, ProfileOptions } from './profile.js';
 import { difference, type ModelReport } from './report.js';
 import type { Tensor } from './tensor.js';
-import { valueOf, type Tree, type Value } from './value.js';
+import { leavesOf, valueOf, type Tree, type Value } from './value.js';
 
 export interface RunOptions {
   /**
@@ -165,6 +166,23 @@ export class Model {
       }
     }
     return request;
+  }
+
+  /**
+   * Runs the model, outputs left on the device, and times each dispatch by GPU timestamps, in a pass
+   * of its own: passes cost a little, so the sum is above `gpuTime`. WebGPU only, and only where the
+   * device has the feature timestamp-query.
+   */
+  async profile(feeds: Record<string, Feed>, options: ProfileOptions = {}): Promise<Profile> {
+    if (this.#disposed) throw disposed();
+    const { device } = this.#loaded.backend;
+    if (!device) throw new UnsupportedError('profile: only WebGPU has timestamps of dispatches');
+    const request = this.#request(feeds, { outputs: 'gpu' });
+    const { profileRuns } = await import('./profile.js'); // pages that never ask don't load it
+    return profileRuns(device, options, async (probe) => {
+      const outputs = await this.#loaded.backend.run({ ...request, probe });
+      for (const tensor of [...outputs.values()].flatMap(leavesOf)) tensor.dispose();
+    });
   }
 
   /** Forgets kept outputs: the next run with `state` begins anew. */

@@ -19,7 +19,7 @@ struct QuernLoader;
 struct QuernSession;
 struct QuernRun;
 
-/// 2. Raised when anything here or in docs/plan-format.md changes.
+/// 3. Raised when anything here or in docs/plan-format.md changes.
 QUERN_EXPORT uint32_t quern_abi_version();
 /// 1 where CPU kernels are linked in (device 1 below).
 QUERN_EXPORT uint32_t quern_has_cpu();
@@ -42,6 +42,9 @@ QUERN_EXPORT int quern_loader_feed(QuernLoader* loader, const uint8_t* chunk, si
 QUERN_EXPORT double quern_loader_payload_ahead(const QuernLoader* loader);
 /// Result: one event as above, its chunk offset 0.
 QUERN_EXPORT int quern_loader_skip(QuernLoader* loader, double size);
+/// To be called before finish: inner values of the main graph that are to be outputs too, after the
+/// model's own; names with zero bytes between. Those that the graph lacks are left out.
+QUERN_EXPORT int quern_loader_outputs(QuernLoader* loader, const uint8_t* names, size_t size);
 /// Ends the file: parses, infers, runs the passes. Options, words: device (0 WebGPU, 1 CPU),
 /// passes (0: off), threads (CPU), then for WebGPU: shader-f16, subgroups, subgroup min, subgroup
 /// max, max storage buffers per stage, max invocations, max workgroup storage, max workgroups,
@@ -79,6 +82,9 @@ QUERN_EXPORT QuernRun* quern_run_take(QuernSession* session);  ///< once, after 
 QUERN_EXPORT int quern_run_advance(QuernRun* run, const uint8_t* values, size_t size);
 /// Result, JSON: nodes that ran on the host: [{id, elements}].
 QUERN_EXPORT int quern_run_report(QuernRun* run);
+/// Result, JSON, for a profile: nodes that made steps for the device: [{id, name, op, domain, body,
+/// flops, bytes}]; flops of products, 0 where there are none; bytes of inputs and outputs.
+QUERN_EXPORT int quern_run_work(QuernRun* run);
 QUERN_EXPORT void quern_run_free(QuernRun* run);
 /// CPU device: the whole run. Result: count, then for each output a value: dtype, rank, dims
 /// (wide), blob, and a list of strings (count, texts) where the dtype is string; containers as for

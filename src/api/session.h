@@ -20,6 +20,8 @@ namespace quern {
 struct SessionOptions {
   PassOptions pass_options;
   WalkLimits limits;
+  /// Inner values of the main graph to be given out too; names that it lacks are left out.
+  std::vector<std::string> more_outputs;
 };
 
 /// Inputs of a run are those of `inputs()`; `host` where `host_inputs()` asks for the contents.
@@ -88,6 +90,10 @@ class Session {
   std::vector<uint32_t> host_inputs_;
   std::map<std::string, std::unique_ptr<Variant>> variants_;
 };
+
+/// JSON, for a profile: the nodes of the walk's graph that made steps for the device, with what
+/// they had to compute and move.
+std::string describe_work(const Walk& walk);
 
 /// Appends a JSON string literal.
 void append_json(std::string& out, std::string_view text);

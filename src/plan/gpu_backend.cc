@@ -104,6 +104,8 @@ class GpuBackend::Lowering final : public LowerContext {
         outputs_(std::move(outputs)),
         walk_(walk) {}
 
+  /// The fusion whose anchor is lowered: dispatches are reported as its.
+  void set_owner(const Node& owner) { owner_ = &owner; }
   void set_epilogue(Composed epilogue, std::vector<Storage> inputs, Storage output,
                     DType output_dtype) {
     epilogue_ = std::move(epilogue);
@@ -129,33 +131,24 @@ class GpuBackend::Lowering final : public LowerContext {
 
   Result<void> dispatch(ExprProgram program, std::vector<Storage> inputs,
                         std::vector<Storage> outputs) override {
-    return backend_.dispatch_expression(node(), std::move(program), inputs, outputs, walk_);
+    return backend_.dispatch_expression(owner(), std::move(program), inputs, outputs, walk_);
   }
 
   Result<void> dispatch(KernelCall call) override {
     for (uint64_t n : call.workgroups) {
       if (n == 0) return {};
     }
-    const bool with_epilogue = has_epilogue_ && !call.epilogue_at.empty();
-    if (with_epilogue) {
-      epilogue_used_ = true;
-      for (KernelBinding& b : call.bindings) {
-        if (b.name == call.epilogue_at) b.dtype = output_dtype_;
-      }
-    }
+    const bool with_epilogue = enter_epilogue(call);
     // Two invocations would write into one word where elements are narrower than a word: such
     // outputs go through f32 and a conversion.
     std::vector<std::pair<KernelBinding, Storage>> narrow;
     for (KernelBinding& b : call.bindings) {
-      if (!is_output(b.storage) || bit_width(b.dtype) >= 32) continue;
+      if (!is_output(b.storage) || !is_narrow(call, b)) continue;
       QUERN_ASSIGN(Storage wide, walk_.temporary(b.count * 4));
       narrow.emplace_back(b, wide);
       b.storage = wide;
-      b.dtype = is_float(b.dtype)        ? DType::kF32
-                : is_signed_int(b.dtype) ? DType::kI32
-                                         : DType::kU32;
-      if (with_epilogue && b.name == call.epilogue_at) widen_epilogue(b.dtype);
     }
+    for (const auto& [binding, wide] : narrow) widen(call, binding.name, with_epilogue);
     QUERN_TRY(dispatch_kernel(call, with_epilogue));
     for (const auto& [binding, wide] : narrow) {
       QUERN_TRY(convert(binding, wide));
@@ -163,7 +156,18 @@ class GpuBackend::Lowering final : public LowerContext {
     return {};
   }
 
+  Result<void> prepare(KernelCall call) override {
+    const bool with_epilogue = enter_epilogue(call);
+    for (const KernelBinding& b : std::vector<KernelBinding>(call.bindings)) {
+      if (is_output(b.storage) && is_narrow(call, b)) widen(call, b.name, with_epilogue);
+    }
+    BindingSet set(walk_);
+    QUERN_TRY(program_of(call, with_epilogue, set));
+    return {};
+  }
+
  private:
+  [[nodiscard]] const Node& owner() const { return owner_ != nullptr ? *owner_ : node(); }
   [[nodiscard]] bool is_output(Storage s) const {
     const Storage parent = walk_.info(s).parent;
     return std::ranges::any_of(
@@ -195,6 +199,31 @@ class GpuBackend::Lowering final : public LowerContext {
     return {};
   }
 
+  bool enter_epilogue(KernelCall& call) {
+    if (!has_epilogue_ || call.epilogue_at.empty()) return false;
+    epilogue_used_ = true;
+    for (KernelBinding& b : call.bindings) {
+      if (b.name == call.epilogue_at) b.dtype = output_dtype_;
+    }
+    return true;
+  }
+
+  static bool is_narrow(const KernelCall& call, const KernelBinding& b) {
+    return bit_width(b.dtype) < (call.stores_fours ? 8 : 32);
+  }
+
+  static DType wide_type(DType dtype) {
+    return is_float(dtype) ? DType::kF32 : is_signed_int(dtype) ? DType::kI32 : DType::kU32;
+  }
+
+  void widen(KernelCall& call, std::string_view name, bool with_epilogue) {
+    for (KernelBinding& b : call.bindings) {
+      if (b.name != name) continue;
+      b.dtype = wide_type(b.dtype);
+      if (with_epilogue && name == call.epilogue_at) widen_epilogue(b.dtype);
+    }
+  }
+
   /// The epilogue gives its value as `wide`, which holds it exactly.
   void widen_epilogue(DType wide) {
     ExprOutput& output = epilogue_.program.outputs[0];
@@ -203,9 +232,8 @@ class GpuBackend::Lowering final : public LowerContext {
     output.dtype = wide;
   }
 
-  Result<void> dispatch_kernel(const KernelCall& call, bool with_epilogue) {
-    QUERN_TRY(check_bindings(call, with_epilogue));
-    BindingSet set(walk_);
+  /// The number of a call's program, made where it is new; `set` gets its bindings.
+  Result<uint32_t> program_of(const KernelCall& call, bool with_epilogue, BindingSet& set) {
     std::vector<BindingPlan> plans;
     std::vector<BindingPlan> tail;
     for (const KernelBinding& b : call.bindings) plans.push_back(set.add(b.storage, b.dtype));
@@ -226,16 +254,19 @@ class GpuBackend::Lowering final : public LowerContext {
     for (const KernelBinding& b : call.bindings) key += cat(b.name, ":");
     key += set.key();
     if (with_epilogue) key += epilogue_.program.key();
-    uint32_t number = 0;
-    if (const uint32_t* found = backend_.programs_.find(key)) {
-      number = *found;
-    } else {
-      auto text =
-          instantiate(call, plans, with_epilogue ? &epilogue_.program : nullptr, tail, target());
-      if (!text) return std::unexpected(std::move(text).error().in(node().describe()));
-      number = backend_.programs_.add(std::move(key), cat(node().op, " ", call.kernel),
-                                      *std::move(text));
-    }
+    if (const uint32_t* found = backend_.programs_.find(key)) return *found;
+    auto text =
+        instantiate(call, plans, with_epilogue ? &epilogue_.program : nullptr, tail, target());
+    if (!text) return std::unexpected(std::move(text).error().in(node().describe()));
+    std::string label = cat(node().op, " ", call.kernel);
+    for (const ConfigEntry& c : call.config) label += cat(" ", c.name, "=", c.value);
+    return backend_.programs_.add(std::move(key), std::move(label), *std::move(text));
+  }
+
+  Result<void> dispatch_kernel(const KernelCall& call, bool with_epilogue) {
+    QUERN_TRY(check_bindings(call, with_epilogue));
+    BindingSet set(walk_);
+    QUERN_ASSIGN(const uint32_t number, program_of(call, with_epilogue, set));
     std::vector<uint32_t> params = call.params;
     if (with_epilogue) {
       for (uint32_t w : param_words(epilogue_.program)) params.push_back(w);
@@ -244,13 +275,11 @@ class GpuBackend::Lowering final : public LowerContext {
     if (workgroups[0] > target().max_workgroups && workgroups[1] == 1) {
       workgroups = split_workgroups(workgroups[0], target());
     }
-    return walk_.emit(dispatch_step(node(), number, workgroups), set.distinct(), params);
+    return walk_.emit(dispatch_step(owner(), number, workgroups), set.distinct(), params);
   }
 
   Result<void> convert(const KernelBinding& to, Storage from) {
-    const DType wide = is_float(to.dtype)        ? DType::kF32
-                       : is_signed_int(to.dtype) ? DType::kI32
-                                                 : DType::kU32;
+    const DType wide = wide_type(to.dtype);
     ExprProgram program;
     program.params.push_back(static_cast<int64_t>(to.count));
     program.domain.push_back({static_cast<int64_t>(to.count), 0});
@@ -260,10 +289,11 @@ class GpuBackend::Lowering final : public LowerContext {
     Expr value = b.load(0, at);
     if (to.dtype == DType::kBool) value = b.cast(value, Scalar::kBool);
     program.outputs.push_back({value, to.dtype});
-    return backend_.dispatch_expression(node(), std::move(program), {from}, {to.storage}, walk_);
+    return backend_.dispatch_expression(owner(), std::move(program), {from}, {to.storage}, walk_);
   }
 
   GpuBackend& backend_;
+  const Node* owner_ = nullptr;
   std::vector<Storage> inputs_;
   std::vector<Storage> outputs_;
   Walk& walk_;
@@ -391,6 +421,7 @@ Result<void> GpuBackend::lower_anchor(const LowerJob& job, size_t anchor, Walk& 
     inputs.push_back(s);
   }
   Lowering lowering(*this, frame, std::move(inputs), job.outputs, walk);
+  lowering.set_owner(*job.frame.node);
   const uint32_t outputs[] = {0};
   QUERN_ASSIGN(Composed epilogue, compose(job.frame, job.body, outputs, frame.node->outputs[0]));
   std::vector<Storage> tail;

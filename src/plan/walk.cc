@@ -5,6 +5,7 @@
 
 #include "ir/expr.h"
 #include "ops/compose.h"
+#include "plan/work.h"
 
 namespace quern {
 namespace {
@@ -548,7 +549,10 @@ Result<void> Walk::run_on_device(const Node& node, const OpDef& def) {
       QUERN_ASSIGN(Storage s, device_storage(v));
       job.inputs.push_back(s);
     }
+    if (!constant) device_nodes_.push_back({node.id, flops_of(job), bytes_of(job)});
+    lowered_ = node.id;
     done = backend_.lower(job, *this);
+    lowered_.reset();
   }
   loading_ = false;
   return done;

@@ -123,6 +123,13 @@ struct HostNode {
   uint64_t elements = 0;
 };
 
+/// A node that made steps for the device, each time it did (plan/work.h).
+struct DeviceNode {
+  uint32_t node = 0;
+  uint64_t flops = 0;
+  uint64_t bytes = 0;
+};
+
 class Walk {
  public:
   /// All arguments outlive the walk.
@@ -138,6 +145,8 @@ class Walk {
   /// Types and dims of the values that the last segment asked for.
   [[nodiscard]] std::vector<TensorInfo> requested() const;
   [[nodiscard]] const std::vector<HostNode>& host_nodes() const { return host_nodes_; }
+  [[nodiscard]] const std::vector<DeviceNode>& device_nodes() const { return device_nodes_; }
+  [[nodiscard]] Graph& graph() const { return graph_; }
 
   // For backends.
   [[nodiscard]] const StorageInfo& info(Storage s) const { return storages_[s.id]; }
@@ -286,9 +295,12 @@ class Walk {
   Pool session_pool_;
   Pool plan_pool_;
   std::vector<HostNode> host_nodes_;
+  std::vector<DeviceNode> device_nodes_;
   uint64_t host_bytes_ = 0;
   uint32_t segment_ = 0;
   uint32_t total_steps_ = 0;
+  std::optional<uint32_t>
+      lowered_;  ///< whose steps these are: of a fusion its own, not the anchor's
   bool loading_ = false;
 };
 

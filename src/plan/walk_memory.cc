@@ -113,6 +113,7 @@ Result<void> Walk::emit(Step step, std::vector<Storage> storages,
     return limit_exceeded(cat("a run takes more than ", limits_.steps, " steps"));
   }
   for (Storage s : storages) touch(s);
+  if (lowered_) step.node = *lowered_;
   if (!params.empty()) {
     const size_t offset =
         (params_.size() + kSliceAlignment - 1) / kSliceAlignment * kSliceAlignment;

@@ -36,16 +36,18 @@ const typeOfOrt = Object.fromEntries(
 );
 
 let made = 0;
-for (const [index, { name, make }] of cases.entries()) {
+for (const { name, make } of cases) {
   if (pattern && !new RegExp(pattern).test(name)) continue;
   // Each case has its own seed: adding one leaves the others as they are.
-  seed(Number(start) * 7919 + index * 104729 + 12345);
+  seed([...name].reduce((hash, c) => Math.imul(hash, 31) + c.charCodeAt(0), Number(start) * 7919));
   const one = make();
   const model = modelProto(one);
+  // Where ONNX Runtime's CPU has no such operator: others that mean the same.
+  const reference = one.reference ? modelProto({ ...one, nodes: one.reference }) : model;
   const target = join(folder, `test_${name}`);
   let outputs;
   try {
-    const session = await ort.InferenceSession.create(model, {
+    const session = await ort.InferenceSession.create(reference, {
       graphOptimizationLevel: 'disabled',
       logSeverityLevel: 3,
     });
