@@ -285,7 +285,8 @@ class Splitter {
         const ExprNode& node = program_.nodes[id];
         if (!live_[id] || !is_load(node.op)) continue;
         Interval& sum = touched[group_of_[node.slot]];
-        const Interval one = bounds.touched(node);
+        const Interval one =
+            is_flat(node) ? Interval{first, first + piece.count - 1} : bounds.touched(node);
         sum = {std::min(sum.low, one.low), std::max(sum.high, one.high)};
       }
       size_t windows = 0;

@@ -1,6 +1,7 @@
 #include "ops/common/norm_rows.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "ops/common/gemm.h"
 
@@ -42,6 +43,44 @@ struct NormConfig {
     f("INV", uint32_t{inv});
   }
 };
+
+/// Dispatches a kernel over whole rows that reads x and writes y: in ranges of rows where it can't
+/// bind them whole (docs/large-tensors.md). The count of rows is its first parameter.
+Result<void> dispatch_rows(LowerContext& ctx, KernelCall call, const Rows& rows,
+                           const RowSchedule& schedule) {
+  const auto limit = static_cast<int64_t>(ctx.target().max_binding_bytes);
+  int64_t widest = 32;  // narrow results go through f32
+  int64_t period = 1;   // rows, of aligned bytes
+  bool fits = rows.inner != 1;
+  for (const KernelBinding& b : call.bindings) {
+    if (b.name != "x" && b.name != "y") continue;
+    const int64_t bits = bit_width(b.dtype);
+    widest = std::max(widest, bits);
+    period = std::lcm(period, 2048 / std::gcd(int64_t{2048}, rows.length * bits));
+  }
+  fits = fits || rows.rows * rows.length * widest / 8 <= limit;
+  const int64_t most = limit * 8 / widest / rows.length / period * period;
+  if (fits || most == 0) {
+    call.workgroups = row_workgroups(rows, schedule, ctx.target());
+    return ctx.dispatch(std::move(call));
+  }
+  for (int64_t first = 0; first < rows.rows; first += most) {
+    KernelCall part = call;
+    const Rows some{std::min(most, rows.rows - first), rows.length, 1};
+    for (KernelBinding& b : part.bindings) {
+      if (b.name != "x" && b.name != "y") continue;
+      b.count = static_cast<uint64_t>(some.rows * some.length);
+      b.storage =
+          ctx.window(b.storage, byte_size(b.dtype, static_cast<uint64_t>(first * rows.length)),
+                     byte_size(b.dtype, b.count));
+    }
+    part.params[0] = static_cast<uint32_t>(some.rows);
+    part.workgroups = row_workgroups(some, schedule, ctx.target());
+    part.epilogue_at = {};
+    QUERN_TRY(ctx.dispatch(std::move(part)));
+  }
+  return {};
+}
 
 int64_t version_axis(const OpContext& ctx) {
   return ctx.node().int_or("axis", ctx.version() < 13 ? 1 : -1);
@@ -188,9 +227,12 @@ Result<void> lower_norm(LowerContext& ctx, const NormRows& norm) {
   call.params = {static_cast<uint32_t>(norm.rows),       static_cast<uint32_t>(norm.length),
                  static_cast<uint32_t>(norm.group_rows), static_cast<uint32_t>(norm.group_step),
                  static_cast<uint32_t>(norm.divisor),    word_of(norm.epsilon)};
-  call.workgroups = row_workgroups(rows, config.schedule, ctx.target());
   call.stores_fours = config.schedule.held > 0 && !config.mean && !config.inv;
   call.epilogue_at = "y";
+  if (norm.group_rows == 1 && !config.mean && !config.inv) {
+    return dispatch_rows(ctx, std::move(call), rows, config.schedule);
+  }
+  call.workgroups = row_workgroups(rows, config.schedule, ctx.target());
   return ctx.dispatch(std::move(call));
 }
 
@@ -228,10 +270,9 @@ Result<void> lower_softmax(LowerContext& ctx, bool log) {
   call.bindings = {ctx.bind_in("x", 0), ctx.bind_out("y", 0)};
   call.params = {static_cast<uint32_t>(rows.rows), static_cast<uint32_t>(rows.length),
                  static_cast<uint32_t>(rows.inner)};
-  call.workgroups = row_workgroups(rows, config.schedule, ctx.target());
   call.stores_fours = config.schedule.held > 0;
   call.epilogue_at = "y";
-  return ctx.dispatch(std::move(call));
+  return dispatch_rows(ctx, std::move(call), rows, config.schedule);
 }
 
 }  // namespace quern
