@@ -15,6 +15,9 @@ const { seed, devices, binary, save, gpuOneIn, only } = options;
 const quern = new Quern();
 const names = only ? [only] : [...operators.keys()];
 const nativeBatch = 40;
+/** Of the failures of one operator so many are shrunk: more of them say the same. */
+const mostShrunk = 2;
+const shrunk = new Map();
 
 /** How item `{ kind, index }` draws its case from choices. */
 export function drawing({ kind, index }) {
@@ -141,8 +144,11 @@ async function work(items) {
       const answers = await answersOf(built, engines, natives[i], !item.withoutOrt);
       const verdict = judge(one, answers);
       let reduced;
-      if (verdict.status === 'failed' && options.budget > 0)
+      const before = shrunk.get(one.title) ?? 0;
+      if (verdict.status === 'failed' && options.budget > 0 && before < mostShrunk) {
+        shrunk.set(one.title, before + 1);
         reduced = await reduce(item, one, verdict);
+      }
       process.send({
         done: item,
         title: one.title,

@@ -165,6 +165,21 @@ export const convolutions = {
   MaxPool: (d) => pool(d, { op: 'MaxPool' }),
   AveragePool: (d) => pool(d, { op: 'AveragePool' }),
   LpPool: (d) => pool(d, { op: 'LpPool' }),
+  MaxRoiPool: (d) => {
+    const type = d.type();
+    const [n, c, h, w] = [d.integer(1, 2), d.integer(1, 3), d.integer(1, 9), d.integer(1, 9)];
+    const rois = d.integer(1, 4);
+    const scale = d.chance() ? d.float('spatial_scale', d.pick(1, 0.5, 0.25)) : 1;
+    d.ints('pooled_shape', [d.integer(1, 4), d.integer(1, 4)]);
+    d.input(d.tensor(type, [n, c, h, w]));
+    const boxes = fill(rois, () => {
+      const [x, y] = [d.integer(0, w - 1), d.integer(0, h - 1)];
+      const corners = [x, y, d.integer(x, w), d.integer(y, h)];
+      return [d.integer(0, n - 1), ...corners.map((at) => at / scale)];
+    });
+    d.input(d.values(type, [rois, 5], boxes.flat()));
+    d.output(type);
+  },
   MaxUnpool: (d) => {
     const type = d.type('T1');
     const [n, c, h, w] = [1, d.integer(1, 2), d.integer(1, 4), d.integer(1, 4)];
