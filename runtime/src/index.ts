@@ -68,6 +68,11 @@ export interface LoadOptions {
   warm?: boolean;
   /** false: no optimisation, to find a fault in one. */
   passes?: boolean;
+  /**
+   * Inner values of the graph to give out as outputs too, to find where a result goes wrong. Names
+   * that the graph lacks are left out. Passes join no nodes across them.
+   */
+  moreOutputs?: readonly string[];
   /** Runs under way at once on the GPU, 2 by default; more wait. */
   maxConcurrent?: number;
   signal?: AbortSignal;
@@ -94,6 +99,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     worker: options.worker,
     threads: options.threads,
     passes: options.passes ?? true,
+    moreOutputs: options.moreOutputs ?? [],
     wasmBase: baseOf(options.wasmBase),
     warm: options.warm ?? true,
     maxConcurrent,
