@@ -43,6 +43,7 @@ const help = `quern COMMAND MODEL [options]
     --model NAME            the model's file in each folder, model.onnx by default
     --json FILE             writes the results there
     --default-limits        a GPU device with WebGPU's default limits and no optional features
+    --binding-limit BYTES   takes a GPU device to bind no more at once: a test of large tensors
     --quiet                 no lines for cases that pass
 
   --device auto|webgpu|wasm    --threads N    --no-passes    --json
@@ -67,6 +68,7 @@ const options = {
   model: { type: 'string', default: 'model.onnx' },
   wasm: { type: 'string' },
   'default-limits': { type: 'boolean', default: false },
+  'binding-limit': { type: 'string' },
   quiet: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
@@ -198,6 +200,7 @@ async function check(
       json?: string;
       quiet: boolean;
       'default-limits': boolean;
+      'binding-limit'?: string;
     },
 ): Promise<Answer> {
   if (folders.length === 0) throw new InvalidArgumentError('quern check FOLDER...: which folder?');
@@ -211,6 +214,9 @@ async function check(
     l2: bound(values.l2 ?? '0', '--l2'),
     options: loadOptions(values),
     defaultLimits: values['default-limits'],
+    ...(values['binding-limit'] === undefined
+      ? {}
+      : { bindingLimit: count(values['binding-limit'], '--binding-limit') }),
     onCase(one, done) {
       if (progress) stderr.write('\r\x1b[K');
       if (one.status !== 'pass' || !values.quiet) stdout.write(caseText(one));

@@ -110,15 +110,19 @@ export class WasmCore {
     this.#heap().set(bytes, memory + offset);
   }
 
-  /** WebGPU device: a plan with assumed dims, for its programs. */
-  warm(batch: number, dim: number): Uint8Array<ArrayBuffer> {
+  /** WebGPU device: begins a run with assumed dims, for its programs. */
+  warm(batch: number, dim: number): Started {
     this.#check(this.#wasm._quern_session_warm(this.#session, batch, dim));
-    return this.#result();
+    return this.#takeStarted();
   }
 
   /** WebGPU device: begins a run. */
   start(inputs: Uint8Array): Started {
     this.#withBytes(inputs, (at, size) => this.#wasm._quern_run_start(this.#session, at, size));
+    return this.#takeStarted();
+  }
+
+  #takeStarted(): Started {
     const run = this.#wasm._quern_run_take(this.#session) >>> 0;
     try {
       return { run, message: this.advance(run, new Uint8Array(4)) };

@@ -1,6 +1,7 @@
 // A model on WebGPU: plans by input dims, runs in order, outputs read back or kept.
 
 import { abortable, Lock, Semaphore } from './async.js';
+import { bitWidth } from './dtype.js';
 import type {
   Backend,
   BackendReport,
@@ -14,12 +15,19 @@ import type { Core } from './core.js';
 import { InternalError, QuernError } from './errors.js';
 import type { OpenDevice } from './device.js';
 import type { Gpu } from './gpu.js';
-import { GpuMemory } from './gpu-memory.js';
-import { GpuPlan, paramsBuffer } from './gpu-plan.js';
+import { GpuMemory, type Arena } from './gpu-memory.js';
+import { GpuPlan, paramsBuffer, portBytes } from './gpu-plan.js';
 import { OutputSink, StateStore, type Wanted } from './gpu-outputs.js';
 import { encodeInputs, encodeValues, type Shaped } from './messages.js';
 import { Pipelines, type CompiledProgram } from './pipelines.js';
-import { BufferKind, decodePlan, type BufferRequest, type Segment, type Step } from './plan.js';
+import {
+  BufferKind,
+  decodePlan,
+  type BufferRequest,
+  type Port,
+  type Segment,
+  type Step,
+} from './plan.js';
 import { Recording } from './replay.js';
 import { tensorBytes, type Tensor } from './tensor.js';
 import { formOf, leavesOf, mapTreeAsync, type Tree } from './value.js';
@@ -37,13 +45,18 @@ const assumedDims = [
   [1, 1],
   [2, 8],
   [1, 32],
+  [1, 33], // rows that are no whole vectors
   [4, 160],
 ] as const;
+
+/** Of all dims known: what a value that is read back is taken to be; and segments at most. */
+const assumedValue = 32;
+const assumedSegments = 8;
 
 /** A run that has one segment, to be replayed. */
 interface CachedPlan {
   plan: GpuPlan;
-  arena: GPUBuffer | undefined;
+  arena: Arena | undefined;
 }
 
 interface BeginOptions {
@@ -130,29 +143,44 @@ export class GpuSession implements Backend {
         );
         const begun = await this.#begin(shapes, { onProgress });
         if ('run' in begun) {
-          // It needs values read back, which would be those of no input.
-          this.#discard(begun.applied);
-          await this.#core.call('endRun', begun.run);
+          const programs = await this.#assume(begun.run, begun.applied, assumedValue);
+          await awaitPrograms(programs, onProgress);
         }
         return;
       }
       const programs: CompiledProgram[] = [];
       for (const [batch, dim] of assumedDims) {
-        let message: Uint8Array<ArrayBuffer>;
-        try {
-          message = await this.#core.call('warm', batch, dim);
-        } catch (error) {
-          // Dims that the model's operators refuse, or that pass a limit; the first run will do.
-          if (error instanceof InternalError || !(error instanceof QuernError)) throw error;
-          continue;
-        }
-        const applied = await this.#apply(message);
-        programs.push(...applied.programs);
-        this.#discard(applied);
+        const started = await unlessRefused(this.#core.call('warm', batch, dim));
+        if (!started) continue;
+        const { run, message } = started;
+        programs.push(...(await this.#assume(run, await this.#apply(message), dim)));
       }
       await awaitPrograms(programs, onProgress);
     });
     this.#coreBytes = await this.#core.call('memory');
+  }
+
+  /**
+   * The programs of a run that is not carried out, from its first segment on. Values that it would
+   * read back are taken to be `value`: most often they are counts.
+   */
+  async #assume(run: number, first: Applied, value: number): Promise<CompiledProgram[]> {
+    const programs = [...first.programs];
+    let applied = first;
+    try {
+      for (let segments = 1; !applied.segment.done && segments < assumedSegments; segments++) {
+        const values = applied.segment.reads.map((port) => assumedBytes(port, value));
+        const message = await unlessRefused(this.#core.call('advance', run, encodeValues(values)));
+        if (!message) break;
+        this.#discard(applied);
+        applied = await this.#apply(message);
+        programs.push(...applied.programs);
+      }
+    } finally {
+      this.#discard(applied);
+      await this.#core.call('endRun', run);
+    }
+    return programs;
   }
 
   async run(request: RunRequest): Promise<Map<number, Tree<Tensor>>> {
@@ -261,9 +289,7 @@ export class GpuSession implements Backend {
     if (onProgress) await awaitPrograms(applied.programs, onProgress);
 
     const { segment, params, owned } = applied;
-    const arena = await this.#gpu.checked('arena', () =>
-      this.#memory.shareArena(segment.arenaBytes),
-    );
+    const arena = await this.#gpu.checked('arena', () => this.#memory.shareArena(segment));
     try {
       const plan = await GpuPlan.make(segment, this.#memory, this.#pipelines, params, owned, [
         arena,
@@ -310,16 +336,14 @@ export class GpuSession implements Backend {
       request: RunRequest;
     },
   ): Promise<void> {
-    const arenas: (GPUBuffer | undefined)[] = [];
+    const arenas: (Arena | undefined)[] = [];
     const plans: GpuPlan[] = [];
     const segments: Segment[] = [];
     try {
       for (;;) {
         const { segment, params, owned } = applied;
         segments.push(segment);
-        arenas.push(
-          segment.arenaBytes > 0 ? this.#memory.tensors.take(segment.arenaBytes) : undefined,
-        );
+        arenas.push(this.#memory.takeArena(segment));
         const plan = await GpuPlan.make(
           segment,
           this.#memory,
@@ -346,7 +370,7 @@ export class GpuSession implements Backend {
       await turn.take();
       await this.#core.call('endRun', run).catch(() => {});
       // The queue carries out what was submitted before others may use this memory.
-      for (const arena of arenas) if (arena) this.#memory.tensors.give(arena);
+      for (const arena of arenas) this.#memory.giveArena(arena);
       for (const plan of plans) plan.destroy();
     }
   }
@@ -463,6 +487,32 @@ class Turn {
     this.#release?.();
     this.#release = undefined;
   }
+}
+
+/** Nothing where the model's operators refuse what was assumed, or it passes a limit. */
+async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof InternalError || !(error instanceof QuernError)) throw error;
+    return undefined;
+  }
+}
+
+/** A tensor of one number. */
+function assumedBytes(port: Port, value: number): Uint8Array {
+  const bytes = new Uint8Array(portBytes(port));
+  const view = new DataView(bytes.buffer);
+  const bits = bitWidth(port.dtype);
+  for (let at = 0; at + bits / 8 <= bytes.length && bits >= 8; at += bits / 8) {
+    if (port.dtype === 'f32') view.setFloat32(at, value, true);
+    else if (port.dtype === 'f64') view.setFloat64(at, value, true);
+    else if (port.dtype === 'bool') view.setUint8(at, 1);
+    else if (bits === 8) view.setUint8(at, Math.min(value, 127));
+    else if (bits === 16) view.setUint16(at, value, true);
+    else view.setUint32(at, value, true); // the upper word of 64 bits stays 0
+  }
+  return bytes;
 }
 
 async function awaitPrograms(

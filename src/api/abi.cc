@@ -110,7 +110,9 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
     target.max_workgroups = options[10];
     target.max_binding_bytes = wide(11);
     target.max_buffer_bytes = options.size() > 14 ? wide(13) : target.max_buffer_bytes;
-    session_options.limits.arena_bytes = target.max_buffer_bytes;
+    target.max_binding_bytes = target.max_binding_bytes / 256 * 256;
+    target.max_buffer_bytes = target.max_buffer_bytes / 256 * 256;
+    session_options.limits.buffer_bytes = target.max_buffer_bytes;
     session_options.pass_options.max_storage_buffers = target.max_storage_buffers;
     session->backend = std::make_unique<GpuBackend>(target);
   }
@@ -129,10 +131,9 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
   return {};
 }
 
-Result<PlanMessage> warm(QuernSession& session, uint32_t batch, uint32_t dim) {
+Result<std::unique_ptr<Walk>> warm(QuernSession& session, uint32_t batch, uint32_t dim) {
   QUERN_ASSIGN(std::vector<RunInput> inputs, session.session->assumed_inputs(batch, dim));
-  QUERN_ASSIGN(std::unique_ptr<Walk> walk, session.session->start(std::move(inputs)));
-  return walk->advance({});
+  return session.session->start(std::move(inputs));
 }
 
 }  // namespace
@@ -195,10 +196,10 @@ uint8_t* quern_session_weight(QuernSession* session, uint32_t weight) {
 }
 
 int quern_session_warm(QuernSession* session, uint32_t batch, uint32_t dim) {
-  auto message = warm(*session, batch, dim);
-  if (!message) return fail(message.error());
-  result() = serialize(*message);
-  return 0;
+  auto walk = warm(*session, batch, dim);
+  if (!walk) return fail(walk.error());
+  session->started = std::make_unique<QuernRun>(QuernRun{*std::move(walk)});
+  return say("");
 }
 
 int quern_run_start(QuernSession* session, const uint8_t* inputs, size_t size) {

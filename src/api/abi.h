@@ -64,10 +64,10 @@ QUERN_EXPORT void quern_session_free(QuernSession* session);
 QUERN_EXPORT int quern_session_describe(QuernSession* session);
 /// CPU device: the memory of a weight, to be filled with an external file's bytes.
 QUERN_EXPORT uint8_t* quern_session_weight(QuernSession* session, uint32_t weight);
-/// WebGPU device: a plan message (docs/plan-format.md) of a run in which symbolic dims are `dim`,
-/// those first in an input's shape `batch`. Its programs, buffers and `once` steps are to be taken,
-/// its steps are not to be run. An error of kind unsupported where the model needs real input
-/// values first: harmless.
+/// WebGPU device: as quern_run_start, a run in which symbolic dims are `dim`, those first in an
+/// input's shape `batch`. Of its messages the programs, buffers and `once` steps are to be taken,
+/// the steps are not to be run; what it asks for may be assumed. An error of kind unsupported where
+/// the model needs real input values first: harmless.
 QUERN_EXPORT int quern_session_warm(QuernSession* session, uint32_t batch, uint32_t dim);
 
 // A run. Input words: count, then for each input of the description in order a value

@@ -3,7 +3,9 @@
 //   quern_native plan MODEL [--dim N] [--wgsl]    the WebGPU plan with assumed dims
 //   quern_native check FOLDER... [--rtol R] [--atol A] [--l2 E] [--no-passes] [--threads N]
 //                                                 test folders, as in the ONNX suite
-//   quern_native supported FOLDER...              cases whose operators are known
+//   quern_native run FOLDER... --save NAME [--no-passes]
+//                                                 writes the outputs of test_data_set_0 there, as
+//                                                 NAME_0.pb and so on
 
 #include <cmath>
 #include <cstdio>
@@ -34,6 +36,7 @@ struct Options {
   double l2 = 0;  // 0: not checked
   int64_t dim = 16;
   int threads = 1;
+  std::string save;
   bool passes = true;
   bool wgsl = false;
   bool quiet = false;
@@ -54,6 +57,8 @@ Options parse(int count, char** words) {
       options.dim = std::atoll(next());
     else if (word == "--threads")
       options.threads = std::atoi(next());
+    else if (word == "--save")
+      options.save = next();
     else if (word == "--no-passes")
       options.passes = false;
     else if (word == "--wgsl")
@@ -179,6 +184,22 @@ std::string compare(const HostValue& want, const HostValue& got, const Options& 
   return "";
 }
 
+/// The inputs of a data set; what has no file is left out.
+Result<std::vector<RunInput>> read_inputs(const Session& session, const fs::path& data) {
+  std::vector<RunInput> inputs;
+  for (size_t i = 0; i < session.inputs().size(); ++i) {
+    const Type& type = session.inputs()[i].type;
+    const fs::path file = data / cat("input_", i, ".pb");
+    if (!fs::exists(file)) {
+      inputs.emplace_back();
+      continue;
+    }
+    QUERN_ASSIGN(HostValue value, parse_value_proto(read_file(file), type.kind));
+    inputs.push_back(input_of(std::move(value), type));
+  }
+  return inputs;
+}
+
 Result<double> check_case(const fs::path& folder, const Options& options) {
   QUERN_ASSIGN(Loaded loaded,
                load((folder / "model.onnx").string(), options, CpuSession::make_backend()));
@@ -193,17 +214,7 @@ Result<double> check_case(const fs::path& folder, const Options& options) {
       if (set == 0) return invalid_argument("has no data set");
       return max_error;
     }
-    std::vector<RunInput> inputs;
-    for (size_t i = 0; i < session.inputs().size(); ++i) {
-      const Type& type = session.inputs()[i].type;
-      const fs::path file = data / cat("input_", i, ".pb");
-      if (!fs::exists(file)) {
-        inputs.emplace_back();  // left out
-        continue;
-      }
-      QUERN_ASSIGN(HostValue value, parse_value_proto(read_file(file), type.kind));
-      inputs.push_back(input_of(std::move(value), type));
-    }
+    QUERN_ASSIGN(std::vector<RunInput> inputs, read_inputs(session, data));
     QUERN_ASSIGN(std::vector<HostValue> outputs, cpu.run(std::move(inputs)));
     for (size_t i = 0; i < outputs.size(); ++i) {
       const fs::path file = data / cat("output_", i, ".pb");
@@ -239,6 +250,64 @@ int check(const Options& options) {
     std::fflush(stdout);
   }
   std::printf("%d passed, %d failed, %d unsupported\n", passed, failed, missing);
+  return failed == 0 ? 0 : 1;
+}
+
+void append_varint(std::string& out, uint64_t value) {
+  for (; value > 127; value >>= 7) out += static_cast<char>(value | 128);
+  out += static_cast<char>(value);
+}
+
+void append_field(std::string& out, int number, std::string_view payload) {
+  append_varint(out, static_cast<uint64_t>(number) << 3 | 2);
+  append_varint(out, payload.size());
+  out += payload;
+}
+
+/// A TensorProto.
+std::string tensor_proto(const HostTensor& tensor) {
+  std::string dims;
+  for (const int64_t dim : tensor.dims) append_varint(dims, static_cast<uint64_t>(dim));
+  std::string out;
+  append_field(out, 1, dims);
+  append_varint(out, 2 << 3);
+  append_varint(out, static_cast<uint64_t>(tensor.dtype));
+  for (const std::string& text : tensor.strings) append_field(out, 6, text);
+  if (tensor.dtype != DType::kString) {
+    append_field(out, 9, {reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()});
+  }
+  return out;
+}
+
+Result<void> run_case(const fs::path& folder, const Options& options) {
+  QUERN_ASSIGN(Loaded loaded,
+               load((folder / "model.onnx").string(), options, CpuSession::make_backend()));
+  CpuSession cpu(*loaded.session, *loaded.backend, loaded.weights, options.threads);
+  const fs::path data = folder / "test_data_set_0";
+  QUERN_ASSIGN(std::vector<RunInput> inputs, read_inputs(*loaded.session, data));
+  QUERN_ASSIGN(const std::vector<HostValue> outputs, cpu.run(std::move(inputs)));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].kind != Type::Kind::kTensor) return unsupported("an output that is no tensor");
+    const std::string bytes = tensor_proto(outputs[i].tensor);
+    std::ofstream(data / cat(options.save, "_", i, ".pb"), std::ios::binary) << bytes;
+  }
+  return {};
+}
+
+int run(const Options& options) {
+  int failed = 0;
+  for (const std::string& path : options.paths) {
+    const auto result = run_case(path, options);
+    const std::string name = fs::path(path).filename().string();
+    const bool missing = !result && result.error().code == ErrorCode::kUnsupported;
+    failed += result ? 0 : 1;
+    std::printf("%s  %s  %s\n",
+                result    ? "done"
+                : missing ? "none"
+                          : "FAIL",
+                name.c_str(), result ? "" : result.error().message.c_str());
+    std::fflush(stdout);
+  }
   return failed == 0 ? 0 : 1;
 }
 
@@ -280,7 +349,7 @@ int report(const Result<void>& done) {
 int main(int count, char** words) {
   using namespace quern;  // NOLINT
   if (count < 3) {
-    std::fprintf(stderr, "usage: quern_native print|plan|check PATH... (see native_main.cc)\n");
+    std::fprintf(stderr, "usage: quern_native print|plan|check|run PATH... (see native_main.cc)\n");
     return 2;
   }
   const Options options = parse(count - 2, words + 2);
@@ -288,6 +357,7 @@ int main(int count, char** words) {
   if (command == "print") return report(print_model(options));
   if (command == "plan") return report(print_plan(options));
   if (command == "check") return check(options);
+  if (command == "run") return run(options);
   std::fprintf(stderr, "error: unknown command '%s'\n", words[1]);
   return 2;
 }

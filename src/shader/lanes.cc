@@ -255,6 +255,40 @@ LanePlan lanes_of(const ExprProgram& program, const std::vector<NodeFacts>& fact
   return plan;
 }
 
+TilePlan tile_of(const ExprProgram& program, const std::vector<NodeFacts>& facts,
+                 const Target& target) {
+  constexpr uint32_t kInvocations = kTransposeTile * kTransposeTile / 4;
+  constexpr int64_t kFew = 8;
+  const size_t rank = program.domain.size();
+  if (rank < 2 || target.max_invocations < kInvocations) return {};
+  const auto is_few = [&](size_t axis) {
+    return program.domain[axis].baked() && program.domain[axis].value < kFew;
+  };
+  const auto last = static_cast<uint32_t>(rank - 1);
+  for (const ExprOutput& output : program.outputs) {
+    if (bit_width(output.dtype) != 32) return {};
+  }
+  std::vector<Affine> affine;
+  for (const ExprNode& node : program.nodes) affine.push_back(affine_of(node, affine));
+  TilePlan plan;
+  for (uint32_t id = 0; id < program.nodes.size(); ++id) {
+    const ExprNode& node = program.nodes[id];
+    if (!facts[id].reachable) continue;
+    if (is_reduction(node.op)) return {};
+    if (!is_load(node.op)) continue;
+    const Affine at = flat_index(program, node, affine);
+    if (!at.known) continue;
+    const auto along_last = at.coefficients.find(last);
+    if (along_last == at.coefficients.end() || along_last->second == number(1)) continue;
+    for (const auto& [axis, c] : at.coefficients) {
+      if (axis == last || c != number(1) || is_few(axis) || is_few(last)) continue;
+      if (plan.used()) return {};  // two such loads: rare
+      plan = {id, axis};
+    }
+  }
+  return plan;
+}
+
 bool is_shared(const ExprProgram& program, const std::vector<NodeFacts>& facts,
                const ExprSchedule& schedule) {
   if (!schedule.workgroup_reduce || schedule.workgroup_size < 2) return false;

@@ -47,12 +47,14 @@ Result<bool> expand(Graph& graph, Node& node) {
   const std::optional<Shape>& w = node.input(kW)->type.shape;
   if (!x->type.shape || !w) return unsupported(cat(node.describe(), ": inputs of unknown rank"));
   const size_t rank = w->size() - 2;
+  const std::vector<int64_t>* shown = node.ints("kernel_shape");
   std::vector<int64_t> kernel;
   for (size_t i = 0; i < rank; ++i) {
-    if (!(*w)[i + 2].is_const()) {
+    const Dim& taps = (*w)[i + 2];
+    if (!taps.is_const() && (shown == nullptr || shown->size() != rank)) {
       return unsupported(cat(node.describe(), ": a kernel of unknown shape"));
     }
-    kernel.push_back((*w)[i + 2].value());
+    kernel.push_back(taps.is_const() ? taps.value() : (*shown)[i]);
   }
   const int64_t groups = node.int_or("group", 1);
   if (groups < 1) return invalid_model(cat(node.describe(), ": group is ", groups));

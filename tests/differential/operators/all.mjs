@@ -1,0 +1,29 @@
+// How to draw a case of each operator, by name.
+
+import { convolutions } from './conv.mjs';
+import { elementwise } from './elementwise.mjs';
+import { indexing } from './index.mjs';
+import { matrices } from './matrix.mjs';
+import { quantised } from './quant.mjs';
+import { recurrences } from './recurrent.mjs';
+import { reductions } from './reduce.mjs';
+import { tensors } from './tensor.mjs';
+import { texts } from './text.mjs';
+import { newestOpset } from '../draw.mjs';
+import { versionsOf } from '../schema.mjs';
+
+const drawn = {
+  ...elementwise,
+  ...reductions,
+  ...tensors,
+  ...indexing,
+  ...matrices,
+  ...convolutions,
+  ...quantised,
+  ...recurrences,
+  ...texts,
+};
+
+export const operators = new Map(
+  Object.entries(drawn).filter(([op]) => versionsOf(op)[0] <= newestOpset),
+);
