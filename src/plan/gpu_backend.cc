@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "ir/complex.h"
 #include "ops/compose.h"
 
 namespace quern {
@@ -238,6 +239,8 @@ class GpuBackend::Lowering final : public LowerContext {
   std::vector<Storage> epilogue_inputs_;
   DType output_dtype_ = DType::kUndefined;
 };
+
+bool GpuBackend::lacks(const Node& node, const OpDef&) const { return has_complex(node); }
 
 Result<void> GpuBackend::lower(const LowerJob& job, Walk& walk) {
   if (!job.body.empty()) {
