@@ -115,7 +115,10 @@ export class Draw extends Random {
     super(choices);
     this.op = op;
     this.domain = domain;
-    if (domain) return;
+    if (domain) {
+      this.opset = 17;
+      return;
+    }
     const all = versionsOf(op).filter((version) => version <= newestOpset);
     const versions = all.filter((version) => !endsIn(op, version));
     const which = versions.length - 1 - this.integer(0, versions.length - 1);

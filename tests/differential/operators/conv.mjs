@@ -36,6 +36,10 @@ function windows(d, rank, { dilated = true, kernelShown = true, autoPads, most =
       fill(2 * rank, (_, i) => d.integer(0, Math.min(2, kernel[i % rank] - 1))),
     );
   }
+  // Strides beyond the window would make SAME's pads negative, which is not settled.
+  if (auto?.startsWith('SAME') && strides.some((stride, i) => stride > spans[i])) {
+    strides.forEach((stride, i) => (strides[i] = Math.min(stride, spans[i])));
+  }
   const sizes = spans.map((span) => d.integer(span, span + (rank > 2 ? 3 : 8)));
   return { kernel, strides, dilations, pads, sizes, spans, auto };
 }
