@@ -13,21 +13,21 @@
 namespace quern {
 
 /// A range of a tensor's bytes; `offset` is a multiple of 256.
-struct Window {
+struct ByteWindow {
   uint64_t offset = 0;
   uint64_t bytes = 0;
-  friend bool operator==(const Window&, const Window&) = default;
+  friend bool operator==(const ByteWindow&, const ByteWindow&) = default;
 };
 
 /// One dispatch.
 struct ExprPart {
   struct Input {
     uint32_t input = 0;  ///< of the whole program
-    Window window;
+    ByteWindow window;
   };
   ExprProgram program;
   std::vector<Input> inputs;    ///< of this program, in order
-  std::vector<Window> outputs;  ///< of each output
+  std::vector<ByteWindow> outputs;  ///< of each output
 };
 
 /// Splits `program` so that no dispatch binds more than target.max_binding_bytes of a tensor.

@@ -43,7 +43,7 @@ std::vector<HostTensor> run_parts(const ExprProgram& whole, const std::vector<Ex
       Dims own;
       for (const Extent& e : input.dims) own.push_back(e.value);
       HostTensor range = *HostTensor::zeros(input.dtype, own);
-      const Window& window = part.inputs[i].window;
+      const ByteWindow& window = part.inputs[i].window;
       EXPECT_LE(window.bytes, target.max_binding_bytes);
       EXPECT_EQ(window.offset % 256, 0U);
       const HostTensor& from = inputs[part.inputs[i].input];
@@ -60,7 +60,7 @@ std::vector<HostTensor> run_parts(const ExprProgram& whole, const std::vector<Ex
       return outputs;
     }
     for (size_t i = 0; i < outputs.size(); ++i) {
-      const Window& window = part.outputs[i];
+      const ByteWindow& window = part.outputs[i];
       EXPECT_EQ(window.offset % 256, 0U);
       EXPECT_LE(window.bytes, target.max_binding_bytes);
       EXPECT_EQ(window.bytes, (*results)[i].bytes.size());

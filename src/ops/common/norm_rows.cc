@@ -35,7 +35,7 @@ struct NormConfig {
   void fields(F&& f) const {
     f("WG", schedule.workgroup);
     f("LANES", schedule.lanes);
-    f("HELD", schedule.held);
+    if (schedule.held > 0) f("HELD", schedule.held);
     f("RMS", rms);
     f("SCALE", uint32_t{scale});
     f("BIAS", uint32_t{bias});
@@ -216,7 +216,7 @@ Result<void> lower_norm(LowerContext& ctx, const NormRows& norm) {
                     ctx.has_input(1),           ctx.has_input(2),
                     !norm.rms && wanted(1),     wanted(norm.rms ? 1 : 2)};
   KernelCall call;
-  call.kernel = "layer_normalization";
+  call.kernel = config.schedule.held > 0 ? "layer_normalization_held" : "layer_normalization";
   call.config = config_of(config);
   call.bindings = {ctx.bind_in("x", 0)};
   if (config.scale) call.bindings.push_back(ctx.bind_in("scale", 1));

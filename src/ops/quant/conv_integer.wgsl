@@ -8,8 +8,7 @@ const TK = 16u;
 const KH = 3u; //@config
 const KW = 3u; //@config
 const VEC_A = false; //@config
-const A_T = false;
-const B_T = false;
+const A_T = false; const B_T = false;
 const SEGMENT = 256u;
 //@use gemm_tile
 
