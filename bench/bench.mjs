@@ -222,7 +222,13 @@ console.log(
 );
 const results = [];
 for (const make of models()) {
-  const result = await measure(make());
+  let result;
+  try {
+    result = await measure(make());
+  } catch (error) {
+    console.error(`${String(error?.message ?? error)}\n`); // a file that can't be read, for one
+    continue;
+  }
   results.push(result);
   console.log(`${modelTable(result)}\n`);
   if (options.json) {

@@ -139,7 +139,7 @@ class DataFile:
         offset, length = self.places[name]
         tensor = TensorProto()
         tensor.name = name
-        tensor.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+        tensor.data_type = {"float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}[array.dtype.name]
         tensor.dims.extend(array.shape)
         tensor.data_location = TensorProto.EXTERNAL
         for key, value in (("location", os.path.basename(self.path)), ("offset", offset), ("length", length)):
@@ -165,7 +165,8 @@ class GraphWriter:
         return name
 
     def large(self, name, array):
-        self.initializers.append(self.data.tensor(name, array))
+        if not any(tensor.name == name for tensor in self.initializers):
+            self.initializers.append(self.data.tensor(name, array))
         return name
 
     def ints(self, *values):

@@ -67,10 +67,3 @@ export function modelTable({ title, nodes, rows }) {
   ]);
   return `${title}, ${nodes} nodes in the file\n${table(head, cells)}`;
 }
-
-/** Of engines that agree with the reference: the fastest by `key`, and Quern's share of its time. */
-export function bestOf(rows, key, tolerance) {
-  const right = rows.filter((row) => typeof row.error === 'number' && row.error <= tolerance);
-  const timed = right.filter((row) => key(row) !== undefined);
-  return timed.reduce((best, row) => (!best || key(row) < key(best) ? row : best), undefined);
-}

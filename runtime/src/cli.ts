@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { caseText, checkFolders, checkText } from './cli/check.js';
+import { diffModel, diffText } from './cli/diff.js';
 import { inspectJson, inspectText } from './cli/inspect.js';
 import { profileModel, profileText, traceJson } from './cli/profile.js';
 import { runModel, runText } from './cli/run.js';
@@ -26,6 +27,15 @@ const help = `quern COMMAND MODEL [options]
     --runs N                medians of N runs, 10 by default
     --json FILE             writes the results there
     --trace FILE            writes a run's timeline, for Perfetto or chrome://tracing
+  diff MODEL                runs it in two ways, compares every value, names the first node that
+                            differs, saves it as a test folder; status 1 where something differs
+    --a WAY  --b WAY        webgpu or wasm, then /no-passes, /threads=N; the first is the reference;
+                            by default wasm/no-passes and webgpu
+    --input NAME=VALUE      as above
+    --l2 E                  bounds the relative L2 error of a value, 1e-4 by default
+    --rtol R  --atol A      bound each element's too; by default they don't
+    --save FOLDER           where the test folder goes, ./diff by default
+    --json FILE             writes the results there
   check FOLDER...           runs test folders (model.onnx, test_data_set_0/input_0.pb and
                             output_0.pb, ...) and compares; status 1 where one fails
     --rtol R  --atol A      |got - expected| <= A + R |expected|; by default 1e-3 and 1e-7
@@ -49,9 +59,12 @@ const options = {
   repeat: { type: 'string', default: '1' },
   runs: { type: 'string', default: '10' },
   trace: { type: 'string' },
-  rtol: { type: 'string', default: '1e-3' },
-  atol: { type: 'string', default: '1e-7' },
-  l2: { type: 'string', default: '0' },
+  rtol: { type: 'string' },
+  atol: { type: 'string' },
+  l2: { type: 'string' },
+  a: { type: 'string', default: 'wasm/no-passes' },
+  b: { type: 'string', default: 'webgpu' },
+  save: { type: 'string', default: 'diff' },
   model: { type: 'string', default: 'model.onnx' },
   wasm: { type: 'string' },
   'default-limits': { type: 'boolean', default: false },
@@ -71,6 +84,10 @@ async function main(args: string[]): Promise<Answer> {
   if (args[0] === 'check') {
     const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
     return values.help ? [help, 0] : check(positionals.slice(1), values);
+  }
+  if (args[0] === 'diff') {
+    const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
+    return values.help ? [help, 0] : diff(onlyModel(positionals), values);
   }
   if (args[0] === 'profile') {
     const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
@@ -127,6 +144,37 @@ async function profile(
   }
 }
 
+async function diff(
+  path: string,
+  values: Values &
+    Tolerances &
+    Record<'a' | 'b' | 'save', string> & { input?: string[]; json?: string },
+): Promise<Answer> {
+  // Elements near zero differ in their own measure: without a bound given, the whole value counts.
+  const elements = values.rtol !== undefined || values.atol !== undefined;
+  const common = loadOptions({ ...values, device: 'auto' });
+  const result = await diffModel({
+    path,
+    a: values.a,
+    b: values.b,
+    inputs: values.input ?? [],
+    rtol: bound(values.rtol ?? '0', '--rtol'),
+    atol: elements ? bound(values.atol ?? '0', '--atol') : Infinity,
+    l2: bound(values.l2 ?? '1e-4', '--l2'),
+    common,
+    save: values.save,
+  });
+  if (values.json !== undefined) writeFileSync(values.json, toJson(result));
+  const differs = result.first ?? result.outputs.find(({ difference }) => difference);
+  return [diffText(result), differs ? 1 : 0];
+}
+
+interface Tolerances {
+  rtol?: string;
+  atol?: string;
+  l2?: string;
+}
+
 interface Values {
   device: string;
   passes: boolean;
@@ -147,7 +195,8 @@ function loadOptions({ device, passes, threads, wasm }: Values): LoadOptions {
 async function check(
   folders: string[],
   values: Values &
-    Record<'rtol' | 'atol' | 'l2' | 'model', string> & {
+    Tolerances & {
+      model: string;
       json?: string;
       quiet: boolean;
       'default-limits': boolean;
@@ -160,9 +209,9 @@ async function check(
   const result = await checkFolders({
     folders,
     model: values.model,
-    rtol: bound(values.rtol, '--rtol'),
-    atol: bound(values.atol, '--atol'),
-    l2: bound(values.l2, '--l2'),
+    rtol: bound(values.rtol ?? '1e-3', '--rtol'),
+    atol: bound(values.atol ?? '1e-7', '--atol'),
+    l2: bound(values.l2 ?? '0', '--l2'),
     options: loadOptions(values),
     defaultLimits: values['default-limits'],
     ...(values['binding-limit'] === undefined

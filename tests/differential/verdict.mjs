@@ -80,6 +80,7 @@ function holds(condition, { attributes = {}, inputs }, { opset, tensors }) {
     );
   }
   if (name === 'second') return String(own[1]?.values?.length) === wanted;
+  if (name === 'last') return String(own[0]?.dims.at(-1)) === wanted;
   if (name === 'notext') return own.some(({ values }) => values?.includes(''));
   const attribute = attributes[name];
   if (wanted === undefined) return attribute !== undefined;

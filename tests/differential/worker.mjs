@@ -15,14 +15,18 @@ const { seed, devices, binary, save, gpuOneIn, only } = options;
 const quern = new Quern();
 const names = only ? [only] : [...operators.keys()];
 const nativeBatch = 40;
+/** Of the failures of one operator so many are shrunk: more of them say the same. */
+const mostShrunk = 2;
+const shrunk = new Map();
 
 /** How item `{ kind, index }` draws its case from choices. */
 export function drawing({ kind, index }) {
   if (kind === 'graph') return drawGraph;
   const op = names[index % names.length];
   return (choices) => {
-    const draw = new Draw(choices, op);
-    operators.get(op)(draw);
+    const operator = operators.get(op);
+    const draw = new Draw(choices, op, operator.domain);
+    operator.draw(draw);
     return draw.finish();
   };
 }
@@ -141,8 +145,11 @@ async function work(items) {
       const answers = await answersOf(built, engines, natives[i], !item.withoutOrt);
       const verdict = judge(one, answers);
       let reduced;
-      if (verdict.status === 'failed' && options.budget > 0)
+      const before = shrunk.get(one.title) ?? 0;
+      if (verdict.status === 'failed' && options.budget > 0 && before < mostShrunk) {
+        shrunk.set(one.title, before + 1);
         reduced = await reduce(item, one, verdict);
+      }
       process.send({
         done: item,
         title: one.title,

@@ -179,7 +179,8 @@ TEST_F(KernelGpu, Convolutions) {
 }
 
 TEST_F(KernelGpu, Rows) {
-  const Dims shapes[] = {{3, 5}, {2, 300}, {7, 9, 3}, {2, 2000}, {1, 1}};
+  const Dims shapes[] = {{3, 5}, {2, 300},   {7, 9, 3}, {2, 2000}, {1, 1},
+                         {3, 4}, {9, 3, 64}, {5, 772},  {3, 4100}, {1, 12300}};
   for (const Dims& x : shapes) {
     for (const int64_t axis : {int64_t{-1}, int64_t{1}}) {
       NodeUnderTest softmax("Softmax", 13);

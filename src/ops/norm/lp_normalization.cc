@@ -1,4 +1,6 @@
 // LpNormalization: elements over the 1- or 2-norm along an axis; 0 where that is 0.
+#include <algorithm>
+
 #include "ops/common/expansion.h"
 #include "ops/op_def.h"
 
@@ -9,6 +11,8 @@ constexpr AttributeField kAttributes[] = {
     {"axis", AttributeKind::kInt},
     {"p", AttributeKind::kInt},
 };
+/// The first operator set with Where, which the expansion needs.
+constexpr int kWhereSince = 9;
 
 Result<void> infer(InferContext& ctx) {
   if (ctx.shape(0) != nullptr) {
@@ -21,7 +25,7 @@ Result<void> infer(InferContext& ctx) {
 }
 
 Result<bool> expand(Graph& graph, Node& node) {
-  Expansion e(graph, node);
+  Expansion e(graph, node, std::max(node.version, kWhereSince));
   Value* x = node.input(0);
   const int64_t axis = node.int_or("axis", -1);
   const bool one = node.int_or("p", 2) == 1;

@@ -80,7 +80,8 @@ export function quantised(add) {
   }));
   add('qlinear_matmul', () => {
     const [m, k, n] = [integer(1, 20), integer(1, 50), integer(1, 20)];
-    const [a, b] = [pick('u8', 'i8'), pick('u8', 'i8')];
+    const a = pick('u8', 'i8');
+    const b = a === 'i8' ? a : pick('u8', 'i8');
     const perColumn = chance();
     return {
       nodes: [
@@ -243,7 +244,7 @@ export function quantisedContrib(add) {
       const spatial = options.line ? [integer(4, 8)] : [5, integer(4, 8)];
       return {
         nodes: [{ op, domain, inputs: ['x', 'xs', 'xz', 'ys', 'yz'], outputs: ['y'], attributes }],
-        inputs: { x: integers(type, [2, integer(1, 4), ...spatial]) },
+        inputs: { x: integers(type, [2, integer(2, 4), ...spatial]) },
         initializers: {
           ...quantisation(type, 'x'),
           ys: tensor('f32', [], () => range),

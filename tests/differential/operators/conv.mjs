@@ -36,6 +36,10 @@ function windows(d, rank, { dilated = true, kernelShown = true, autoPads, most =
       fill(2 * rank, (_, i) => d.integer(0, Math.min(2, kernel[i % rank] - 1))),
     );
   }
+  // Strides beyond the window would make SAME's pads negative, which is not settled.
+  if (auto?.startsWith('SAME') && strides.some((stride, i) => stride > spans[i])) {
+    strides.forEach((stride, i) => (strides[i] = Math.min(stride, spans[i])));
+  }
   const sizes = spans.map((span) => d.integer(span, span + (rank > 2 ? 3 : 8)));
   return { kernel, strides, dilations, pads, sizes, spans, auto };
 }
@@ -44,9 +48,11 @@ function conv(d) {
   const type = d.type();
   const rank = d.pick(2, 1, 3);
   const groups = d.pick(1, 1, 2, 3);
-  const [inside, outside] = [d.integer(1, 5), d.integer(1, 5)];
+  const channels = () => (d.chance(8) ? d.integer(6, 40) : d.integer(1, 5));
+  const [inside, outside] = [channels(), channels()];
   if (groups !== 1 || d.chance()) d.int('group', groups);
   const { kernel, sizes } = windows(d, rank, { kernelShown: false });
+  if (rank < 3 && d.chance(8)) sizes[rank - 1] += d.integer(10, 40);
   d.input(d.tensor(type, [d.integer(1, 3), groups * inside, ...sizes]));
   d.input(d.tensor(type, [groups * outside, inside, ...kernel]));
   if (d.chance()) d.input(d.tensor(type, [groups * outside]));
@@ -165,6 +171,21 @@ export const convolutions = {
   MaxPool: (d) => pool(d, { op: 'MaxPool' }),
   AveragePool: (d) => pool(d, { op: 'AveragePool' }),
   LpPool: (d) => pool(d, { op: 'LpPool' }),
+  MaxRoiPool: (d) => {
+    const type = d.type();
+    const [n, c, h, w] = [d.integer(1, 2), d.integer(1, 3), d.integer(1, 9), d.integer(1, 9)];
+    const rois = d.integer(1, 4);
+    const scale = d.chance() ? d.float('spatial_scale', d.pick(1, 0.5, 0.25)) : 1;
+    d.ints('pooled_shape', [d.integer(1, 4), d.integer(1, 4)]);
+    d.input(d.tensor(type, [n, c, h, w]));
+    const boxes = fill(rois, () => {
+      const [x, y] = [d.integer(0, w - 1), d.integer(0, h - 1)];
+      const corners = [x, y, d.integer(x, w), d.integer(y, h)];
+      return [d.integer(0, n - 1), ...corners.map((at) => at / scale)];
+    });
+    d.input(d.values(type, [rois, 5], boxes.flat()));
+    d.output(type);
+  },
   MaxUnpool: (d) => {
     const type = d.type('T1');
     const [n, c, h, w] = [1, d.integer(1, 2), d.integer(1, 4), d.integer(1, 4)];
