@@ -282,6 +282,11 @@ Result<OpFrame> Walk::frame_of(const Node& node, const OpDef& def,
       } else if (!all_host) {
         return unsupported(cat(node.describe(), ": the shape of output ", i,
                                " depends on data, which this device path lacks"));
+      } else if (def.expr != nullptr) {
+        // All inputs are known, so one of them is no operand of this kind: a float, say.
+        return invalid_model(cat(node.describe(), ": the shape of output ", i,
+                                 " does not follow from its inputs (", dims_text(node, inputs),
+                                 ")"));
       }
     }
     frame.outputs.push_back(std::move(info));
