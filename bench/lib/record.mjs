@@ -130,7 +130,7 @@ const pad = (bytes) => Math.ceil(Math.max(bytes, 4) / 4) * 4;
 /** GPU milliseconds of the compute passes that `run` submits, by timestamp queries; null without. */
 export async function gpuTime(device, run) {
   if (!device.features.has('timestamp-query')) return null;
-  const capacity = 512;
+  const capacity = 4096;
   const set = device.createQuerySet({ type: 'timestamp', count: capacity });
   let used = 0;
   const original = GPUCommandEncoder.prototype.beginComputePass;
@@ -168,6 +168,7 @@ export async function gpuTime(device, run) {
   await target.mapAsync(GPUMapMode.READ);
   const stamps = new BigUint64Array(target.getMappedRange().slice(0));
   target.unmap();
+  for (const object of [set, resolved, target]) object.destroy();
   let total = 0n;
   for (let i = 0; i < used; i += 2) total += stamps[i + 1] - stamps[i];
   return Number(total) / 1e6;

@@ -1,6 +1,7 @@
 // What a model asks of its device, WebGPU and WebAssembly alike.
 
 import type { DType } from './dtype.js';
+import type { Dispatch } from './plan.js';
 import type { Tensor } from './tensor.js';
 import type { Tree } from './value.js';
 
@@ -83,6 +84,18 @@ export function parseDescription(json: string): Description {
 
 export type OutputPlace = 'cpu' | 'gpu';
 
+/** Times a run's steps on the GPU; made in profile.ts, asked in replay.ts. */
+export interface Probe {
+  /** Shall each dispatch have a pass of its own? */
+  readonly apart: boolean;
+  /** Is the run to be planned anew, so that `work` is called? */
+  readonly fresh: boolean;
+  /** For the pass that begins with this dispatch, and consists of it where they are apart. */
+  time(step: Dispatch, kernel: string): GPUComputePassTimestampWrites | undefined;
+  /** Gets the nodes that made the steps: quern_run_work in src/api/abi.h. */
+  work(json: string): void;
+}
+
 /** A run with names resolved to numbers. */
 export interface RunRequest {
   /** By input; undefined where nothing was given. */
@@ -92,6 +105,7 @@ export interface RunRequest {
   /** Outputs to keep and the inputs that get them in the next run. */
   state: Map<number, number>;
   signal: AbortSignal | undefined;
+  probe?: Probe | undefined;
 }
 
 /** Kernels of a node in the last run. */
@@ -143,6 +157,8 @@ export interface Backend {
   readonly corePlace: 'inline' | 'worker';
   readonly threads: number;
   readonly counters: Readonly<ObjectCounts>;
+  /** Where it is on one. */
+  readonly device?: GPUDevice;
   /** Wanted outputs by number. */
   run(request: RunRequest): Promise<Map<number, Tree<Tensor>>>;
   /** Forgets the kept outputs, before runs that are made later. */

@@ -7,7 +7,9 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { caseText, checkFolders, checkText } from './cli/check.js';
+import { diffModel, diffText } from './cli/diff.js';
 import { inspectJson, inspectText } from './cli/inspect.js';
+import { profileModel, profileText, traceJson } from './cli/profile.js';
 import { runModel, runText } from './cli/run.js';
 import { InvalidArgumentError, QuernError, textOf } from './errors.js';
 import { load, type LoadOptions } from './node.js';
@@ -20,6 +22,20 @@ const help = `quern COMMAND MODEL [options]
                             as 1x3x224x224; inputs not given are random, unknown dims 1
     --output NAME=FILE.npy  writes an output
     --repeat N              runs N times
+  profile MODEL             GPU time of each dispatch, by kernel and by node; WebGPU only
+    --input NAME=VALUE      as above
+    --runs N                medians of N runs, 10 by default
+    --json FILE             writes the results there
+    --trace FILE            writes a run's timeline, for Perfetto or chrome://tracing
+  diff MODEL                runs it in two ways, compares every value, names the first node that
+                            differs, saves it as a test folder; status 1 where something differs
+    --a WAY  --b WAY        webgpu or wasm, then /no-passes, /threads=N; the first is the reference;
+                            by default wasm/no-passes and webgpu
+    --input NAME=VALUE      as above
+    --l2 E                  bounds the relative L2 error of a value, 1e-4 by default
+    --rtol R  --atol A      bound each element's too; by default they don't
+    --save FOLDER           where the test folder goes, ./diff by default
+    --json FILE             writes the results there
   check FOLDER...           runs test folders (model.onnx, test_data_set_0/input_0.pb and
                             output_0.pb, ...) and compares; status 1 where one fails
     --rtol R  --atol A      |got - expected| <= A + R |expected|; by default 1e-3 and 1e-7
@@ -27,6 +43,7 @@ const help = `quern COMMAND MODEL [options]
     --model NAME            the model's file in each folder, model.onnx by default
     --json FILE             writes the results there
     --default-limits        a GPU device with WebGPU's default limits and no optional features
+    --binding-limit BYTES   takes a GPU device to bind no more at once: a test of large tensors
     --quiet                 no lines for cases that pass
 
   --device auto|webgpu|wasm    --threads N    --no-passes    --json
@@ -40,16 +57,22 @@ const options = {
   input: { type: 'string', multiple: true },
   output: { type: 'string', multiple: true },
   repeat: { type: 'string', default: '1' },
-  rtol: { type: 'string', default: '1e-3' },
-  atol: { type: 'string', default: '1e-7' },
-  l2: { type: 'string', default: '0' },
+  runs: { type: 'string', default: '10' },
+  trace: { type: 'string' },
+  rtol: { type: 'string' },
+  atol: { type: 'string' },
+  l2: { type: 'string' },
+  a: { type: 'string', default: 'wasm/no-passes' },
+  b: { type: 'string', default: 'webgpu' },
+  save: { type: 'string', default: 'diff' },
   model: { type: 'string', default: 'model.onnx' },
   wasm: { type: 'string' },
   'default-limits': { type: 'boolean', default: false },
+  'binding-limit': { type: 'string' },
   quiet: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
-// Where results go: for inspect and run a switch, for check a file.
+// Where results go: for inspect and run a switch, for others a file.
 const jsonSwitch = { json: { type: 'boolean', default: false } } as const;
 const jsonFile = { json: { type: 'string' } } as const;
 
@@ -62,14 +85,21 @@ async function main(args: string[]): Promise<Answer> {
     const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
     return values.help ? [help, 0] : check(positionals.slice(1), values);
   }
+  if (args[0] === 'diff') {
+    const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
+    return values.help ? [help, 0] : diff(onlyModel(positionals), values);
+  }
+  if (args[0] === 'profile') {
+    const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
+    return values.help ? [help, 0] : profile(onlyModel(positionals), values);
+  }
   const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonSwitch } });
-  const [command, path, ...rest] = positionals;
+  const [command] = positionals;
   if (values.help || command === 'help' || command === undefined) return [help, 0];
   if (command !== 'inspect' && command !== 'run') {
     throw new InvalidArgumentError(`there is no command '${command}'; see quern help`);
   }
-  if (path === undefined) throw new InvalidArgumentError(`quern ${command} MODEL: which model?`);
-  if (rest.length > 0) throw new InvalidArgumentError(`one model at a time, not '${rest[0]}' too`);
+  const path = onlyModel(positionals);
   const { json } = values;
   const repeat = count(values.repeat, '--repeat');
 
@@ -87,6 +117,62 @@ async function main(args: string[]): Promise<Answer> {
   } finally {
     model.dispose();
   }
+}
+
+function onlyModel([command, path, ...rest]: string[]): string {
+  if (path === undefined) throw new InvalidArgumentError(`quern ${command} MODEL: which model?`);
+  if (rest.length > 0) throw new InvalidArgumentError(`one model at a time, not '${rest[0]}' too`);
+  return path;
+}
+
+async function profile(
+  path: string,
+  values: Values & { input?: string[]; runs: string; json?: string; trace?: string },
+): Promise<Answer> {
+  const runs = count(values.runs, '--runs');
+  const chosen = loadOptions(values);
+  // An emulated GPU is profiled too.
+  if (chosen.device === 'auto') chosen.device = 'webgpu';
+  const model = await load(path, chosen);
+  try {
+    const result = await profileModel(model, { inputs: values.input ?? [], runs });
+    if (values.json !== undefined) writeFileSync(values.json, toJson(result));
+    if (values.trace !== undefined) writeFileSync(values.trace, traceJson(result));
+    return [profileText(result), 0];
+  } finally {
+    model.dispose();
+  }
+}
+
+async function diff(
+  path: string,
+  values: Values &
+    Tolerances &
+    Record<'a' | 'b' | 'save', string> & { input?: string[]; json?: string },
+): Promise<Answer> {
+  // Elements near zero differ in their own measure: without a bound given, the whole value counts.
+  const elements = values.rtol !== undefined || values.atol !== undefined;
+  const common = loadOptions({ ...values, device: 'auto' });
+  const result = await diffModel({
+    path,
+    a: values.a,
+    b: values.b,
+    inputs: values.input ?? [],
+    rtol: bound(values.rtol ?? '0', '--rtol'),
+    atol: elements ? bound(values.atol ?? '0', '--atol') : Infinity,
+    l2: bound(values.l2 ?? '1e-4', '--l2'),
+    common,
+    save: values.save,
+  });
+  if (values.json !== undefined) writeFileSync(values.json, toJson(result));
+  const differs = result.first ?? result.outputs.find(({ difference }) => difference);
+  return [diffText(result), differs ? 1 : 0];
+}
+
+interface Tolerances {
+  rtol?: string;
+  atol?: string;
+  l2?: string;
 }
 
 interface Values {
@@ -109,10 +195,12 @@ function loadOptions({ device, passes, threads, wasm }: Values): LoadOptions {
 async function check(
   folders: string[],
   values: Values &
-    Record<'rtol' | 'atol' | 'l2' | 'model', string> & {
+    Tolerances & {
+      model: string;
       json?: string;
       quiet: boolean;
       'default-limits': boolean;
+      'binding-limit'?: string;
     },
 ): Promise<Answer> {
   if (folders.length === 0) throw new InvalidArgumentError('quern check FOLDER...: which folder?');
@@ -121,11 +209,14 @@ async function check(
   const result = await checkFolders({
     folders,
     model: values.model,
-    rtol: bound(values.rtol, '--rtol'),
-    atol: bound(values.atol, '--atol'),
-    l2: bound(values.l2, '--l2'),
+    rtol: bound(values.rtol ?? '1e-3', '--rtol'),
+    atol: bound(values.atol ?? '1e-7', '--atol'),
+    l2: bound(values.l2 ?? '0', '--l2'),
     options: loadOptions(values),
     defaultLimits: values['default-limits'],
+    ...(values['binding-limit'] === undefined
+      ? {}
+      : { bindingLimit: count(values['binding-limit'], '--binding-limit') }),
     onCase(one, done) {
       if (progress) stderr.write('\r\x1b[K');
       if (one.status !== 'pass' || !values.quiet) stdout.write(caseText(one));

@@ -4,7 +4,7 @@
 import { coreError, InternalError } from './errors.js';
 import { startWasm, type WasmExports, type WasmOptions } from './wasm.js';
 
-const abiVersion = 2;
+const abiVersion = 3;
 
 /** Words of one event: a part of a chunk that belongs to a weight. */
 const eventWords = 7;
@@ -84,6 +84,12 @@ export class WasmCore {
     this.#check(this.#wasm._quern_loader_skip(this.#loader, size));
   }
 
+  /** Inner values to give out too; before `finish`. */
+  moreOutputs(names: readonly string[]): void {
+    const bytes = new TextEncoder().encode(names.join('\0'));
+    this.#withBytes(bytes, (at, size) => this.#wasm._quern_loader_outputs(this.#loader, at, size));
+  }
+
   /** Ends the file and makes the session; gives its description, JSON. */
   finish(options: Uint32Array): string {
     const bytes = new Uint8Array(options.buffer, options.byteOffset, options.byteLength);
@@ -104,15 +110,19 @@ export class WasmCore {
     this.#heap().set(bytes, memory + offset);
   }
 
-  /** WebGPU device: a plan with assumed dims, for its programs. */
-  warm(batch: number, dim: number): Uint8Array<ArrayBuffer> {
+  /** WebGPU device: begins a run with assumed dims, for its programs. */
+  warm(batch: number, dim: number): Started {
     this.#check(this.#wasm._quern_session_warm(this.#session, batch, dim));
-    return this.#result();
+    return this.#takeStarted();
   }
 
   /** WebGPU device: begins a run. */
   start(inputs: Uint8Array): Started {
     this.#withBytes(inputs, (at, size) => this.#wasm._quern_run_start(this.#session, at, size));
+    return this.#takeStarted();
+  }
+
+  #takeStarted(): Started {
     const run = this.#wasm._quern_run_take(this.#session) >>> 0;
     try {
       return { run, message: this.advance(run, new Uint8Array(4)) };
@@ -131,6 +141,12 @@ export class WasmCore {
   /** JSON: what ran on the host. */
   runReport(run: number): string {
     this.#check(this.#wasm._quern_run_report(run));
+    return this.#resultText();
+  }
+
+  /** JSON: the nodes that work for the device, for a profile. */
+  runWork(run: number): string {
+    this.#check(this.#wasm._quern_run_work(run));
     return this.#resultText();
   }
 

@@ -2,7 +2,7 @@
 
 import { InternalError } from './errors.js';
 import { BufferPool, stagingUsage, storageUsage, type Gpu } from './gpu.js';
-import { BufferKind, type BufferRequest, type Slice } from './plan.js';
+import { BufferKind, type BufferRequest, type Segment, type Slice } from './plan.js';
 import type { Place } from './replay.js';
 import type { WeightStore } from './weights.js';
 
@@ -15,10 +15,33 @@ interface SessionBuffer {
   bytes: number;
 }
 
-interface SharedArena {
-  buffer: GPUBuffer;
+type ArenaSize = Pick<Segment, 'arenaBytes' | 'arenaBufferBytes'>;
+
+/** The memory of a segment's temporaries: one buffer, or several of one size where one is too small. */
+export class Arena {
+  readonly buffers: readonly GPUBuffer[];
+  readonly bytes: number;
   /** Plans that are bound to it. */
-  users: number;
+  users = 0;
+  readonly #bufferBytes: number;
+
+  /** `make`: gives a buffer of a size, or a larger one. */
+  constructor({ arenaBytes, arenaBufferBytes }: ArenaSize, make: (bytes: number) => GPUBuffer) {
+    this.bytes = arenaBytes;
+    this.#bufferBytes = arenaBufferBytes || arenaBytes;
+    const buffers: GPUBuffer[] = [];
+    for (let rest = arenaBytes; rest > 0; rest -= this.#bufferBytes) {
+      buffers.push(make(Math.min(rest, this.#bufferBytes)));
+    }
+    this.buffers = buffers;
+  }
+
+  /** Offsets count through the buffers. */
+  at(offset: number): Place | undefined {
+    if (this.buffers.length === 1) return { buffer: this.buffers[0]!, offset };
+    const buffer = this.buffers[Math.floor(offset / this.#bufferBytes)];
+    return buffer && { buffer, offset: offset % this.#bufferBytes };
+  }
 }
 
 export class GpuMemory {
@@ -28,7 +51,7 @@ export class GpuMemory {
   readonly tensors: BufferPool;
   readonly staging: BufferPool;
   readonly #buffers = new Map<string, SessionBuffer>();
-  readonly #arenas: SharedArena[] = [];
+  readonly #arenas: Arena[] = [];
   readonly #scratch: GPUBuffer[] = [];
 
   constructor(gpu: Gpu, weights: WeightStore) {
@@ -73,11 +96,10 @@ export class GpuMemory {
   }
 
   /** `arenas`: those of the run, by segment. */
-  resolve(slice: Slice, arenas: readonly (GPUBuffer | undefined)[]): Place {
+  resolve(slice: Slice, arenas: readonly (Arena | undefined)[]): Place {
     let place: Place | undefined;
     if (slice.kind === BufferKind.arena) {
-      const buffer = arenas[slice.index];
-      place = buffer && { buffer, offset: slice.offset };
+      place = arenas[slice.index]?.at(slice.offset);
     } else if (slice.kind === BufferKind.weight) {
       const region = this.weights.get(slice.index);
       place = region && { buffer: region.buffer, offset: region.offset + slice.offset };
@@ -95,27 +117,36 @@ export class GpuMemory {
    * The arena for runs that are submitted in one piece. The queue keeps their order, so plans of
    * all dims share it, and any number of runs may be under way. It is given back with unshare().
    */
-  shareArena(bytes: number): GPUBuffer | undefined {
-    if (bytes === 0) return undefined;
-    let best: SharedArena | undefined;
+  shareArena(segment: ArenaSize): Arena | undefined {
+    if (segment.arenaBytes === 0) return undefined;
+    let best: Arena | undefined;
     for (const arena of this.#arenas) {
-      const { size } = arena.buffer;
-      if (size >= bytes && (!best || size < best.buffer.size)) best = arena;
+      if (arena.bytes >= segment.arenaBytes && (!best || arena.bytes < best.bytes)) best = arena;
     }
     if (!best) {
-      best = { buffer: this.gpu.createBuffer('arena', bytes, storageUsage), users: 0 };
+      best = new Arena(segment, (size) => this.gpu.createBuffer('arena', size, storageUsage));
       this.#arenas.push(best);
     }
     best.users++;
-    return best.buffer;
+    return best;
   }
 
-  unshareArena(buffer: GPUBuffer | undefined): void {
-    const at = this.#arenas.findIndex((arena) => arena.buffer === buffer);
-    const arena = this.#arenas[at];
+  unshareArena(arena: Arena | undefined): void {
     if (!arena || --arena.users > 0) return;
+    const at = this.#arenas.indexOf(arena);
+    if (at < 0) return;
     this.#arenas.splice(at, 1);
-    this.gpu.destroyBuffer(arena.buffer);
+    for (const buffer of arena.buffers) this.gpu.destroyBuffer(buffer);
+  }
+
+  /** An arena of one run alone, from the pool of tensors. */
+  takeArena(segment: ArenaSize): Arena | undefined {
+    if (segment.arenaBytes === 0) return undefined;
+    return new Arena(segment, (size) => this.tensors.take(size));
+  }
+
+  giveArena(arena: Arena | undefined): void {
+    for (const buffer of arena?.buffers ?? []) this.tensors.give(buffer);
   }
 
   /** For copies inside a buffer: all of them may share it, since commands go in order. */
@@ -138,7 +169,7 @@ export class GpuMemory {
     this.tensors.close();
     this.staging.close();
     this.weights.close();
-    const arenas = this.#arenas.map(({ buffer }) => buffer);
+    const arenas = this.#arenas.flatMap(({ buffers }) => buffers);
     const buffers = [...this.#buffers.values()].map(({ buffer }) => buffer);
     for (const buffer of [...arenas, ...buffers, ...this.#scratch]) this.gpu.destroyBuffer(buffer);
     this.#arenas.length = this.#scratch.length = 0;

@@ -1,6 +1,6 @@
 // What comes out of runs on the device: read back, handed out as buffers, or kept for the next run.
 
-import type { OutputPlace, ValueInfo } from './backend.js';
+import type { OutputPlace, Probe, ValueInfo } from './backend.js';
 import { align } from './gpu.js';
 import type { GpuMemory } from './gpu-memory.js';
 import { portBytes, type GpuPlan, type Target } from './gpu-plan.js';
@@ -93,6 +93,7 @@ interface Staged {
 export class OutputSink {
   readonly #memory: GpuMemory;
   readonly #state: StateStore;
+  readonly #probe: Probe | undefined;
   /** By output. */
   readonly #values = new Map<number, Tree<Port>>();
   /** By leaf of the outputs. */
@@ -101,9 +102,10 @@ export class OutputSink {
   /** Reject kept values that later runs wait for. */
   readonly #failures: ((error: unknown) => void)[] = [];
 
-  constructor(memory: GpuMemory, state: StateStore) {
+  constructor(memory: GpuMemory, state: StateStore, probe?: Probe) {
     this.#memory = memory;
     this.#state = state;
+    this.#probe = probe;
   }
 
   /** Submits a segment; gives the bytes of the values that the host asked for. */
@@ -162,6 +164,7 @@ export class OutputSink {
     const checked = plan.submit(
       feeds,
       targets.filter(({ port }) => portBytes(port) > 0),
+      this.#probe,
     );
     checked.catch(() => {}); // awaited below
     const take = (memory: ArrayBuffer): void => {

@@ -1,22 +1,34 @@
 // A segment on the device: its memory and bind groups, made once, and its submission.
 
+import type { Probe } from './backend.js';
 import { InternalError } from './errors.js';
 import { byteSize, elementCount } from './dtype.js';
 import { align, Usage } from './gpu.js';
-import type { GpuMemory } from './gpu-memory.js';
+import type { Arena, GpuMemory } from './gpu-memory.js';
 import type { Pipelines } from './pipelines.js';
-import type { BufferRequest, Port, Segment, Slice } from './plan.js';
+import { BufferKind, type BufferRequest, type Port, type Segment, type Slice } from './plan.js';
 import { copy, Recording, type Place, paramsWindow } from './replay.js';
 import { tensorBytes, type Tensor } from './tensor.js';
 
 /** Arenas of a run, by segment. */
-export type Arenas = readonly (GPUBuffer | undefined)[];
+export type Arenas = readonly (Arena | undefined)[];
 
 /** Where an output, or a value for the host, is to be copied. */
 export interface Target {
   port: Port;
   to: Place;
 }
+
+/** Inputs that lie so near to each other in the arena that one write puts them all in place. */
+interface UploadGroup {
+  ports: readonly Port[];
+  to: Place;
+  /** From the first one's first byte to the last one's end. */
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** A write costs several microseconds, a copy of so many bytes one or two. */
+const groupBytes = 32 << 10;
 
 export class GpuPlan {
   readonly segment: Segment;
@@ -27,6 +39,9 @@ export class GpuPlan {
   readonly #recording: Recording;
   readonly #params: GPUBuffer | undefined;
   readonly #owned: readonly BufferRequest[];
+  /** Nothing else is alive in the arena when inputs are written: bytes between them are free. */
+  readonly #groups: readonly UploadGroup[];
+  readonly #single: readonly Port[];
 
   private constructor(
     segment: Segment,
@@ -42,6 +57,17 @@ export class GpuPlan {
     this.#recording = recording;
     this.#params = params;
     this.#owned = owned;
+    const groups = groupUploads(segment.uploads, arenas.length - 1);
+    this.#groups = groups
+      .filter(({ length }) => length > 1)
+      .map((ports) => {
+        const [first, last] = [ports[0]!, ports.at(-1)!];
+        const end = last.slice!.offset + align(portBytes(last), 4);
+        const bytes = new Uint8Array(end - first.slice!.offset);
+        return { ports, to: memory.resolve(first.slice!, arenas), bytes };
+      });
+    const grouped = new Set(this.#groups.flatMap(({ ports }) => ports));
+    this.#single = segment.uploads.filter((port) => !grouped.has(port));
   }
 
   /** `owned`: buffers of the message that go with the plan. */
@@ -64,12 +90,17 @@ export class GpuPlan {
    * Puts the inputs in place, encodes the steps and the copies out of them, and submits: at once,
    * so that commands of several runs can't mix. The promise fails with what the device objects to.
    */
-  submit(feeds: readonly (Tensor | undefined)[], targets: readonly Target[]): Promise<void> {
+  submit(
+    feeds: readonly (Tensor | undefined)[],
+    targets: readonly Target[],
+    probe?: Probe,
+  ): Promise<void> {
     const { gpu } = this.#memory;
     const work = (): void => {
       const encoder = gpu.device.createCommandEncoder();
-      for (const port of this.segment.uploads) this.#upload(encoder, port, feeds[port.index]);
-      this.#recording.encode(encoder);
+      for (const group of this.#groups) this.#uploadGroup(encoder, group, feeds);
+      for (const port of this.#single) this.#upload(encoder, port, feeds[port.index]);
+      this.#recording.encode(encoder, probe);
       for (const { port, to } of targets) {
         copy(encoder, this.#resolve(port.slice!), to, port.slice!.bytes);
       }
@@ -87,18 +118,26 @@ export class GpuPlan {
     });
   }
 
-  #upload(encoder: GPUCommandEncoder, port: Port, feed: Tensor | undefined): void {
-    if (!port.slice || !feed) {
-      throw new InternalError(`core message: input ${port.index} is uploaded but not given`);
+  #uploadGroup(
+    encoder: GPUCommandEncoder,
+    { ports, to, bytes }: UploadGroup,
+    feeds: readonly (Tensor | undefined)[],
+  ): void {
+    if (ports.some(({ index }) => feeds[index]?.location !== 'cpu')) {
+      for (const port of ports) this.#upload(encoder, port, feeds[port.index]);
+      return;
     }
-    if (feed.byteLength !== portBytes(port)) {
-      throw new InternalError(
-        `core message: input ${port.index} has ${feed.byteLength} bytes, the plan expects ` +
-          `${portBytes(port)}`,
-      );
+    const first = ports[0]!.slice!.offset;
+    for (const port of ports) {
+      bytes.set(tensorBytes(checkedFeed(port, feeds[port.index])), port.slice!.offset - first);
     }
+    this.#memory.write(to.buffer, to.offset, bytes);
+  }
+
+  #upload(encoder: GPUCommandEncoder, port: Port, given: Tensor | undefined): void {
+    const feed = checkedFeed(port, given);
     if (feed.byteLength === 0) return;
-    const to = this.#resolve(port.slice);
+    const to = this.#resolve(port.slice!);
     if (feed.location === 'gpu')
       copy(encoder, { buffer: feed.buffer, offset: 0 }, to, feed.byteLength);
     else this.#memory.write(to.buffer, to.offset, tensorBytes(feed));
@@ -113,6 +152,39 @@ export class GpuPlan {
     if (this.#params) this.#memory.gpu.destroyBuffer(this.#params);
     for (const request of this.#owned) this.#memory.destroy(request);
   }
+}
+
+function checkedFeed(port: Port, feed: Tensor | undefined): Tensor {
+  if (!port.slice || !feed) {
+    throw new InternalError(`core message: input ${port.index} is uploaded but not given`);
+  }
+  if (feed.byteLength !== portBytes(port)) {
+    throw new InternalError(
+      `core message: input ${port.index} has ${feed.byteLength} bytes, the plan expects ` +
+        `${portBytes(port)}`,
+    );
+  }
+  return feed;
+}
+
+/** Uploads to the arena of a segment, in the order of memory, those near each other together. */
+function groupUploads(uploads: readonly Port[], arena: number): Port[][] {
+  const inArena = uploads.filter(
+    (port) =>
+      port.slice?.kind === BufferKind.arena && port.slice.index === arena && portBytes(port) > 0,
+  );
+  inArena.sort((a, b) => a.slice!.offset - b.slice!.offset);
+  const groups: Port[][] = [];
+  let start = 0;
+  for (const port of inArena) {
+    const { offset } = port.slice!;
+    if (groups.length === 0 || offset + portBytes(port) - start > groupBytes) {
+      groups.push([]);
+      start = offset;
+    }
+    groups.at(-1)!.push(port);
+  }
+  return groups;
 }
 
 /** The exact size of a port's tensor. */

@@ -1,11 +1,13 @@
 // A model on WebGPU: plans by input dims, runs in order, outputs read back or kept.
 
 import { abortable, Lock, Semaphore } from './async.js';
+import { bitWidth } from './dtype.js';
 import type {
   Backend,
   BackendReport,
   Description,
   NodeKernel,
+  Probe,
   RunRequest,
   ObjectCounts,
 } from './backend.js';
@@ -13,12 +15,19 @@ import type { Core } from './core.js';
 import { InternalError, QuernError } from './errors.js';
 import type { OpenDevice } from './device.js';
 import type { Gpu } from './gpu.js';
-import { GpuMemory } from './gpu-memory.js';
-import { GpuPlan, paramsBuffer } from './gpu-plan.js';
+import { GpuMemory, type Arena } from './gpu-memory.js';
+import { GpuPlan, paramsBuffer, portBytes } from './gpu-plan.js';
 import { OutputSink, StateStore, type Wanted } from './gpu-outputs.js';
 import { encodeInputs, encodeValues, type Shaped } from './messages.js';
 import { Pipelines, type CompiledProgram } from './pipelines.js';
-import { BufferKind, decodePlan, type BufferRequest, type Segment, type Step } from './plan.js';
+import {
+  BufferKind,
+  decodePlan,
+  type BufferRequest,
+  type Port,
+  type Segment,
+  type Step,
+} from './plan.js';
 import { Recording } from './replay.js';
 import { tensorBytes, type Tensor } from './tensor.js';
 import { formOf, leavesOf, mapTreeAsync, type Tree } from './value.js';
@@ -36,13 +45,23 @@ const assumedDims = [
   [1, 1],
   [2, 8],
   [1, 32],
+  [1, 33], // rows that are no whole vectors
   [4, 160],
 ] as const;
+
+/** Of all dims known: what a value that is read back is taken to be; and segments at most. */
+const assumedValue = 32;
+const assumedSegments = 8;
 
 /** A run that has one segment, to be replayed. */
 interface CachedPlan {
   plan: GpuPlan;
-  arena: GPUBuffer | undefined;
+  arena: Arena | undefined;
+}
+
+interface BeginOptions {
+  onProgress?: (loaded: number, total: number) => void;
+  probe?: Probe | undefined;
 }
 
 /** What a message left behind once it is applied. */
@@ -100,6 +119,10 @@ export class GpuSession implements Backend {
     return this.#gpu.counters;
   }
 
+  get device(): GPUDevice {
+    return this.#gpu.device;
+  }
+
   get corePlace(): 'inline' | 'worker' {
     return this.#core.place;
   }
@@ -118,31 +141,46 @@ export class GpuSession implements Backend {
         const shapes = inputs.map(({ dtype, dims, optional }) =>
           optional ? undefined : { dtype, dims: dims as number[] },
         );
-        const begun = await this.#begin(shapes, onProgress);
+        const begun = await this.#begin(shapes, { onProgress });
         if ('run' in begun) {
-          // It needs values read back, which would be those of no input.
-          this.#discard(begun.applied);
-          await this.#core.call('endRun', begun.run);
+          const programs = await this.#assume(begun.run, begun.applied, assumedValue);
+          await awaitPrograms(programs, onProgress);
         }
         return;
       }
       const programs: CompiledProgram[] = [];
       for (const [batch, dim] of assumedDims) {
-        let message: Uint8Array<ArrayBuffer>;
-        try {
-          message = await this.#core.call('warm', batch, dim);
-        } catch (error) {
-          // Dims that the model's operators refuse, or that pass a limit; the first run will do.
-          if (error instanceof InternalError || !(error instanceof QuernError)) throw error;
-          continue;
-        }
-        const applied = await this.#apply(message);
-        programs.push(...applied.programs);
-        this.#discard(applied);
+        const started = await unlessRefused(this.#core.call('warm', batch, dim));
+        if (!started) continue;
+        const { run, message } = started;
+        programs.push(...(await this.#assume(run, await this.#apply(message), dim)));
       }
       await awaitPrograms(programs, onProgress);
     });
     this.#coreBytes = await this.#core.call('memory');
+  }
+
+  /**
+   * The programs of a run that is not carried out, from its first segment on. Values that it would
+   * read back are taken to be `value`: most often they are counts.
+   */
+  async #assume(run: number, first: Applied, value: number): Promise<CompiledProgram[]> {
+    const programs = [...first.programs];
+    let applied = first;
+    try {
+      for (let segments = 1; !applied.segment.done && segments < assumedSegments; segments++) {
+        const values = applied.segment.reads.map((port) => assumedBytes(port, value));
+        const message = await unlessRefused(this.#core.call('advance', run, encodeValues(values)));
+        if (!message) break;
+        this.#discard(applied);
+        applied = await this.#apply(message);
+        programs.push(...applied.programs);
+      }
+    } finally {
+      this.#discard(applied);
+      await this.#core.call('endRun', run);
+    }
+    return programs;
   }
 
   async run(request: RunRequest): Promise<Map<number, Tree<Tensor>>> {
@@ -166,12 +204,13 @@ export class GpuSession implements Backend {
     const inputs = await this.#inputs(request);
     signal?.throwIfAborted();
     const feeds = inputs.flatMap((tree) => (tree ? leavesOf(tree) : [undefined]));
-    const sink = new OutputSink(this.#memory, this.#state);
+    const sink = new OutputSink(this.#memory, this.#state, request.probe);
     const wanted = this.#wanted(request);
     const key = this.#keyOf(inputs);
+    if (request.probe?.fresh) this.#forget(key);
     let cached = this.#plans.get(key);
     if (!cached) {
-      const begun = await this.#begin(inputs);
+      const begun = await this.#begin(inputs, { probe: request.probe });
       if ('run' in begun) {
         await this.#goOn(begun.run, begun.applied, { feeds, wanted, sink, turn, request });
         return sink;
@@ -231,7 +270,7 @@ export class GpuSession implements Backend {
   /** Asks the core for a plan. One that can be replayed is cached. */
   async #begin(
     shapes: readonly (Tree<Shaped> | undefined)[],
-    onProgress?: (loaded: number, total: number) => void,
+    { onProgress, probe }: BeginOptions,
   ): Promise<CachedPlan | { run: number; applied: Applied }> {
     const { hostInputs } = this.#description;
     const inputs = encodeInputs(shapes, (input) => hostInputs.includes(input));
@@ -241,6 +280,7 @@ export class GpuSession implements Backend {
       applied = await this.#apply(message);
       if (!applied.segment.done) return { run, applied };
       await this.#hostReport(run);
+      probe?.work(await this.#core.call('runWork', run));
     } catch (error) {
       void this.#core.call('endRun', run).catch(() => {});
       throw error;
@@ -249,9 +289,7 @@ export class GpuSession implements Backend {
     if (onProgress) await awaitPrograms(applied.programs, onProgress);
 
     const { segment, params, owned } = applied;
-    const arena = await this.#gpu.checked('arena', () =>
-      this.#memory.shareArena(segment.arenaBytes),
-    );
+    const arena = await this.#gpu.checked('arena', () => this.#memory.shareArena(segment));
     try {
       const plan = await GpuPlan.make(segment, this.#memory, this.#pipelines, params, owned, [
         arena,
@@ -269,10 +307,15 @@ export class GpuSession implements Backend {
   #remember(key: string, cached: CachedPlan): void {
     this.#plans.set(key, cached);
     if (this.#plans.size <= cachedPlans) return;
-    const [oldest, { plan, arena }] = this.#plans.entries().next().value!;
-    this.#plans.delete(oldest);
-    plan.destroy();
-    this.#memory.unshareArena(arena);
+    this.#forget(this.#plans.keys().next().value!);
+  }
+
+  #forget(key: string): void {
+    const cached = this.#plans.get(key);
+    if (!cached) return;
+    this.#plans.delete(key);
+    cached.plan.destroy();
+    this.#memory.unshareArena(cached.arena);
   }
 
   /** A run in several segments, from its first message to its last submission. */
@@ -284,7 +327,7 @@ export class GpuSession implements Backend {
       wanted,
       sink,
       turn,
-      request: { signal, state },
+      request: { signal, state, probe },
     }: {
       feeds: readonly (Tensor | undefined)[];
       wanted: Wanted[];
@@ -293,16 +336,14 @@ export class GpuSession implements Backend {
       request: RunRequest;
     },
   ): Promise<void> {
-    const arenas: (GPUBuffer | undefined)[] = [];
+    const arenas: (Arena | undefined)[] = [];
     const plans: GpuPlan[] = [];
     const segments: Segment[] = [];
     try {
       for (;;) {
         const { segment, params, owned } = applied;
         segments.push(segment);
-        arenas.push(
-          segment.arenaBytes > 0 ? this.#memory.tensors.take(segment.arenaBytes) : undefined,
-        );
+        arenas.push(this.#memory.takeArena(segment));
         const plan = await GpuPlan.make(
           segment,
           this.#memory,
@@ -323,12 +364,13 @@ export class GpuSession implements Backend {
         applied = await this.#apply(await this.#core.call('advance', run, encodeValues(read)));
       }
       await this.#hostReport(run);
+      probe?.work(await this.#core.call('runWork', run));
       this.#last = segments;
     } finally {
       await turn.take();
       await this.#core.call('endRun', run).catch(() => {});
       // The queue carries out what was submitted before others may use this memory.
-      for (const arena of arenas) if (arena) this.#memory.tensors.give(arena);
+      for (const arena of arenas) this.#memory.giveArena(arena);
       for (const plan of plans) plan.destroy();
     }
   }
@@ -445,6 +487,32 @@ class Turn {
     this.#release?.();
     this.#release = undefined;
   }
+}
+
+/** Nothing where the model's operators refuse what was assumed, or it passes a limit. */
+async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof InternalError || !(error instanceof QuernError)) throw error;
+    return undefined;
+  }
+}
+
+/** A tensor of one number. */
+function assumedBytes(port: Port, value: number): Uint8Array {
+  const bytes = new Uint8Array(portBytes(port));
+  const view = new DataView(bytes.buffer);
+  const bits = bitWidth(port.dtype);
+  for (let at = 0; at + bits / 8 <= bytes.length && bits >= 8; at += bits / 8) {
+    if (port.dtype === 'f32') view.setFloat32(at, value, true);
+    else if (port.dtype === 'f64') view.setFloat64(at, value, true);
+    else if (port.dtype === 'bool') view.setUint8(at, 1);
+    else if (bits === 8) view.setUint8(at, Math.min(value, 127));
+    else if (bits === 16) view.setUint16(at, value, true);
+    else view.setUint32(at, value, true); // the upper word of 64 bits stays 0
+  }
+  return bytes;
 }
 
 async function awaitPrograms(

@@ -2,8 +2,8 @@
 /// <reference lib="esnext.disposable" />
 // Quern: loads a model and runs it on WebGPU or WebAssembly.
 
-import { chooseDevice, type DeviceChoice } from './device.js';
-import { InvalidArgumentError, LimitError, UnsupportedError } from './errors.js';
+import { chooseDevice, lackOf, type DeviceChoice } from './device.js';
+import { InvalidArgumentError, isLack } from './errors.js';
 import { loadWasm, loadWebGpu, type LoadContext, type Progress } from './load.js';
 import { Model, type ModelOrigin } from './model.js';
 import { platform } from './platform.js';
@@ -35,6 +35,13 @@ export {
 export type { Feed, TensorFeed } from './feeds.js';
 export type { Progress } from './load.js';
 export { Model, type RunOptions } from './model.js';
+export type {
+  Ceilings,
+  Profile,
+  ProfiledDispatch,
+  ProfiledNode,
+  ProfileOptions,
+} from './profile.js';
 export type { ModelReport, NodeReport } from './report.js';
 export type { ModelFiles, ModelSource, SourceInput } from './sources.js';
 export { Tensor } from './tensor.js';
@@ -61,6 +68,11 @@ export interface LoadOptions {
   warm?: boolean;
   /** false: no optimisation, to find a fault in one. */
   passes?: boolean;
+  /**
+   * Inner values of the graph to give out as outputs too, to find where a result goes wrong. Names
+   * that the graph lacks are left out. Passes join no nodes across them.
+   */
+  moreOutputs?: readonly string[];
   /** Runs under way at once on the GPU, 2 by default; more wait. */
   maxConcurrent?: number;
   signal?: AbortSignal;
@@ -87,6 +99,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     worker: options.worker,
     threads: options.threads,
     passes: options.passes ?? true,
+    moreOutputs: options.moreOutputs ?? [],
     wasmBase: baseOf(options.wasmBase),
     warm: options.warm ?? true,
     maxConcurrent,
@@ -115,7 +128,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     return new Model(made, { ...made, loadTime: performance.now() - start });
   }
   const fallBack = fallback
-    ? (why: string) => onWasm(`fell back from WebGPU: ${why}`, new AbortController().signal)
+    ? (why: string) => onWasm(`fell back: ${why}`, new AbortController().signal)
     : undefined;
   const own = context();
   try {
@@ -129,9 +142,10 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
       fallBack,
     });
   } catch (error) {
-    const lacking = error instanceof UnsupportedError || error instanceof LimitError;
-    if (!fallBack || !lacking) throw error;
-    const made = await onWasm(`fell back from WebGPU: ${error.message}`);
+    if (!isLack(error)) throw error;
+    const lack = lackOf(error, chosen.open.info);
+    if (!fallBack) throw lack;
+    const made = await onWasm(`fell back: ${lack.message}`);
     return new Model(made, { ...made, loadTime: performance.now() - start });
   }
 }

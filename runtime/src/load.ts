@@ -30,6 +30,7 @@ export interface LoadContext {
   worker: boolean | undefined;
   threads: number | undefined;
   passes: boolean;
+  moreOutputs: readonly string[];
   wasmBase: string | undefined;
   warm: boolean;
   maxConcurrent: number;
@@ -63,6 +64,7 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
     await feedToGpu(context, core, weights);
     timer('download');
 
+    if (context.moreOutputs.length > 0) await core.call('moreOutputs', context.moreOutputs);
     const description = parseDescription(
       await core.call('finish', targetWords(open, context.passes)),
     );
@@ -228,6 +230,7 @@ export async function loadWasm(context: LoadContext): Promise<Loaded> {
     }
     timer('download');
     const options = Uint32Array.of(1, Number(context.passes), threads);
+    if (context.moreOutputs.length > 0) await core.call('moreOutputs', context.moreOutputs);
     const description = parseDescription(await core.call('finish', options));
     timer('import');
     await readExternal(context, description.weights, async (weight, offset, bytes) => {

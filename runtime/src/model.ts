@@ -1,13 +1,14 @@
 // A loaded model, as a caller sees it.
 
 import type { ObjectCounts, OutputPlace, RunRequest, ValueInfo } from './backend.js';
-import type { AdapterInfo } from './device.js';
-import { InvalidArgumentError, LimitError, UnsupportedError } from './errors.js';
+import { lackOf, type AdapterInfo } from './device.js';
+import { InvalidArgumentError, isLack, UnsupportedError } from './errors.js';
 import { toTree, type Feed } from './feeds.js';
 import type { Loaded } from './load.js';
+import type { Profile, ProfileOptions } from './profile.js';
 import { difference, type ModelReport } from './report.js';
 import type { Tensor } from './tensor.js';
-import { valueOf, type Tree, type Value } from './value.js';
+import { leavesOf, valueOf, type Tree, type Value } from './value.js';
 
 export interface RunOptions {
   /**
@@ -85,14 +86,16 @@ export class Model {
     const request = this.#request(feeds, options);
     const start = performance.now();
     const { backend } = this.#loaded;
+    const { adapter } = this.#origin;
     const before = { ...backend.counters };
     let outputs: Map<number, Tree<Tensor>>;
     try {
       outputs = await backend.run(request);
     } catch (error) {
       if (this.#disposed) throw disposed();
-      if (!(error instanceof UnsupportedError || error instanceof LimitError)) throw error;
-      if (!(await this.#fallBack(error.message))) throw error;
+      if (!adapter || !isLack(error)) throw error;
+      const lack = lackOf(error, adapter);
+      if (!(await this.#fallBack(lack.message))) throw lack;
       outputs = await this.#loaded.backend.run(request);
     }
     this.#lastRun = performance.now() - start;
@@ -165,6 +168,23 @@ export class Model {
       }
     }
     return request;
+  }
+
+  /**
+   * Runs the model, outputs left on the device, and times each dispatch by GPU timestamps, in a pass
+   * of its own: passes cost a little, so the sum is above `gpuTime`. WebGPU only, and only where the
+   * device has the feature timestamp-query.
+   */
+  async profile(feeds: Record<string, Feed>, options: ProfileOptions = {}): Promise<Profile> {
+    if (this.#disposed) throw disposed();
+    const { device } = this.#loaded.backend;
+    if (!device) throw new UnsupportedError('profile: only WebGPU has timestamps of dispatches');
+    const request = this.#request(feeds, { outputs: 'gpu' });
+    const { profileRuns } = await import('./profile.js'); // pages that never ask don't load it
+    return profileRuns(device, options, async (probe) => {
+      const outputs = await this.#loaded.backend.run({ ...request, probe });
+      for (const tensor of [...outputs.values()].flatMap(leavesOf)) tensor.dispose();
+    });
   }
 
   /** Forgets kept outputs: the next run with `state` begins anew. */

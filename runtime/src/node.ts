@@ -54,7 +54,8 @@ async function openDawn(): Promise<GPU> {
   for (const [name, value] of Object.entries(globals)) {
     if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
   }
-  return create([]);
+  // Timestamps as the GPU takes them: pages get them rounded, lest they tell others' work.
+  return create(['disable-dawn-features=timestamp_quantization']);
 }
 
 async function workerCore(options: WasmOptions): Promise<Core> {

@@ -31,6 +31,7 @@ const full = planMessage({
   ],
   segment: {
     arenaBytes: 2 ** 40,
+    arenaBufferBytes: 2 ** 32,
     liveBytes: 512,
     done: false,
     uploads: [{ index: 0, dtype: 'f32', dims: [2, 3], slice: slice(BufferKind.arena, 0, 256, 24) }],

@@ -6,7 +6,7 @@ import type { Tree } from './value.js';
 import { WordReader } from './words.js';
 
 const magic = 0x4e505251; // "QRPN"
-const version = 2;
+const version = 3;
 
 /** In the order of the core's numbers, from 1. */
 export const containerKinds = ['sequence', 'optional', 'map'] as const;
@@ -92,6 +92,8 @@ export interface Port {
 /** A list of commands between two decisions of the host. */
 export interface Segment {
   arenaBytes: number;
+  /** Not 0: the arena is several buffers of so many bytes, the last one shorter. */
+  arenaBufferBytes: number;
   /** The largest set of live bytes: the lower bound of arenaBytes. */
   liveBytes: number;
   /** The run's last segment. */
@@ -161,6 +163,7 @@ function readBuffer(reader: WordReader): BufferRequest {
 function readSegment(reader: WordReader): Segment {
   return {
     arenaBytes: reader.wide(),
+    arenaBufferBytes: reader.wide(),
     liveBytes: reader.wide(),
     done: reader.word() !== 0,
     uploads: reader.list(readPort),

@@ -1,10 +1,11 @@
 // A list of steps made ready to be encoded again and again.
 
+import type { Probe } from './backend.js';
 import { breathe } from './async.js';
 import { InternalError } from './errors.js';
 import { align, type Gpu } from './gpu.js';
 import type { CompiledProgram, Pipelines } from './pipelines.js';
-import type { Slice, Step } from './plan.js';
+import type { Dispatch, Slice, Step } from './plan.js';
 
 /** A slice's buffer, and where the slice begins in it. */
 export interface Place {
@@ -23,9 +24,9 @@ export interface StepMemory {
 const scratchLimit = 16 << 20;
 
 interface ReadyDispatch {
+  step: Dispatch;
   program: CompiledProgram;
   bindGroup: GPUBindGroup;
-  workgroups: readonly [number, number, number];
 }
 
 interface ReadyCopy {
@@ -72,7 +73,7 @@ export class Recording {
     const checks: Promise<void>[] = [];
     const window = paramsWindow(steps);
 
-    const addDispatch = (step: Step & { kind: 'dispatch' }): void => {
+    const addDispatch = (step: Dispatch): void => {
       const program = pipelines.get(step.program);
       programs.add(program);
       const entries: GPUBindGroupEntry[] = step.slices.map((slice, binding) => ({
@@ -87,7 +88,7 @@ export class Recording {
         });
       }
       const bindGroup = gpu.createBindGroup(program.layout, entries);
-      commands.push({ program, bindGroup, workgroups: step.workgroups });
+      commands.push({ step, program, bindGroup });
     };
     const add = (step: Step): void => {
       if (step.kind === 'dispatch') {
@@ -121,13 +122,15 @@ export class Recording {
     return this.#commands.filter((command) => 'program' in command).length;
   }
 
-  encode(encoder: GPUCommandEncoder): void {
+  encode(encoder: GPUCommandEncoder, probe?: Probe): void {
     let pass: GPUComputePassEncoder | undefined;
     let program: CompiledProgram | undefined;
     for (const command of this.#commands) {
       if ('program' in command) {
-        if (!pass) {
-          pass = encoder.beginComputePass();
+        if (!pass || probe?.apart) {
+          pass?.end();
+          const timestampWrites = probe?.time(command.step, command.program.label);
+          pass = encoder.beginComputePass(timestampWrites && { timestampWrites });
           program = undefined;
         }
         if (program !== command.program) {
@@ -135,7 +138,7 @@ export class Recording {
           pass.setPipeline(program.pipeline!);
         }
         pass.setBindGroup(0, command.bindGroup);
-        pass.dispatchWorkgroups(...command.workgroups);
+        pass.dispatchWorkgroups(...command.step.workgroups);
       } else {
         pass?.end();
         pass = undefined;

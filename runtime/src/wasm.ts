@@ -21,6 +21,7 @@ export interface WasmExports {
   _quern_loader_feed(loader: number, chunk: number, size: number): number;
   _quern_loader_payload_ahead(loader: number): number;
   _quern_loader_skip(loader: number, size: number): number;
+  _quern_loader_outputs(loader: number, names: number, size: number): number;
   _quern_loader_finish(loader: number, options: number, count: number): number;
   _quern_loader_session(loader: number): number;
   _quern_session_free(session: number): void;
@@ -31,6 +32,7 @@ export interface WasmExports {
   _quern_run_take(session: number): number;
   _quern_run_advance(run: number, values: number, size: number): number;
   _quern_run_report(run: number): number;
+  _quern_run_work(run: number): number;
   _quern_run_free(run: number): void;
   _quern_cpu_run?: (session: number, inputs: number, size: number) => number;
 }

@@ -1,5 +1,6 @@
 #include "api/abi.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -30,6 +31,7 @@ struct QuernLoader {
   OnnxScanner scanner;
   bool keep_weights = false;
   std::vector<std::vector<uint8_t>> weights;
+  std::vector<std::string> more_outputs;
   std::unique_ptr<QuernSession> session;
 };
 
@@ -88,6 +90,7 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
   auto session = std::make_unique<QuernSession>();
   SessionOptions session_options;
   session_options.pass_options.optimise = options[1] != 0;
+  session_options.more_outputs = std::move(loader.more_outputs);
   const std::vector<WeightInfo> weights = model.weights;
   if (options[0] == 1) {
     session->backend = CpuSession::make_backend();
@@ -107,7 +110,9 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
     target.max_workgroups = options[10];
     target.max_binding_bytes = wide(11);
     target.max_buffer_bytes = options.size() > 14 ? wide(13) : target.max_buffer_bytes;
-    session_options.limits.arena_bytes = target.max_buffer_bytes;
+    target.max_binding_bytes = target.max_binding_bytes / 256 * 256;
+    target.max_buffer_bytes = target.max_buffer_bytes / 256 * 256;
+    session_options.limits.buffer_bytes = target.max_buffer_bytes;
     session_options.pass_options.max_storage_buffers = target.max_storage_buffers;
     session->backend = std::make_unique<GpuBackend>(target);
   }
@@ -126,15 +131,14 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
   return {};
 }
 
-Result<PlanMessage> warm(QuernSession& session, uint32_t batch, uint32_t dim) {
+Result<std::unique_ptr<Walk>> warm(QuernSession& session, uint32_t batch, uint32_t dim) {
   QUERN_ASSIGN(std::vector<RunInput> inputs, session.session->assumed_inputs(batch, dim));
-  QUERN_ASSIGN(std::unique_ptr<Walk> walk, session.session->start(std::move(inputs)));
-  return walk->advance({});
+  return session.session->start(std::move(inputs));
 }
 
 }  // namespace
 
-uint32_t quern_abi_version() { return 2; }
+uint32_t quern_abi_version() { return 3; }
 uint32_t quern_has_cpu() { return CpuSession::is_linked() ? 1 : 0; }
 void* quern_alloc(size_t size) { return std::malloc(size); }
 void quern_free(void* memory) { std::free(memory); }
@@ -144,7 +148,7 @@ size_t quern_result_size() { return result().size(); }
 QuernLoader* quern_loader_new(uint32_t keep_weights, double structure_limit) {
   ScanOptions options;
   if (structure_limit > 0) options.max_skeleton = static_cast<uint64_t>(structure_limit);
-  return new QuernLoader{OnnxScanner(options), keep_weights != 0, {}, nullptr};
+  return new QuernLoader{OnnxScanner(options), keep_weights != 0, {}, {}, nullptr};
 }
 
 void quern_loader_free(QuernLoader* loader) { delete loader; }
@@ -167,6 +171,16 @@ int quern_loader_skip(QuernLoader* loader, double size) {
   return events(*loader, nullptr);
 }
 
+int quern_loader_outputs(QuernLoader* loader, const uint8_t* names, size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(names), size);
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\0', at), text.size());
+    loader->more_outputs.emplace_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return say("");
+}
+
 int quern_loader_finish(QuernLoader* loader, const uint32_t* options, size_t count) {
   return give(finish(*loader, {options, count}));
 }
@@ -182,10 +196,10 @@ uint8_t* quern_session_weight(QuernSession* session, uint32_t weight) {
 }
 
 int quern_session_warm(QuernSession* session, uint32_t batch, uint32_t dim) {
-  auto message = warm(*session, batch, dim);
-  if (!message) return fail(message.error());
-  result() = serialize(*message);
-  return 0;
+  auto walk = warm(*session, batch, dim);
+  if (!walk) return fail(walk.error());
+  session->started = std::make_unique<QuernRun>(QuernRun{*std::move(walk)});
+  return say("");
 }
 
 int quern_run_start(QuernSession* session, const uint8_t* inputs, size_t size) {
@@ -216,6 +230,8 @@ int quern_run_report(QuernRun* run) {
   }
   return say(out + "]");
 }
+
+int quern_run_work(QuernRun* run) { return say(describe_work(*run->walk)); }
 
 void quern_run_free(QuernRun* run) { delete run; }
 

@@ -19,7 +19,7 @@ struct QuernLoader;
 struct QuernSession;
 struct QuernRun;
 
-/// 2. Raised when anything here or in docs/plan-format.md changes.
+/// 3. Raised when anything here or in docs/plan-format.md changes.
 QUERN_EXPORT uint32_t quern_abi_version();
 /// 1 where CPU kernels are linked in (device 1 below).
 QUERN_EXPORT uint32_t quern_has_cpu();
@@ -42,6 +42,9 @@ QUERN_EXPORT int quern_loader_feed(QuernLoader* loader, const uint8_t* chunk, si
 QUERN_EXPORT double quern_loader_payload_ahead(const QuernLoader* loader);
 /// Result: one event as above, its chunk offset 0.
 QUERN_EXPORT int quern_loader_skip(QuernLoader* loader, double size);
+/// To be called before finish: inner values of the main graph that are to be outputs too, after the
+/// model's own; names with zero bytes between. Those that the graph lacks are left out.
+QUERN_EXPORT int quern_loader_outputs(QuernLoader* loader, const uint8_t* names, size_t size);
 /// Ends the file: parses, infers, runs the passes. Options, words: device (0 WebGPU, 1 CPU),
 /// passes (0: off), threads (CPU), then for WebGPU: shader-f16, subgroups, subgroup min, subgroup
 /// max, max storage buffers per stage, max invocations, max workgroup storage, max workgroups,
@@ -61,10 +64,10 @@ QUERN_EXPORT void quern_session_free(QuernSession* session);
 QUERN_EXPORT int quern_session_describe(QuernSession* session);
 /// CPU device: the memory of a weight, to be filled with an external file's bytes.
 QUERN_EXPORT uint8_t* quern_session_weight(QuernSession* session, uint32_t weight);
-/// WebGPU device: a plan message (docs/plan-format.md) of a run in which symbolic dims are `dim`,
-/// those first in an input's shape `batch`. Its programs, buffers and `once` steps are to be taken,
-/// its steps are not to be run. An error of kind unsupported where the model needs real input
-/// values first: harmless.
+/// WebGPU device: as quern_run_start, a run in which symbolic dims are `dim`, those first in an
+/// input's shape `batch`. Of its messages the programs, buffers and `once` steps are to be taken,
+/// the steps are not to be run; what it asks for may be assumed. An error of kind unsupported where
+/// the model needs real input values first: harmless.
 QUERN_EXPORT int quern_session_warm(QuernSession* session, uint32_t batch, uint32_t dim);
 
 // A run. Input words: count, then for each input of the description in order a value
@@ -79,6 +82,9 @@ QUERN_EXPORT QuernRun* quern_run_take(QuernSession* session);  ///< once, after 
 QUERN_EXPORT int quern_run_advance(QuernRun* run, const uint8_t* values, size_t size);
 /// Result, JSON: nodes that ran on the host: [{id, elements}].
 QUERN_EXPORT int quern_run_report(QuernRun* run);
+/// Result, JSON, for a profile: nodes that made steps for the device: [{id, name, op, domain, body,
+/// flops, bytes}]; flops of products, 0 where there are none; bytes of inputs and outputs.
+QUERN_EXPORT int quern_run_work(QuernRun* run);
 QUERN_EXPORT void quern_run_free(QuernRun* run);
 /// CPU device: the whole run. Result: count, then for each output a value: dtype, rank, dims
 /// (wide), blob, and a list of strings (count, texts) where the dtype is string; containers as for

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
+#include "ir/operator_list.h"
 #include "ops/op_def.h"
 
 namespace quern {
@@ -186,7 +188,53 @@ std::string_view place_of(const Node& node, const Placement& placement) {
   return load ? "load" : "device";
 }
 
+/// The fields that tell which node it is.
+void append_node_json(std::string& out, Node& node) {
+  out += cat("\"id\":", node.id, ",\"name\":");
+  append_json(out, node.name);
+  out += ",\"op\":";
+  append_json(out, node.op);
+  out += ",\"domain\":";
+  append_json(out, node.domain);
+  if (!node.is("Fused", "quern")) return;
+  out += ",\"body\":[";
+  bool first = true;
+  for (const auto& inner : node.subgraph("body")->nodes()) {
+    if (!first) out += ',';
+    first = false;
+    append_json(out, inner->op);
+  }
+  out += ']';
+}
+
+void add_outputs(Graph& graph, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  const std::set<std::string_view> wanted(names.begin(), names.end());
+  for (const auto& value : graph.values()) {
+    if (value->producer == nullptr || !wanted.contains(value->name)) continue;
+    if (!graph.is_output(value.get())) graph.outputs.push_back(value.get());
+  }
+}
+
 }  // namespace
+
+std::string describe_work(const Walk& walk) {
+  std::map<uint32_t, DeviceNode> nodes;
+  for (const DeviceNode& visit : walk.device_nodes()) {
+    DeviceNode& sum = nodes[visit.node];
+    sum.flops += visit.flops;
+    sum.bytes += visit.bytes;
+  }
+  std::string out = "[";
+  for_each_node(walk.graph(), [&](Node& node) {
+    const auto found = nodes.find(node.id);
+    if (found == nodes.end() || node.graph->name == "fused") return;
+    out += out.size() > 1 ? ",{" : "{";
+    append_node_json(out, node);
+    out += cat(",\"flops\":", found->second.flops, ",\"bytes\":", found->second.bytes, "}");
+  });
+  return out + "]";
+}
 
 void append_json(std::string& out, std::string_view text) {
   constexpr std::string_view digits = "0123456789abcdef";
@@ -223,6 +271,7 @@ Result<std::unique_ptr<Session>> Session::create(Model model, Backend& backend,
   if (main.inputs.size() != graph.inputs.size()) {
     return internal_error("the model's inputs are not those of its graph");
   }
+  add_outputs(graph, options.more_outputs);
   for (const Value* v : graph.outputs) session->output_names_.push_back(v->name);
   bool has_branches = false;
   for_each_node(graph, [&](Node& node) { has_branches = has_branches || node.is("If"); });
@@ -264,10 +313,24 @@ Result<void> Session::find_host_inputs() {
   return {};
 }
 
+Result<void> Session::check_device(const Variant& variant) const {
+  OperatorList lacking;
+  for_each_node(*variant.graph, [&](Node& node) {
+    const OpDef* def = find_op(node);
+    const bool is_step = def != nullptr && !def->is_view && !def->is_control && !def->is_sequence &&
+                         !def->is_host && variant.placement.host_node[node.id] == 0;
+    if (!is_step || !backend_.lacks(node, *def)) return;
+    const Value* v = !node.inputs.empty() ? node.inputs[0] : node.outputs[0];
+    lacking.add(node, v != nullptr ? name_of(v->type.dtype) : "");
+  });
+  if (lacking.empty()) return {};
+  return unsupported(cat("operators that the device lacks: ", lacking.text()));
+}
+
 Result<void> Session::prepare(Variant& variant, const PassOptions& options) {
   QUERN_TRY(run_passes(*variant.graph, options, variant.report));
   variant.placement = place(*variant.graph);
-  return {};
+  return check_device(variant);
 }
 
 std::unique_ptr<Session::Variant> Session::copy_with_inputs(
@@ -453,23 +516,9 @@ std::string Session::describe() const {
     if (node.graph->outer() != nullptr && node.graph->name == "fused") return;
     if (!first) out += ',';
     first = false;
-    out += cat("{\"id\":", node.id, ",\"name\":");
-    append_json(out, node.name);
-    out += ",\"op\":";
-    append_json(out, node.op);
-    out += ",\"domain\":";
-    append_json(out, node.domain);
+    out += '{';
+    append_node_json(out, node);
     out += cat(",\"place\":\"", place_of(node, main_.placement), "\"");
-    if (node.is("Fused", "quern")) {
-      out += ",\"body\":[";
-      bool first_inner = true;
-      for (const auto& inner : node.subgraph("body")->nodes()) {
-        if (!first_inner) out += ',';
-        first_inner = false;
-        append_json(out, inner->op);
-      }
-      out += ']';
-    }
     out += '}';
   });
   out += "],\"hits\":{";

@@ -20,6 +20,8 @@ namespace quern {
 struct SessionOptions {
   PassOptions pass_options;
   WalkLimits limits;
+  /// Inner values of the main graph to be given out too; names that it lacks are left out.
+  std::vector<std::string> more_outputs;
 };
 
 /// Inputs of a run are those of `inputs()`; `host` where `host_inputs()` asks for the contents.
@@ -68,6 +70,8 @@ class Session {
   };
 
   Result<void> prepare(Variant& variant, const PassOptions& options);
+  /// kUnsupported with all operators in it that the backend lacks.
+  [[nodiscard]] Result<void> check_device(const Variant& variant) const;
   /// The graph for these inputs: the main one; where control flow depends on what they say, a copy
   /// in which it is decided; where they replace defaults, one in which those are inputs.
   Result<Variant*> variant_for(const std::vector<RunInput>& inputs);
@@ -88,6 +92,10 @@ class Session {
   std::vector<uint32_t> host_inputs_;
   std::map<std::string, std::unique_ptr<Variant>> variants_;
 };
+
+/// JSON, for a profile: the nodes of the walk's graph that made steps for the device, with what
+/// they had to compute and move.
+std::string describe_work(const Walk& walk);
 
 /// Appends a JSON string literal.
 void append_json(std::string& out, std::string_view text);

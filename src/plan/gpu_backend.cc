@@ -1,8 +1,12 @@
 #include "plan/gpu_backend.h"
 
+#include <algorithm>
 #include <map>
 
+#include "ir/complex.h"
 #include "ops/compose.h"
+#include "plan/move_bits.h"
+#include "plan/split_expr.h"
 
 namespace quern {
 namespace {
@@ -101,6 +105,8 @@ class GpuBackend::Lowering final : public LowerContext {
         outputs_(std::move(outputs)),
         walk_(walk) {}
 
+  /// The fusion whose anchor is lowered: dispatches are reported as its.
+  void set_owner(const Node& owner) { owner_ = &owner; }
   void set_epilogue(Composed epilogue, std::vector<Storage> inputs, Storage output,
                     DType output_dtype) {
     epilogue_ = std::move(epilogue);
@@ -114,38 +120,36 @@ class GpuBackend::Lowering final : public LowerContext {
 
   Storage in(size_t input) override { return inputs_[input]; }
   Storage out(size_t output) override { return outputs_[output]; }
-  Result<Storage> scratch(uint64_t bytes) override { return walk_.temporary(bytes); }
+  Result<Storage> scratch(uint64_t bytes) override {
+    auto made = walk_.temporary(bytes);
+    if (!made) return std::unexpected(std::move(made).error().in(node().describe()));
+    return made;
+  }
+  Storage window(Storage whole, uint64_t offset, uint64_t bytes) override {
+    return walk_.window(whole, offset, bytes);
+  }
   Result<Storage> table(std::vector<uint8_t> bytes) override { return walk_.table(bytes); }
 
   Result<void> dispatch(ExprProgram program, std::vector<Storage> inputs,
                         std::vector<Storage> outputs) override {
-    return backend_.dispatch_expression(node(), std::move(program), inputs, outputs, walk_);
+    return backend_.dispatch_expression(owner(), std::move(program), inputs, outputs, walk_);
   }
 
   Result<void> dispatch(KernelCall call) override {
     for (uint64_t n : call.workgroups) {
       if (n == 0) return {};
     }
-    const bool with_epilogue = has_epilogue_ && !call.epilogue_at.empty();
-    if (with_epilogue) {
-      epilogue_used_ = true;
-      for (KernelBinding& b : call.bindings) {
-        if (b.name == call.epilogue_at) b.dtype = output_dtype_;
-      }
-    }
+    const bool with_epilogue = enter_epilogue(call);
     // Two invocations would write into one word where elements are narrower than a word: such
     // outputs go through f32 and a conversion.
     std::vector<std::pair<KernelBinding, Storage>> narrow;
     for (KernelBinding& b : call.bindings) {
-      if (!is_output(b.storage) || bit_width(b.dtype) >= 32) continue;
+      if (!is_output(b.storage) || !is_narrow(call, b)) continue;
       QUERN_ASSIGN(Storage wide, walk_.temporary(b.count * 4));
       narrow.emplace_back(b, wide);
       b.storage = wide;
-      b.dtype = is_float(b.dtype)        ? DType::kF32
-                : is_signed_int(b.dtype) ? DType::kI32
-                                         : DType::kU32;
-      if (with_epilogue && b.name == call.epilogue_at) widen_epilogue(b.dtype);
     }
+    for (const auto& [binding, wide] : narrow) widen(call, binding.name, with_epilogue);
     QUERN_TRY(dispatch_kernel(call, with_epilogue));
     for (const auto& [binding, wide] : narrow) {
       QUERN_TRY(convert(binding, wide));
@@ -153,12 +157,72 @@ class GpuBackend::Lowering final : public LowerContext {
     return {};
   }
 
- private:
-  [[nodiscard]] bool is_output(Storage s) const {
-    for (Storage o : outputs_) {
-      if (o == s) return true;
+  Result<void> prepare(KernelCall call) override {
+    const bool with_epilogue = enter_epilogue(call);
+    for (const KernelBinding& b : std::vector<KernelBinding>(call.bindings)) {
+      if (is_output(b.storage) && is_narrow(call, b)) widen(call, b.name, with_epilogue);
     }
-    return false;
+    BindingSet set(walk_);
+    QUERN_TRY(program_of(call, with_epilogue, set));
+    return {};
+  }
+
+ private:
+  [[nodiscard]] const Node& owner() const { return owner_ != nullptr ? *owner_ : node(); }
+  [[nodiscard]] bool is_output(Storage s) const {
+    const Storage parent = walk_.info(s).parent;
+    return std::ranges::any_of(
+        outputs_, [&](Storage o) { return o == s || (parent.id != UINT32_MAX && o == parent); });
+  }
+
+  /// What a kernel binds it binds whole.
+  Result<void> check_bindings(const KernelCall& call, bool with_epilogue) const {
+    const uint64_t limit = target().max_binding_bytes;
+    const auto check = [&](Storage s) -> Result<void> {
+      if (walk_.info(s).bytes <= limit) return {};
+      // A tensor of the model says more than what a kernel makes of it.
+      for (const auto& list : {inputs_, outputs_}) {
+        for (Storage own : list) {
+          if (walk_.info(s).value != nullptr) break;
+          if (own.id != UINT32_MAX && walk_.info(own).bytes > limit) s = own;
+        }
+      }
+      const uint64_t bytes = walk_.info(s).bytes;
+      return limit_exceeded(cat(node().describe(), ": ", walk_.describe(s), " has ", bytes,
+                                " bytes, the device can bind ", limit,
+                                ", and this operator's kernel can't be split"));
+    };
+    for (const KernelBinding& b : call.bindings) QUERN_TRY(check(b.storage));
+    if (!with_epilogue) return {};
+    for (size_t i = 0; i < epilogue_inputs_.size(); ++i) {
+      if (epilogue_.inputs[i] != Composed::kAnchor) QUERN_TRY(check(epilogue_inputs_[i]));
+    }
+    return {};
+  }
+
+  bool enter_epilogue(KernelCall& call) {
+    if (!has_epilogue_ || call.epilogue_at.empty()) return false;
+    epilogue_used_ = true;
+    for (KernelBinding& b : call.bindings) {
+      if (b.name == call.epilogue_at) b.dtype = output_dtype_;
+    }
+    return true;
+  }
+
+  static bool is_narrow(const KernelCall& call, const KernelBinding& b) {
+    return bit_width(b.dtype) < (call.stores_fours ? 8 : 32);
+  }
+
+  static DType wide_type(DType dtype) {
+    return is_float(dtype) ? DType::kF32 : is_signed_int(dtype) ? DType::kI32 : DType::kU32;
+  }
+
+  void widen(KernelCall& call, std::string_view name, bool with_epilogue) {
+    for (KernelBinding& b : call.bindings) {
+      if (b.name != name) continue;
+      b.dtype = wide_type(b.dtype);
+      if (with_epilogue && name == call.epilogue_at) widen_epilogue(b.dtype);
+    }
   }
 
   /// The epilogue gives its value as `wide`, which holds it exactly.
@@ -169,8 +233,8 @@ class GpuBackend::Lowering final : public LowerContext {
     output.dtype = wide;
   }
 
-  Result<void> dispatch_kernel(const KernelCall& call, bool with_epilogue) {
-    BindingSet set(walk_);
+  /// The number of a call's program, made where it is new; `set` gets its bindings.
+  Result<uint32_t> program_of(const KernelCall& call, bool with_epilogue, BindingSet& set) {
     std::vector<BindingPlan> plans;
     std::vector<BindingPlan> tail;
     for (const KernelBinding& b : call.bindings) plans.push_back(set.add(b.storage, b.dtype));
@@ -191,16 +255,19 @@ class GpuBackend::Lowering final : public LowerContext {
     for (const KernelBinding& b : call.bindings) key += cat(b.name, ":");
     key += set.key();
     if (with_epilogue) key += epilogue_.program.key();
-    uint32_t number = 0;
-    if (const uint32_t* found = backend_.programs_.find(key)) {
-      number = *found;
-    } else {
-      auto text =
-          instantiate(call, plans, with_epilogue ? &epilogue_.program : nullptr, tail, target());
-      if (!text) return std::unexpected(std::move(text).error().in(node().describe()));
-      number = backend_.programs_.add(std::move(key), cat(node().op, " ", call.kernel),
-                                      *std::move(text));
-    }
+    if (const uint32_t* found = backend_.programs_.find(key)) return *found;
+    auto text =
+        instantiate(call, plans, with_epilogue ? &epilogue_.program : nullptr, tail, target());
+    if (!text) return std::unexpected(std::move(text).error().in(node().describe()));
+    std::string label = cat(node().op, " ", call.kernel);
+    for (const ConfigEntry& c : call.config) label += cat(" ", c.name, "=", c.value);
+    return backend_.programs_.add(std::move(key), std::move(label), *std::move(text));
+  }
+
+  Result<void> dispatch_kernel(const KernelCall& call, bool with_epilogue) {
+    QUERN_TRY(check_bindings(call, with_epilogue));
+    BindingSet set(walk_);
+    QUERN_ASSIGN(const uint32_t number, program_of(call, with_epilogue, set));
     std::vector<uint32_t> params = call.params;
     if (with_epilogue) {
       for (uint32_t w : param_words(epilogue_.program)) params.push_back(w);
@@ -209,13 +276,11 @@ class GpuBackend::Lowering final : public LowerContext {
     if (workgroups[0] > target().max_workgroups && workgroups[1] == 1) {
       workgroups = split_workgroups(workgroups[0], target());
     }
-    return walk_.emit(dispatch_step(node(), number, workgroups), set.distinct(), params);
+    return walk_.emit(dispatch_step(owner(), number, workgroups), set.distinct(), params);
   }
 
   Result<void> convert(const KernelBinding& to, Storage from) {
-    const DType wide = is_float(to.dtype)        ? DType::kF32
-                       : is_signed_int(to.dtype) ? DType::kI32
-                                                 : DType::kU32;
+    const DType wide = wide_type(to.dtype);
     ExprProgram program;
     program.params.push_back(static_cast<int64_t>(to.count));
     program.domain.push_back({static_cast<int64_t>(to.count), 0});
@@ -225,10 +290,11 @@ class GpuBackend::Lowering final : public LowerContext {
     Expr value = b.load(0, at);
     if (to.dtype == DType::kBool) value = b.cast(value, Scalar::kBool);
     program.outputs.push_back({value, to.dtype});
-    return backend_.dispatch_expression(node(), std::move(program), {from}, {to.storage}, walk_);
+    return backend_.dispatch_expression(owner(), std::move(program), {from}, {to.storage}, walk_);
   }
 
   GpuBackend& backend_;
+  const Node* owner_ = nullptr;
   std::vector<Storage> inputs_;
   std::vector<Storage> outputs_;
   Walk& walk_;
@@ -239,18 +305,25 @@ class GpuBackend::Lowering final : public LowerContext {
   DType output_dtype_ = DType::kUndefined;
 };
 
+bool GpuBackend::lacks(const Node& node, const OpDef&) const { return has_complex(node); }
+
 Result<void> GpuBackend::lower(const LowerJob& job, Walk& walk) {
   if (!job.body.empty()) {
     const int anchor = anchor_of(job.body);
+    if (anchor >= 0 && has_large(job, walk)) return lower_each(job, walk);
     if (anchor >= 0) return lower_anchor(job, static_cast<size_t>(anchor), walk);
     return lower_expression(job, walk);
   }
   const OpDef& def = *job.frame.def;
   if (def.lower != nullptr) {
     Lowering lowering(*this, job.frame, job.inputs, job.outputs, walk);
+    const Walk::Mark mark = walk.mark();
     auto done = def.lower(lowering);
     // A form that the hand-written kernels lack takes the general one.
-    if (done || done.error().code != ErrorCode::kUnsupported || def.expr == nullptr) return done;
+    const bool lacking = !done && (done.error().code == ErrorCode::kUnsupported ||
+                                   done.error().code == ErrorCode::kLimit);
+    if (!lacking || def.expr == nullptr) return done;
+    walk.rewind(mark);
   }
   if (def.expr == nullptr) {
     return unsupported(cat(job.frame.node->describe(), ": no WebGPU kernel for version ",
@@ -262,6 +335,55 @@ Result<void> GpuBackend::lower(const LowerJob& job, Walk& walk) {
 }
 
 Result<void> GpuBackend::lower_expression(const LowerJob& job, Walk& walk) {
+  const Walk::Mark mark = walk.mark();
+  auto done = lower_expressions(job, walk);
+  if (done || done.error().code != ErrorCode::kLimit || job.body.size() < 2) return done;
+  walk.rewind(mark);
+  return lower_each(job, walk);
+}
+
+Result<void> GpuBackend::lower_each(const LowerJob& job, Walk& walk) {
+  const Graph& body = *job.frame.node->subgraph("body");
+  std::map<const Value*, Storage> made;
+  for (size_t i = 0; i < body.inputs.size(); ++i) made[body.inputs[i]] = job.inputs[i];
+  for (const OpFrame& frame : job.body) {
+    LowerJob inner;
+    inner.frame = frame;
+    for (const Value* v : frame.node->inputs) {
+      Storage s;
+      if (const auto found = made.find(v); v != nullptr && found != made.end()) {
+        s = found->second;
+      } else if (v != nullptr && v->constant) {
+        s = made[v] = walk.table(v->constant->host.bytes);
+      }
+      inner.inputs.push_back(s);
+    }
+    for (size_t i = 0; i < frame.node->outputs.size(); ++i) {
+      const Value* v = frame.node->outputs[i];
+      Storage s;
+      for (size_t o = 0; v != nullptr && o < body.outputs.size(); ++o) {
+        if (body.outputs[o] == v) s = job.outputs[o];
+      }
+      if (v != nullptr && s.id == UINT32_MAX) {
+        const TensorInfo& info = frame.outputs[i];
+        QUERN_ASSIGN(s, walk.temporary(byte_size(info.dtype, static_cast<uint64_t>(info.count()))));
+      }
+      if (v != nullptr) made[v] = s;
+      inner.outputs.push_back(s);
+    }
+    QUERN_TRY(lower(inner, walk));
+  }
+  return {};
+}
+
+bool GpuBackend::has_large(const LowerJob& job, const Walk& walk) const {
+  const auto large = [&](Storage s) {
+    return s.id != UINT32_MAX && walk.info(s).bytes > target_.max_binding_bytes;
+  };
+  return std::ranges::any_of(job.inputs, large) || std::ranges::any_of(job.outputs, large);
+}
+
+Result<void> GpuBackend::lower_expressions(const LowerJob& job, Walk& walk) {
   // Outputs of one shape share a kernel while bindings last; others have one each.
   std::vector<bool> done(job.outputs.size());
   for (uint32_t first = 0; first < job.outputs.size(); ++first) {
@@ -302,6 +424,7 @@ Result<void> GpuBackend::lower_anchor(const LowerJob& job, size_t anchor, Walk& 
     inputs.push_back(s);
   }
   Lowering lowering(*this, frame, std::move(inputs), job.outputs, walk);
+  lowering.set_owner(*job.frame.node);
   const uint32_t outputs[] = {0};
   QUERN_ASSIGN(Composed epilogue, compose(job.frame, job.body, outputs, frame.node->outputs[0]));
   std::vector<Storage> tail;
@@ -353,13 +476,56 @@ Result<void> GpuBackend::dispatch_expression(const Node& node, ExprProgram progr
                                              const std::vector<Storage>& outputs, Walk& walk) {
   if (program.domain_count() == 0) return {};
   collapse_axes(program);
+  std::vector<uint32_t> storages;
+  for (Storage s : inputs) storages.push_back(s.id);
+  move_bits(program, storages);
+  if (!needs_split(program, target_)) return dispatch_bound(node, program, inputs, outputs, walk);
+  auto parts = split_expression(program, storages, target_);
+  if (!parts) {
+    Storage largest = outputs[0];
+    for (const auto& list : {inputs, outputs}) {
+      for (Storage s : list) {
+        if (walk.info(s).bytes > walk.info(largest).bytes) largest = s;
+      }
+    }
+    return std::unexpected(std::move(parts).error().in(
+        cat(node.describe(), ": ", walk.describe(largest), " has ", walk.info(largest).bytes,
+            " bytes, the device can bind ", target_.max_binding_bytes)));
+  }
+  for (const ExprPart& part : *parts) {
+    std::vector<Storage> in;
+    std::vector<Storage> out;
+    for (const ExprPart::Input& i : part.inputs) {
+      in.push_back(walk.window(inputs[i.input], i.window.offset, i.window.bytes));
+    }
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      out.push_back(walk.window(outputs[i], part.outputs[i].offset, part.outputs[i].bytes));
+    }
+    QUERN_TRY(dispatch_bound(node, part.program, std::move(in), std::move(out), walk));
+  }
+  return {};
+}
+
+Result<void> GpuBackend::dispatch_bound(const Node& node, const ExprProgram& program,
+                                        std::vector<Storage> inputs, std::vector<Storage> outputs,
+                                        Walk& walk) {
+  // A storage may be larger than what is read of it.
+  const auto fit = [&](Storage& s, DType dtype, int64_t count) {
+    if (walk.info(s).bytes <= target_.max_binding_bytes) return;
+    s = walk.window(s, 0, byte_size(dtype, static_cast<uint64_t>(count)));
+  };
   BindingSet set(walk);
   std::vector<BindingPlan> in;
   std::vector<BindingPlan> out;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    in.push_back(set.add(inputs[i], program.inputs[i].dtype));
+    const ExprInput& input = program.inputs[i];
+    int64_t count = 1;
+    for (const Extent& e : input.dims) count *= e.value;
+    fit(inputs[i], input.dtype, count);
+    in.push_back(set.add(inputs[i], input.dtype));
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
+    fit(outputs[i], program.outputs[i].dtype, program.domain_count());
     out.push_back(set.add(outputs[i], program.outputs[i].dtype));
   }
   if (set.mixed()) {

@@ -32,6 +32,7 @@ class GpuBackend final : public Backend {
   explicit GpuBackend(Target target) : target_(target) {}
 
   Result<void> lower(const LowerJob& job, Walk& walk) override;
+  [[nodiscard]] bool lacks(const Node& node, const OpDef& def) const override;
   std::vector<ProgramEntry> take_programs() override { return programs_.take_new(); }
   [[nodiscard]] const ProgramTable& programs() const { return programs_; }
   [[nodiscard]] const Target& target() const { return target_; }
@@ -40,12 +41,21 @@ class GpuBackend final : public Backend {
   class Lowering;
 
   Result<void> lower_expression(const LowerJob& job, Walk& walk);
+  Result<void> lower_expressions(const LowerJob& job, Walk& walk);
+  /// A fusion node by node, where one kernel can't bind all it needs.
+  Result<void> lower_each(const LowerJob& job, Walk& walk);
   Result<void> lower_anchor(const LowerJob& job, size_t anchor, Walk& walk);
   /// The anchor by its expression, and the rest of the fusion as a kernel after it.
   Result<void> lower_anchor_apart(const LowerJob& job, size_t anchor, Walk& walk);
   Result<void> dispatch_expression(const Node& node, ExprProgram program,
                                    const std::vector<Storage>& inputs,
                                    const std::vector<Storage>& outputs, Walk& walk);
+  /// The same over tensors that all can be bound.
+  Result<void> dispatch_bound(const Node& node, const ExprProgram& program,
+                              std::vector<Storage> inputs, std::vector<Storage> outputs,
+                              Walk& walk);
+  /// Is a tensor of the job past what a dispatch can bind?
+  [[nodiscard]] bool has_large(const LowerJob& job, const Walk& walk) const;
 
   Target target_;
   ProgramTable programs_;

@@ -32,10 +32,16 @@ uint64_t largest_live_set(std::span<const LiveRange> ranges) {
   return static_cast<uint64_t>(peak);
 }
 
+/// The lowest offset from `at` on where `size` bytes lie in one buffer.
+uint64_t inside_buffer(uint64_t at, uint64_t size, uint64_t buffer_bytes) {
+  if (at / buffer_bytes == (at + size - 1) / buffer_bytes) return at;
+  return (at / buffer_bytes + 1) * buffer_bytes;
+}
+
 /// Places blocks one after another in `order`, each at the lowest (or tightest) free gap among
 /// the placed ones that are alive with it.
-MemoryPlan place(std::span<const LiveRange> ranges, std::span<const uint32_t> order,
-                 bool tightest) {
+MemoryPlan place(std::span<const LiveRange> ranges, std::span<const uint32_t> order, bool tightest,
+                 uint64_t buffer_bytes) {
   MemoryPlan plan;
   plan.offsets.resize(ranges.size());
   struct Placed {
@@ -52,17 +58,18 @@ MemoryPlan place(std::span<const LiveRange> ranges, std::span<const uint32_t> or
     uint64_t best_gap = UINT64_MAX;
     for (const Placed& p : placed) {
       if (p.last < r.first || p.first > r.last) continue;
-      if (p.begin >= cursor + size) {
+      const uint64_t fitting = inside_buffer(cursor, size, buffer_bytes);
+      if (p.begin >= fitting + size) {
         const uint64_t gap = p.begin - cursor;
         if (gap < best_gap) {
-          best = cursor;
+          best = fitting;
           best_gap = gap;
           if (!tightest) break;
         }
       }
       cursor = std::max(cursor, p.end);
     }
-    if (best == UINT64_MAX) best = cursor;
+    if (best == UINT64_MAX) best = inside_buffer(cursor, size, buffer_bytes);
     plan.offsets[i] = best;
     plan.arena_bytes = std::max(plan.arena_bytes, best + size);
     const Placed entry{best, best + size, r.first, r.last};
@@ -76,7 +83,7 @@ MemoryPlan place(std::span<const LiveRange> ranges, std::span<const uint32_t> or
 
 }  // namespace
 
-MemoryPlan plan_memory(std::span<const LiveRange> ranges) {
+MemoryPlan plan_memory(std::span<const LiveRange> ranges, uint64_t buffer_bytes) {
   std::vector<uint32_t> order(ranges.size());
   std::iota(order.begin(), order.end(), 0);
   const uint64_t live = largest_live_set(ranges);
@@ -98,7 +105,7 @@ MemoryPlan plan_memory(std::span<const LiveRange> ranges) {
     std::sort(order.begin(), order.end(),
               [&](uint32_t a, uint32_t b) { return less(a, b) || (!less(b, a) && a < b); });
     for (bool tightest : {true, false}) {
-      MemoryPlan plan = place(ranges, order, tightest);
+      MemoryPlan plan = place(ranges, order, tightest, buffer_bytes);
       if (plan.arena_bytes < best.arena_bytes) best = std::move(plan);
       if (best.arena_bytes <= live) break;
     }

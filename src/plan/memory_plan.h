@@ -25,8 +25,10 @@ struct MemoryPlan {
 };
 
 /// Assigns offsets so that blocks alive at the same step don't overlap. Tries a few orders of
-/// placement and keeps the smallest arena; equal input gives equal output.
-MemoryPlan plan_memory(std::span<const LiveRange> ranges);
+/// placement and keeps the smallest arena; equal input gives equal output. The offsets count
+/// through buffers of `buffer_bytes`, a multiple of kSliceAlignment, and no block lies across the
+/// border of two (a block must not be larger than one).
+MemoryPlan plan_memory(std::span<const LiveRange> ranges, uint64_t buffer_bytes = UINT64_MAX);
 
 /// One line a block, by offset: for tests and `quern inspect --plan`.
 std::string print(const MemoryPlan& plan, std::span<const LiveRange> ranges);

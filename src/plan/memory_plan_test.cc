@@ -68,6 +68,23 @@ TEST(MemoryPlan, StaysNearTheLiveSetOnRandomGraphs) {
   EXPECT_LE(worst, 1.15);
 }
 
+TEST(MemoryPlan, NoBlockLiesAcrossTheBorderOfTwoBuffers) {
+  std::mt19937 random(11);
+  constexpr uint64_t kBuffer = 256 * 40;
+  for (int round = 0; round < 50; ++round) {
+    std::vector<LiveRange> ranges;
+    for (uint32_t i = 0; i < 60; ++i) {
+      ranges.push_back({random() % kBuffer + 1, i, i + static_cast<uint32_t>(random() % 5)});
+    }
+    const MemoryPlan plan = plan_memory(ranges, kBuffer);
+    expect_valid(plan, ranges);
+    for (size_t i = 0; i < ranges.size(); ++i) {
+      const uint64_t last = plan.offsets[i] + aligned(ranges[i].bytes) - 1;
+      EXPECT_EQ(plan.offsets[i] / kBuffer, last / kBuffer);
+    }
+  }
+}
+
 TEST(MemoryPlan, IsTheSameForTheSameInput) {
   const std::vector<LiveRange> ranges = {{512, 0, 2}, {512, 1, 3}, {256, 2, 5}, {700, 3, 4}};
   EXPECT_EQ(print(plan_memory(ranges), ranges), print(plan_memory(ranges), ranges));

@@ -68,6 +68,9 @@ struct Segment {
   std::vector<PortValue> outputs;  ///< all of the graph's in the last segment, else none
   std::vector<uint8_t> params;     ///< uniform data, 256-byte slices
   uint64_t arena_bytes = 0;
+  /// Where that is not 0, the arena is several buffers of so many bytes (the last one shorter), and
+  /// offsets count through them; no tensor lies across a border.
+  uint64_t arena_buffer_bytes = 0;
   uint64_t live_bytes = 0;  ///< largest live set: the lower bound of arena_bytes
   bool done = false;        ///< the last of the run
 };

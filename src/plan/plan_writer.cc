@@ -6,7 +6,7 @@ namespace quern {
 namespace {
 
 constexpr uint32_t kMagic = 0x4e505251;  // "QRPN"
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 
 class Writer {
  public:
@@ -116,6 +116,7 @@ std::vector<uint8_t> serialize(const PlanMessage& message) {
   }
   const Segment& s = message.segment;
   w.wide(s.arena_bytes);
+  w.wide(s.arena_buffer_bytes);
   w.wide(s.live_bytes);
   w.word(s.done ? 1 : 0);
   write(w, s.uploads);

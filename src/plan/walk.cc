@@ -5,6 +5,7 @@
 
 #include "ir/expr.h"
 #include "ops/compose.h"
+#include "plan/work.h"
 
 namespace quern {
 namespace {
@@ -373,9 +374,11 @@ Result<Storage> Walk::device_storage(const Value* value) {
   QUERN_ASSIGN(RunTensor * t, tensor(value));
   if (t->on_device()) return t->storage;
   const uint64_t bytes = byte_size(t->info.dtype, static_cast<uint64_t>(t->info.count()));
+  QUERN_TRY(check_size(*value, bytes));
   if (value->constant && !value->constant->is_inline()) {
     const uint32_t weight = value->constant->weight;
     t->storage = add_planned(StorageKind::kWeight, bytes, {BufferKind::kWeight, weight, 0, bytes});
+    storages_[t->storage.id].value = value;
     return t->storage;
   }
   if (value->constant) {
@@ -392,6 +395,7 @@ Result<Storage> Walk::device_storage(const Value* value) {
     if (t->info.dtype == DType::kString || t->elements) break;
     t->storage = add_storage(StorageKind::kTemporary, bytes);
     storages_[t->storage.id].first = 0;
+    storages_[t->storage.id].value = value;
     uploads_.push_back({inputs_[i].leaf, t->storage, t->info.dtype, t->info.dims});
     return t->storage;
   }
@@ -407,6 +411,13 @@ Result<Storage> Walk::upload_host(RunTensor& t, std::string_view name) {
   t.storage = add_planned(StorageKind::kConstant, t.host->bytes.size(),
                           add_constant(plan_pool_, t.host->bytes));
   return t.storage;
+}
+
+Result<void> Walk::check_size(const Value& value, uint64_t bytes) const {
+  if (bytes <= limits_.buffer_bytes) return {};
+  return limit_exceeded(cat("tensor '", value.name, "' has ", bytes,
+                            " bytes, the device's buffers hold ", limits_.buffer_bytes,
+                            " at most"));
 }
 
 Result<RunTensor> Walk::reference(const Value* value) {
@@ -500,6 +511,10 @@ Result<void> Walk::run_on_device(const Node& node, const OpDef& def) {
     if (v == nullptr) continue;
     const TensorInfo& info = job.frame.outputs[i];
     const uint64_t bytes = byte_size(info.dtype, static_cast<uint64_t>(info.count()));
+    if (auto fits = check_size(*v, bytes); !fits) {
+      loading_ = false;
+      return std::unexpected(std::move(fits).error().in(node.describe()));
+    }
     RunTensor& t = environment_[v->id];
     t = {};
     t.info = info;
@@ -518,6 +533,7 @@ Result<void> Walk::run_on_device(const Node& node, const OpDef& def) {
     } else {
       t.storage = add_storage(StorageKind::kTemporary, bytes);
     }
+    storages_[t.storage.id].value = v;
     job.outputs[i] = t.storage;
   }
   const bool loaded_already = constant && std::ranges::all_of(job.outputs, [&](Storage s) {
@@ -533,7 +549,10 @@ Result<void> Walk::run_on_device(const Node& node, const OpDef& def) {
       QUERN_ASSIGN(Storage s, device_storage(v));
       job.inputs.push_back(s);
     }
+    if (!constant) device_nodes_.push_back({node.id, flops_of(job), bytes_of(job)});
+    lowered_ = node.id;
     done = backend_.lower(job, *this);
+    lowered_.reset();
   }
   loading_ = false;
   return done;

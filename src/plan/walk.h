@@ -36,6 +36,10 @@ struct StorageInfo {
   uint32_t first = UINT32_MAX;  ///< live range in steps of its segment (or of the load program)
   uint32_t last = 0;
   Slice slice;
+  const Value* value = nullptr;  ///< whose it is, for messages
+  /// Of a window (docs/large-tensors.md): the storage that it is a range of, and where it begins.
+  Storage parent;
+  uint64_t offset = 0;
 };
 
 /// What a value is during the walk. Contents may be on the host, on the device, or both.
@@ -82,6 +86,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual Result<void> lower(const LowerJob& job, Walk& walk) = 0;
+  /// Is this a node that it can compute in no form? A model that has one is refused at load.
+  [[nodiscard]] virtual bool lacks(const Node& node, const OpDef& def) const = 0;
   /// Programs not yet handed out.
   virtual std::vector<ProgramEntry> take_programs() { return {}; }
 };
@@ -106,6 +112,7 @@ struct SessionMemory {
 /// Bounds of a walk: a model file is hostile.
 struct WalkLimits {
   uint64_t arena_bytes = uint64_t{4} << 30;
+  uint64_t buffer_bytes = UINT64_MAX;  ///< of one buffer, and so of a tensor; 256-byte aligned
   uint64_t host_bytes = uint64_t{256} << 20;  ///< values computed on the host
   uint32_t steps = 1u << 20;
   uint32_t loop_iterations = 1u << 16;
@@ -116,6 +123,13 @@ struct WalkLimits {
 struct HostNode {
   uint32_t node = 0;
   uint64_t elements = 0;
+};
+
+/// A node that made steps for the device, each time it did (plan/work.h).
+struct DeviceNode {
+  uint32_t node = 0;
+  uint64_t flops = 0;
+  uint64_t bytes = 0;
 };
 
 class Walk {
@@ -133,6 +147,8 @@ class Walk {
   /// Types and dims of the values that the last segment asked for.
   [[nodiscard]] std::vector<TensorInfo> requested() const;
   [[nodiscard]] const std::vector<HostNode>& host_nodes() const { return host_nodes_; }
+  [[nodiscard]] const std::vector<DeviceNode>& device_nodes() const { return device_nodes_; }
+  [[nodiscard]] Graph& graph() const { return graph_; }
 
   // For backends.
   [[nodiscard]] const StorageInfo& info(Storage s) const { return storages_[s.id]; }
@@ -144,6 +160,17 @@ class Walk {
   Storage table(const std::vector<uint8_t>& bytes);
   /// Adds a step over whole storages; `slices` of the step are filled in when memory is planned.
   Result<void> emit(Step step, std::vector<Storage> storages, std::span<const uint32_t> params);
+  /// A range of a storage; the offset is a multiple of 256. Equal ranges give equal storages.
+  Storage window(Storage whole, uint64_t offset, uint64_t bytes);
+  /// What the storage is, in words: "tensor 'x'" or "a temporary".
+  [[nodiscard]] std::string describe(Storage s) const;
+  /// How far the present list of steps has come; and back to there.
+  struct Mark {
+    size_t steps = 0;
+    size_t params = 0;
+  };
+  [[nodiscard]] Mark mark() const;
+  void rewind(Mark mark);
   /// Copies bytes; offsets and size are multiples of 4.
   Result<void> emit_copy(uint32_t node, Storage from, Storage to, std::array<uint64_t, 2> offsets,
                          uint64_t bytes);
@@ -234,6 +261,8 @@ class Walk {
   // walk_memory.cc
   Storage add_storage(StorageKind kind, uint64_t bytes);
   Storage add_planned(StorageKind kind, uint64_t bytes, Slice slice);
+  /// A tensor lies in one buffer.
+  [[nodiscard]] Result<void> check_size(const Value& value, uint64_t bytes) const;
   Slice add_constant(Pool& pool, const std::vector<uint8_t>& bytes);
   void touch(Storage s);
   void keep_to_end(Storage s);
@@ -258,6 +287,7 @@ class Walk {
   std::vector<RunTensor> environment_;  ///< by Value::id
   std::vector<Frame> frames_;
   std::vector<StorageInfo> storages_;
+  std::map<std::array<uint64_t, 3>, Storage> windows_;    ///< by parent, offset and bytes
   std::vector<PendingStep> steps_;                        ///< of the present segment
   std::vector<PendingStep> once_;                         ///< of the load program
   std::vector<std::pair<const Value*, Storage>> loaded_;  ///< what the load program makes
@@ -267,9 +297,12 @@ class Walk {
   Pool session_pool_;
   Pool plan_pool_;
   std::vector<HostNode> host_nodes_;
+  std::vector<DeviceNode> device_nodes_;
   uint64_t host_bytes_ = 0;
   uint32_t segment_ = 0;
   uint32_t total_steps_ = 0;
+  std::optional<uint32_t>
+      lowered_;  ///< whose steps these are: of a fusion its own, not the anchor's
   bool loading_ = false;
 };
 

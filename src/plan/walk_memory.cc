@@ -41,7 +41,38 @@ Slice Walk::add_constant(Pool& pool, const std::vector<uint8_t>& bytes) {
   return {BufferKind::kConstants, pool.index, offset, bytes.size()};
 }
 
+Storage Walk::window(Storage whole, uint64_t offset, uint64_t bytes) {
+  const auto [it, is_new] = windows_.try_emplace({whole.id, offset, bytes});
+  if (is_new) {
+    StorageInfo info = storages_[whole.id];
+    info.parent = whole;
+    info.offset = offset;
+    info.bytes = bytes;
+    storages_.push_back(info);
+    it->second = {static_cast<uint32_t>(storages_.size() - 1)};
+  }
+  return it->second;
+}
+
+std::string Walk::describe(Storage s) const {
+  const StorageInfo& info = storages_[s.id];
+  return info.value == nullptr ? std::string("a temporary")
+                               : cat("tensor '", info.value->name, "'");
+}
+
+Walk::Mark Walk::mark() const { return {(loading_ ? once_ : steps_).size(), params_.size()}; }
+
+void Walk::rewind(Mark mark) {
+  // Storages that the steps touched live longer than they must; that is all.
+  (loading_ ? once_ : steps_).resize(mark.steps);
+  params_.resize(mark.params);
+}
+
 Result<Storage> Walk::temporary(uint64_t bytes) {
+  if (bytes > limits_.buffer_bytes) {
+    return limit_exceeded(cat("a temporary of ", bytes, " bytes, the device's buffers hold ",
+                              limits_.buffer_bytes, " at most"));
+  }
   const Storage s = add_storage(loading_ ? StorageKind::kLoaded : StorageKind::kTemporary, bytes);
   return s;
 }
@@ -52,6 +83,7 @@ Storage Walk::table(const std::vector<uint8_t>& bytes) {
 }
 
 void Walk::touch(Storage s) {
+  if (storages_[s.id].parent.id != UINT32_MAX) return touch(storages_[s.id].parent);
   StorageInfo& info = storages_[s.id];
   if (info.planned) return;
   const auto now = static_cast<uint32_t>(
@@ -81,6 +113,7 @@ Result<void> Walk::emit(Step step, std::vector<Storage> storages,
     return limit_exceeded(cat("a run takes more than ", limits_.steps, " steps"));
   }
   for (Storage s : storages) touch(s);
+  if (lowered_) step.node = *lowered_;
   if (!params.empty()) {
     const size_t offset =
         (params_.size() + kSliceAlignment - 1) / kSliceAlignment * kSliceAlignment;
@@ -130,12 +163,12 @@ Result<void> Walk::plan_run(Segment& segment) {
   std::vector<LiveRange> ranges;
   for (uint32_t i = 0; i < storages_.size(); ++i) {
     StorageInfo& s = storages_[i];
-    if (s.planned || s.kind != StorageKind::kTemporary) continue;
+    if (s.planned || s.kind != StorageKind::kTemporary || s.parent.id != UINT32_MAX) continue;
     if (s.first == UINT32_MAX) s.first = s.last = static_cast<uint32_t>(steps_.size());
     ids.push_back(i);
     ranges.push_back({padded(s.bytes), s.first, std::max(s.first, s.last)});
   }
-  const MemoryPlan plan = plan_memory(ranges);
+  const MemoryPlan plan = plan_memory(ranges, limits_.buffer_bytes);
   if (plan.arena_bytes > limits_.arena_bytes) {
     return limit_exceeded(cat("a run needs ", plan.arena_bytes,
                               " bytes of temporaries, the limit is ", limits_.arena_bytes));
@@ -146,43 +179,52 @@ Result<void> Walk::plan_run(Segment& segment) {
     s.planned = true;
   }
   segment.arena_bytes = plan.arena_bytes;
+  if (plan.arena_bytes > limits_.buffer_bytes) segment.arena_buffer_bytes = limits_.buffer_bytes;
   segment.live_bytes = plan.live_bytes;
   return {};
 }
 
 void Walk::plan_once(std::vector<BufferRequest>& requests) {
   if (once_.empty()) return;
-  const uint32_t number = memory_.next_persistent++;
-  uint64_t persistent = 0;
+  std::vector<uint32_t> kept;
+  std::vector<LiveRange> kept_ranges;
   std::vector<uint32_t> ids;
   std::vector<LiveRange> ranges;
   for (uint32_t i = 0; i < storages_.size(); ++i) {
     StorageInfo& s = storages_[i];
-    if (s.planned || s.kind != StorageKind::kLoaded) continue;
+    if (s.planned || s.kind != StorageKind::kLoaded || s.parent.id != UINT32_MAX) continue;
     s.planned = true;
     if (s.used_by_run) {
-      s.slice = {BufferKind::kPersistent, number, persistent, padded(s.bytes)};
-      persistent += (padded(s.bytes) + kSliceAlignment - 1) / kSliceAlignment * kSliceAlignment;
+      kept.push_back(i);
+      kept_ranges.push_back({padded(s.bytes), 0, 0});
       continue;
     }
     if (s.first == UINT32_MAX) s.first = s.last = 0;
     ids.push_back(i);
     ranges.push_back({padded(s.bytes), s.first, s.last});
   }
-  const MemoryPlan plan = plan_memory(ranges);
-  for (size_t i = 0; i < ids.size(); ++i) {
-    StorageInfo& s = storages_[ids[i]];
-    s.slice = {BufferKind::kOnce, number, plan.offsets[i], padded(s.bytes)};
-  }
+  // One number a buffer.
+  const auto place = [&](BufferKind kind, const std::vector<uint32_t>& blocks,
+                         const MemoryPlan& plan) {
+    const uint32_t number = memory_.next_persistent;
+    for (size_t i = 0; i < blocks.size(); ++i) {
+      StorageInfo& s = storages_[blocks[i]];
+      const auto buffer = static_cast<uint32_t>(plan.offsets[i] / limits_.buffer_bytes);
+      s.slice = {kind, number + buffer, plan.offsets[i] % limits_.buffer_bytes, padded(s.bytes)};
+    }
+    for (uint64_t at = 0; at < plan.arena_bytes; at += limits_.buffer_bytes) {
+      const uint64_t bytes = std::min(plan.arena_bytes - at, limits_.buffer_bytes);
+      requests.push_back({kind, memory_.next_persistent++, bytes, false, {}});
+      if (bytes == plan.arena_bytes - at) break;
+    }
+  };
+  place(BufferKind::kPersistent, kept, plan_memory(kept_ranges, limits_.buffer_bytes));
+  place(BufferKind::kOnce, ids, plan_memory(ranges, limits_.buffer_bytes));
   for (const auto& [value, storage] : loaded_) {
     const StorageInfo& s = storages_[storage.id];
     if (s.slice.buffer == BufferKind::kPersistent) results_[value->id] = s.slice;
   }
   loaded_.clear();
-  if (persistent != 0) requests.push_back({BufferKind::kPersistent, number, persistent, false, {}});
-  if (plan.arena_bytes != 0) {
-    requests.push_back({BufferKind::kOnce, number, plan.arena_bytes, false, {}});
-  }
 }
 
 std::vector<Step> Walk::finish_steps(std::vector<PendingStep>& pending) {
@@ -190,7 +232,13 @@ std::vector<Step> Walk::finish_steps(std::vector<PendingStep>& pending) {
   out.reserve(pending.size());
   for (PendingStep& p : pending) {
     for (size_t i = 0; i < p.storages.size(); ++i) {
-      Slice slice = storages_[p.storages[i].id].slice;
+      const StorageInfo& info = storages_[p.storages[i].id];
+      const bool is_window = info.parent.id != UINT32_MAX;
+      Slice slice = is_window ? storages_[info.parent.id].slice : info.slice;
+      if (is_window) {
+        slice.offset += info.offset;
+        slice.bytes = std::min(padded(info.bytes), slice.bytes - info.offset);
+      }
       if (p.step.kind == StepKind::kCopy) {
         slice.offset += p.copy_offsets[i];
         slice.bytes = p.copy_bytes;

@@ -22,12 +22,15 @@ bool is_pair(Scalar t) { return t == Scalar::kI64 || t == Scalar::kU64; }
 
 class KernelWriter {
  public:
-  KernelWriter(const ExprProgram& program, const ExprSchedule& schedule)
+  KernelWriter(const ExprProgram& program, const ExprSchedule& schedule, const Target& target)
       : program_(program),
         schedule_(schedule),
         facts_(facts_of(program)),
         plan_(lanes_of(program, facts_)),
-        shared_(is_shared(program, facts_, schedule)) {}
+        tile_(tile_of(program, facts_, target)),
+        shared_(is_shared(program, facts_, schedule)) {
+    if (tile_.used()) plan_ = {.loads = std::vector(program.nodes.size(), LoadForm::kAny)};
+  }
 
   Result<ShaderText> write(std::span<const BindingPlan> inputs,
                            std::span<const BindingPlan> outputs, const Target& target);
@@ -47,6 +50,7 @@ class KernelWriter {
   void write_single();
   void write_lanes();
   void write_lane_calls();
+  void write_tiled();
   void write_element(ExprText& element, const std::vector<Hoisted>& hoisted, bool from_flat);
   void write_outputs(const std::vector<std::vector<std::string>>& lanes);
   void write_store(size_t output, std::vector<std::string> lanes);
@@ -56,6 +60,7 @@ class KernelWriter {
   const ExprSchedule& schedule_;
   std::vector<NodeFacts> facts_;
   LanePlan plan_;
+  TilePlan tile_;
   bool shared_;
   std::vector<std::string> names_;
   std::vector<bool> uses_load_function_;  // per input
@@ -309,6 +314,84 @@ void KernelWriter::write_lane_calls() {
   write_outputs(values);
 }
 
+// A tile of the last axis and that of the transposed load, four elements an invocation: read along
+// the one, written along the other.
+void KernelWriter::write_tiled() {
+  constexpr uint32_t kTile = kTransposeTile;
+  constexpr uint32_t kLines = 8;  // of a tile, at once
+  const auto rank = static_cast<uint32_t>(program_.domain.size());
+  const uint32_t last = rank - 1;
+  const auto extent = [&](uint32_t axis) {
+    return extent_text(program_.domain[axis], kParams, true);
+  };
+  const std::string type(wgsl_type(program_.nodes[tile_.load].type));
+  workgroup_ += cat("var<workgroup> tile: array<", type, ", ", kTile * (kTile + 1), ">;\n");
+
+  // The functions of the load and of an element, of all axes' indices.
+  const auto arguments_of = [&](uint32_t axes, bool declared) {
+    std::vector<std::string> list;
+    for (uint32_t a = 0; a < rank; ++a) {
+      if ((axes >> a & 1) != 0) list.push_back(cat("i", a, declared ? ": i32" : ""));
+    }
+    return list;
+  };
+  ExprText::Options fetching = options();
+  fetching.forms = nullptr;
+  ExprText fetch(program_, facts_, std::move(fetching));
+  const Expr load{tile_.load};
+  const std::vector<std::string> fetched = fetch.write({&load, 1});
+  functions_ += cat("fn fetch(", join(arguments_of(fetch.used_axes(), true), ", "), ") -> ", type,
+                    " {\n", fetch.statements(), "return ", fetched[0], ";\n}\n");
+  ExprText::Options given = options();
+  given.forms = nullptr;
+  given.given.resize(program_.nodes.size());
+  given.given[tile_.load] = cat("h", tile_.load);
+  ExprText element(program_, facts_, std::move(given));
+  write_element(element, {{tile_.load, {}}}, false);
+  std::vector<std::string> arguments = arguments_of(element.used_axes(), false);
+
+  main_ = cat("let number = wid.x + wid.y * nwg.x;\nlet across = (", extent(last), " + ", kTile - 1,
+              "u) / ", kTile, "u;\nlet along = (", extent(tile_.axis), " + ", kTile - 1, "u) / ",
+              kTile, "u;\nlet first_last = number % across * ", kTile,
+              "u;\nlet first_along = number / across % along * ", kTile,
+              "u;\nlet b0 = number / across / along;\n");
+  std::string rest = "b0";
+  for (uint32_t a = rank; a-- > 0;) {
+    if (a == last || a == tile_.axis) continue;
+    const std::string next = cat("b", rank - a);
+    main_ += cat("let i", a, " = i32(", rest, " % ", extent(a), ");\nlet ", next, " = ", rest,
+                 " / ", extent(a), ";\n");
+    rest = next;
+  }
+  // The number of the workgroup is past the end where the batch is not used up.
+  main_ += cat("if (", rest, " != 0u) {\nreturn;\n}\n");
+  const auto lines = [&](std::string_view along, std::string_view across, const std::string& body) {
+    main_ +=
+        cat("for (var line = lid / ", kTile, "u; line < ", kTile, "u; line += ", kLines,
+            "u) {\nlet i", tile_.axis, " = i32(first_along + ", along, ");\nlet i", last,
+            " = i32(first_last + ", across, ");\nif (u32(i", tile_.axis, ") < ", extent(tile_.axis),
+            " && u32(i", last, ") < ", extent(last), ") {\n", body, "}\n}\n");
+  };
+  const std::string spot = cat("lid % ", kTile, "u");
+  lines(spot, "line",
+        cat("tile[line * ", kTile + 1, "u + ", spot, "] = fetch(",
+            join(arguments_of(fetch.used_axes(), false), ", "), ");\n"));
+  main_ += "workgroupBarrier();\n";
+  arguments.push_back(cat("tile[(", spot, ") * ", kTile + 1, "u + line]"));
+  std::string flat = "u32(i0)";
+  for (uint32_t a = 1; a < rank; ++a) flat = cat("(", flat, ") * ", extent(a), " + u32(i", a, ")");
+  std::string before = std::move(main_);
+  main_ = cat("let i = ", flat, ";\nlet r = elem(", join(arguments, ", "), ");\n");
+  std::vector<std::vector<std::string>> values;
+  for (size_t j = 0; j < program_.outputs.size(); ++j) {
+    values.push_back({program_.outputs.size() == 1 ? std::string("r") : cat("r.y", j)});
+  }
+  write_outputs(values);
+  const std::string body = std::move(main_);
+  main_ = std::move(before);
+  lines("line", spot, body);
+}
+
 void KernelWriter::write_outputs(const std::vector<std::vector<std::string>>& lanes) {
   if (shared_) main_ += "if (lid == 0u) {\n";
   for (size_t j = 0; j < lanes.size(); ++j) write_store(j, lanes[j]);
@@ -346,7 +429,8 @@ void KernelWriter::write_store(size_t output, std::vector<std::string> lanes) {
 Result<ShaderText> KernelWriter::write(std::span<const BindingPlan> inputs,
                                        std::span<const BindingPlan> outputs, const Target& target) {
   QUERN_TRY(bind(inputs, outputs, target));
-  const uint32_t size = schedule_.workgroup_size;
+  const uint32_t size =
+      tile_.used() ? kTransposeTile * kTransposeTile / 4 : schedule_.workgroup_size;
   const std::string number = "(wid.x + wid.y * nwg.x)";
   const std::string first = shared_ ? number : cat(number, " * ", size, "u + lid");
   if (plan_.lanes == 1) {
@@ -355,7 +439,9 @@ Result<ShaderText> KernelWriter::write(std::span<const BindingPlan> inputs,
     main_ = cat("let g = ", first, ";\nlet i = g * ", plan_.lanes, "u;\n");
   }
   main_ += cat("let n = ", count_text(program_.domain, kParams), ";\nif (i >= n) {\nreturn;\n}\n");
-  if (plan_.lanes == 1) {
+  if (tile_.used()) {
+    write_tiled();
+  } else if (plan_.lanes == 1) {
     write_single();
   } else if (plan_.has_loops) {
     write_lane_calls();
@@ -414,7 +500,7 @@ Result<ShaderText> write_wgsl(const ExprProgram& program, std::span<const Bindin
   if (!std::has_single_bit(schedule.workgroup_size) && schedule.workgroup_reduce) {
     return internal_error("a reduction's workgroup size is not a power of two");
   }
-  return KernelWriter(program, schedule).write(inputs, outputs, target);
+  return KernelWriter(program, schedule, target).write(inputs, outputs, target);
 }
 
 }  // namespace quern

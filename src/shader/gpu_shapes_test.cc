@@ -2,6 +2,7 @@
 // dynamic extents, reductions by one invocation and by a workgroup), against evaluate().
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
@@ -121,6 +122,38 @@ TEST(GpuShapes, TransposeAndSlice) {
     Kernel c({37});  // a constant
     c.output(c.b.constant(compute_type(dtype), 1), dtype);
     cases.add(cat("fill_", name_of(dtype)), c.program, c.inputs);
+  }
+}
+
+// Tiles through workgroup memory: a load along another axis than the last, beside others.
+TEST(GpuShapes, Tiles) {
+  GpuCases cases("tiles");
+  const Dims shapes[] = {{33, 40}, {3, 70, 9}, {2, 31, 65}, {9, 2, 33}};
+  for (const Dims& shape : shapes) {
+    for (const uint32_t dynamic : {0u, 7u}) {
+      for (const DType dtype : {DType::kF32, DType::kF16, DType::kI64}) {
+        Kernel k(shape, dynamic);
+        const size_t rank = shape.size();
+        std::vector<Extent> turned = k.program.domain;
+        std::vector<Expr> at;
+        for (uint32_t a = 0; a < rank; ++a) at.push_back(k.b.index(a));
+        // The last axis goes to the front, or to the one before it.
+        const size_t to = shape[0] == 9 ? 0 : rank - 2;
+        std::rotate(turned.begin() + static_cast<std::ptrdiff_t>(to), turned.end() - 1,
+                    turned.end());
+        std::rotate(at.begin() + static_cast<std::ptrdiff_t>(to), at.end() - 1, at.end());
+        const Expr x = k.b.cast(k.b.load(k.add_input(dtype, turned), at), Scalar::kF32);
+        std::vector<bool> last(rank, false);
+        last.back() = true;
+        const Expr bias = k.load(DType::kF32, last);
+        const Expr sum = k.b.add(k.b.add(x, bias), k.full(DType::kF32));
+        k.output(sum, DType::kF32);
+        if (rank == 3) k.output(k.b.cast(x, Scalar::kI32), DType::kI32);
+        GpuCases::Options o;
+        o.target.max_workgroups = 2;
+        cases.add(cat(name_of(dtype), "_", shape, "_", dynamic), k.program, k.inputs, o);
+      }
+    }
   }
 }
 

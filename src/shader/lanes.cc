@@ -12,7 +12,9 @@ namespace {
 // vector loads save.
 constexpr size_t kMaxVectorNodes = 300;
 
-// A polynomial in the parameters: the product of a sorted list of slots to its coefficient.
+// A polynomial in the parameters: the product of a sorted list of slots to its coefficient. Numbers
+// wrap, as those of a kernel do: divisible by a power of two is still what was. (Constants may be
+// a float's bits too.)
 using Polynomial = std::map<std::vector<int32_t>, int64_t>;
 constexpr size_t kMaxTerms = 16;
 
@@ -22,10 +24,15 @@ Polynomial number(int64_t value) {
   return p;
 }
 
+int64_t wrapping_mul(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+}
+
 void add_to(Polynomial& a, const Polynomial& b, int64_t factor) {
   for (const auto& [slots, c] : b) {
     int64_t& sum = a[slots];
-    sum += c * factor;
+    sum = static_cast<int64_t>(static_cast<uint64_t>(sum) +
+                               static_cast<uint64_t>(wrapping_mul(c, factor)));
     if (sum == 0) a.erase(slots);
   }
 }
@@ -37,7 +44,7 @@ Polynomial product(const Polynomial& a, const Polynomial& b) {
       std::vector<int32_t> slots = s;
       slots.insert(slots.end(), t.begin(), t.end());
       std::sort(slots.begin(), slots.end());
-      add_to(out, {{slots, 1}}, c * d);
+      add_to(out, {{slots, 1}}, wrapping_mul(c, d));
     }
   }
   return out;
@@ -252,6 +259,40 @@ LanePlan lanes_of(const ExprProgram& program, const std::vector<NodeFacts>& fact
   }
   plan.row = !plan.has_loops && row_of(plan.lanes);
   plan.loads = classifier.forms(plan.lanes, plan.row);
+  return plan;
+}
+
+TilePlan tile_of(const ExprProgram& program, const std::vector<NodeFacts>& facts,
+                 const Target& target) {
+  constexpr uint32_t kInvocations = kTransposeTile * kTransposeTile / 4;
+  constexpr int64_t kFew = 8;
+  const size_t rank = program.domain.size();
+  if (rank < 2 || target.max_invocations < kInvocations) return {};
+  const auto is_few = [&](size_t axis) {
+    return program.domain[axis].baked() && program.domain[axis].value < kFew;
+  };
+  const auto last = static_cast<uint32_t>(rank - 1);
+  for (const ExprOutput& output : program.outputs) {
+    if (bit_width(output.dtype) != 32) return {};
+  }
+  std::vector<Affine> affine;
+  for (const ExprNode& node : program.nodes) affine.push_back(affine_of(node, affine));
+  TilePlan plan;
+  for (uint32_t id = 0; id < program.nodes.size(); ++id) {
+    const ExprNode& node = program.nodes[id];
+    if (!facts[id].reachable) continue;
+    if (is_reduction(node.op)) return {};
+    if (!is_load(node.op)) continue;
+    const Affine at = flat_index(program, node, affine);
+    if (!at.known) continue;
+    const auto along_last = at.coefficients.find(last);
+    if (along_last == at.coefficients.end() || along_last->second == number(1)) continue;
+    for (const auto& [axis, c] : at.coefficients) {
+      if (axis == last || c != number(1) || is_few(axis) || is_few(last)) continue;
+      if (plan.used()) return {};  // two such loads: rare
+      plan = {id, axis};
+    }
+  }
   return plan;
 }
 

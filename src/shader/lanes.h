@@ -39,6 +39,21 @@ struct LanePlan {
 /// The shares for `program`; depends on its structure only.
 LanePlan lanes_of(const ExprProgram& program, const std::vector<NodeFacts>& facts);
 
+/// A load that runs along another axis than the last, along which elements are written: tiles of
+/// the two axes pass through workgroup memory, so that both reads and writes are of neighbours.
+struct TilePlan {
+  uint32_t load = UINT32_MAX;  ///< the node; UINT32_MAX: no tiles
+  uint32_t axis = 0;           ///< along which it runs
+
+  [[nodiscard]] bool used() const { return load != UINT32_MAX; }
+};
+/// A tile has so many elements along each of its axes.
+inline constexpr uint32_t kTransposeTile = 32;
+
+/// The tiles for `program` on `target`; depends on its structure only.
+TilePlan tile_of(const ExprProgram& program, const std::vector<NodeFacts>& facts,
+                 const Target& target);
+
 /// Does a workgroup share the reductions of each element?
 bool is_shared(const ExprProgram& program, const std::vector<NodeFacts>& facts,
                const ExprSchedule& schedule);

@@ -84,6 +84,8 @@ struct KernelCall {
   /// The variable whose store takes the node's fused epilogue; its flat index is that of the
   /// node's first output.
   std::string_view epilogue_at = {};
+  /// Outputs are stored by fours only: types of 8 bits and more need no detour over f32.
+  bool stores_fours = false;
 };
 
 /// Folds a count of workgroups past the limit into x and y; the kernel's workgroup number is
@@ -103,9 +105,14 @@ class LowerContext : public OpContext {
   [[nodiscard]] virtual Storage out(size_t output) = 0;
   /// Device memory that lives for this node only.
   virtual Result<Storage> scratch(uint64_t bytes) = 0;
+  /// A range of device memory; the offset is a multiple of 256. Equal ranges are equal storages.
+  virtual Storage window(Storage whole, uint64_t offset, uint64_t bytes) = 0;
   /// A small constant table made on the host, the same in every binding or not.
   virtual Result<Storage> table(std::vector<uint8_t> bytes) = 0;
   virtual Result<void> dispatch(KernelCall call) = 0;
+  /// Makes the program of a call without dispatching it: the variant that another binding of the
+  /// dims may take.
+  virtual Result<void> prepare(KernelCall call) = 0;
   /// A generated kernel over expressions; inputs[i] and outputs[i] are those of the program.
   virtual Result<void> dispatch(ExprProgram program, std::vector<Storage> inputs,
                                 std::vector<Storage> outputs) = 0;

@@ -90,6 +90,16 @@ std::array<uint64_t, 3> split_workgroups(uint64_t count, const Target& target) {
 std::array<uint64_t, 3> workgroups_of(const ExprProgram& program, const ExprSchedule& schedule,
                                       const Target& target) {
   const std::vector<NodeFacts> facts = facts_of(program);
+  if (const TilePlan tile = tile_of(program, facts, target); tile.used()) {
+    uint64_t tiles = 1;
+    for (size_t a = 0; a < program.domain.size(); ++a) {
+      const Extent& e = program.domain[a];
+      const auto extent = static_cast<uint64_t>(e.baked() ? e.value : program.params[e.param]);
+      const bool cut = a == tile.axis || a + 1 == program.domain.size();
+      tiles *= cut ? (extent + kTransposeTile - 1) / kTransposeTile : extent;
+    }
+    return split_workgroups(tiles, target);
+  }
   const uint64_t lanes = lanes_of(program, facts).lanes;
   const uint64_t invocations = (static_cast<uint64_t>(program.domain_count()) + lanes - 1) / lanes;
   if (is_shared(program, facts, schedule)) return split_workgroups(invocations, target);

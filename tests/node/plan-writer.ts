@@ -25,6 +25,7 @@ export function planMessage(parts: {
     buffers: parts.buffers ?? [],
     segment: {
       arenaBytes: 0,
+      arenaBufferBytes: 0,
       liveBytes: 0,
       done: true,
       uploads: [],
@@ -39,7 +40,7 @@ export function planMessage(parts: {
 }
 
 export function encodePlan(message: PlanMessage): Uint8Array<ArrayBuffer> {
-  const out = new WordWriter().word(0x4e505251).word(2);
+  const out = new WordWriter().word(0x4e505251).word(3);
   out.list(message.programs, (w, { number, label, wgsl, access, overrides }) => {
     w.word(number).text(label).text(wgsl);
     w.list(access, (_, kind) => w.word(kind));
@@ -52,7 +53,8 @@ export function encodePlan(message: PlanMessage): Uint8Array<ArrayBuffer> {
     w.word(kind).word(index).wide(bytes).word(Number(planOwned)).blob(contents);
   });
   const { segment } = message;
-  out.wide(segment.arenaBytes).wide(segment.liveBytes).word(Number(segment.done));
+  out.wide(segment.arenaBytes).wide(segment.arenaBufferBytes);
+  out.wide(segment.liveBytes).word(Number(segment.done));
   out.list(segment.uploads, writePort);
   out.list(segment.once, writeStep).list(segment.steps, writeStep);
   out.list(segment.reads, writePort).list(segment.outputs, writeOutput);

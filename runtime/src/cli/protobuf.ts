@@ -1,4 +1,4 @@
-// The protobuf wire format: just enough to read the values in ONNX test files.
+// The protobuf wire format: just enough to read ONNX files, and to write small ones.
 
 export const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
@@ -85,4 +85,55 @@ export function floats(field: Field): Float32Array {
 /** The values of a repeated double field, packed or not. */
 export function doubles(field: Field): Float64Array {
   return new Float64Array(new Uint8Array(payload(field)).buffer);
+}
+
+/** Writes a message, field by field. */
+export class MessageWriter {
+  readonly #parts: Uint8Array[] = [];
+
+  integer(field: number, value: number | bigint): this {
+    return this.#key(field, wire.varint).#varint(BigInt.asUintN(64, BigInt(value)));
+  }
+
+  bytes(field: number, payload: Uint8Array): this {
+    this.#key(field, wire.bytes).#varint(BigInt(payload.length));
+    this.#parts.push(payload);
+    return this;
+  }
+
+  string(field: number, value: string): this {
+    return this.bytes(field, new TextEncoder().encode(value));
+  }
+
+  /** The fields of another message. */
+  append(other: MessageWriter): this {
+    this.#parts.push(...other.#parts);
+    return this;
+  }
+
+  message(field: number, message: MessageWriter): this {
+    return this.bytes(field, message.finish());
+  }
+
+  finish(): Uint8Array<ArrayBuffer> {
+    const whole = new Uint8Array(this.#parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of this.#parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    return whole;
+  }
+
+  #key(field: number, type: number): this {
+    return this.#varint(BigInt(field * 8 + type));
+  }
+
+  #varint(value: bigint): this {
+    const bytes: number[] = [];
+    for (; value > 127n; value >>= 7n) bytes.push(Number(value & 127n) | 128);
+    bytes.push(Number(value));
+    this.#parts.push(Uint8Array.from(bytes));
+    return this;
+  }
 }

@@ -38,8 +38,9 @@ export interface RunResult {
   times: { load: number; first: number; later: number[] };
 }
 
-export async function runModel(model: Model, request: RunRequest): Promise<RunResult> {
-  const given = new Map(request.inputs.map((text) => nameAndValue(text, 'input')));
+/** Feeds of a model from NAME=VALUE texts, and what each is; inputs not given are random. */
+export async function feedsOf(model: Model, texts: readonly string[]) {
+  const given = new Map(texts.map((text) => nameAndValue(text, 'input')));
   for (const name of given.keys()) {
     if (!model.inputs.some((input) => input.name === name)) {
       const names = model.inputs.map((input) => `'${input.name}'`).join(', ');
@@ -54,6 +55,11 @@ export async function runModel(model: Model, request: RunRequest): Promise<RunRe
     feeds[input.name] = await feedOf(input, value);
     fed[input.name] = value;
   }
+  return { feeds, fed };
+}
+
+export async function runModel(model: Model, request: RunRequest): Promise<RunResult> {
+  const { feeds, fed } = await feedsOf(model, request.inputs);
   const later: number[] = [];
   let first = 0;
   let outputs: Record<string, Value> = {};

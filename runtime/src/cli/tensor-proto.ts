@@ -1,10 +1,18 @@
-// Reads the values in ONNX test folders: TensorProto files, input_0.pb and so on.
+// Reads and writes the values in ONNX test folders: TensorProto files, input_0.pb and so on.
 // Source: onnx.proto3, message TensorProto.
 
-import { arrayOf, bitWidth, byteSize, dtypeOf, elementCount, type DType } from '../dtype.js';
+import {
+  arrayOf,
+  bitWidth,
+  byteSize,
+  dtypeOf,
+  elementCount,
+  numberOf,
+  type DType,
+} from '../dtype.js';
 import { InvalidModelError } from '../errors.js';
-import { Tensor, tensorFromBytes } from '../tensor.js';
-import { doubles, fields, floats, payload, text, varints } from './protobuf.js';
+import { Tensor, tensorBytes, tensorFromBytes } from '../tensor.js';
+import { doubles, fields, floats, MessageWriter, payload, text, varints } from './protobuf.js';
 
 export const tensorField = {
   dims: 1,
@@ -124,4 +132,18 @@ function packed(
   const big = data instanceof BigInt64Array || data instanceof BigUint64Array;
   values.forEach((value, i) => (target[i] = big ? BigInt(value) : Number(value)));
   return new Uint8Array(data.buffer);
+}
+
+/** A TensorProto with its data as raw bytes, or as texts. */
+export function writeTensorProto(name: string, tensor: Tensor): Uint8Array<ArrayBuffer> {
+  const { dtype, dims, data } = tensor;
+  const writer = new MessageWriter();
+  for (const dim of dims) writer.integer(tensorField.dims, dim);
+  writer.integer(tensorField.dataType, numberOf(dtype)).string(tensorField.name, name);
+  if (dtype === 'string') {
+    for (const text of data as string[]) writer.string(tensorField.stringData, text);
+  } else {
+    writer.bytes(tensorField.rawData, tensorBytes(tensor));
+  }
+  return writer.finish();
 }

@@ -5,7 +5,8 @@
 // 1 / sqrt(D)); softcap (0: none), applied before the mask; is_causal (1: query i sees keys up to
 // i, plus its offset; 2: the last query sees all keys; 3: all queries see up to Sq - 1 plus the
 // offset); window (0: none): only that many keys, the last ones of those, are seen; nan_to_zero (a
-// row without keys gives 0); rows_first (bits: q, k, v, y are [B, S, H, D]).
+// row without keys gives 0); rows_first (bits: q, k, v, y are [B, S, H, D]); where the operands
+// lie in one tensor, heads, kv_heads, head_starts and head_steps (see PackedHeads).
 #include <limits>
 
 #include "ops/common/attention_shape.h"
@@ -18,9 +19,11 @@ namespace {
 using enum attention::Input;
 
 constexpr AttributeField kAttributes[] = {
-    {"scale", AttributeKind::kFloat},   {"softcap", AttributeKind::kFloat},
-    {"is_causal", AttributeKind::kInt}, {"nan_to_zero", AttributeKind::kInt},
-    {"window", AttributeKind::kInt},    {"rows_first", AttributeKind::kInt},
+    {"scale", AttributeKind::kFloat},      {"softcap", AttributeKind::kFloat},
+    {"is_causal", AttributeKind::kInt},    {"nan_to_zero", AttributeKind::kInt},
+    {"window", AttributeKind::kInt},       {"rows_first", AttributeKind::kInt},
+    {"heads", AttributeKind::kInt},        {"kv_heads", AttributeKind::kInt},
+    {"head_starts", AttributeKind::kInts}, {"head_steps", AttributeKind::kInts},
 };
 
 Result<void> infer(InferContext& ctx) {
@@ -35,6 +38,7 @@ Result<void> infer(InferContext& ctx) {
   Dim heads = (*q)[1];
   Dim rows = (*q)[2];
   if ((rows_first & attention::kQRows) != 0) std::swap(heads, rows);
+  if (const PackedHeads p = packed_heads(ctx.node(), kQ); p.packed) heads = p.heads;
   const bool y_rows = (rows_first & attention::kYRows) != 0;
   ctx.set(0, ctx.dtype(0),
           y_rows ? Shape{(*q)[0], rows, heads, (*v)[3]} : Shape{(*q)[0], heads, rows, (*v)[3]});
@@ -58,6 +62,8 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
   const Expr kv_head = b.div(head, ctx.derived(s.group, baked_group));
   const auto load_at = [&](size_t input, attention::Layout bit, Expr h, Expr row, Expr d) {
     const bool rows = (rows_first & bit) != 0;
+    const PackedHeads packed = packed_heads(ctx.node(), input);
+    if (packed.packed) h = b.add(b.mul(h, b.i32(packed.step)), b.i32(packed.start));
     const Expr at[] = {batch, rows ? row : h, rows ? h : row, d};
     return ctx.load(input, at);
   };
@@ -219,7 +225,8 @@ Result<void> lower(LowerContext& ctx) {
                  word(s.last_sees_all), word(window),   word(s.mask[0]), word(s.mask[1]),
                  word(s.mask[2]),       word(s.mask[3])};
   for (const HeadStrides& t : {s.q, s.k, s.v}) {
-    call.params.insert(call.params.end(), {word(t.batch / 4), word(t.head / 4), word(t.row / 4)});
+    call.params.insert(call.params.end(),
+                       {word(t.batch / 4), word(t.head / 4), word(t.row / 4), word(t.start / 4)});
   }
   call.params.insert(call.params.end(),
                      {word(s.y.batch), word(s.y.head), word(s.y.row), word_of(s.scale),

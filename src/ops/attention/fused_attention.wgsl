@@ -28,6 +28,7 @@ fn load_mask(i: u32) -> f32 { return mask[i]; } //@load mask
 //#if OFFSETS
 @group(0) @binding(4) var<storage, read> offsets: array<i32>;
 fn load_offset(i: u32) -> i32 { return offsets[i]; } //@load offsets
+var<workgroup> shared_offset: i32;
 //#endif
 //#if SINK
 @group(0) @binding(5) var<storage, read> sink: array<f32>;
@@ -38,8 +39,9 @@ struct Params {
   batch: u32, heads: u32, group: u32, queries: u32, keys: u32, blocks: u32, causal: u32,
   causal_offset: i32, last_sees_all: u32, window: i32,
   mask_batch: u32, mask_head: u32, mask_query: u32, mask_key: u32,
-  q_batch: u32, q_head: u32, q_row: u32, k_batch: u32, k_head: u32, k_row: u32,
-  v_batch: u32, v_head: u32, v_row: u32, y_batch: u32, y_head: u32, y_row: u32,
+  q_batch: u32, q_head: u32, q_row: u32, q_start: u32,
+  k_batch: u32, k_head: u32, k_row: u32, k_start: u32,
+  v_batch: u32, v_head: u32, v_row: u32, v_start: u32, y_batch: u32, y_head: u32, y_row: u32,
   scale: f32, softcap: f32, empty_row: f32,
 }
 @group(0) @binding(7) var<uniform> params: Params;
@@ -63,9 +65,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let batch = number / params.blocks / params.heads;
   if (batch >= params.batch) { return; }
   let first = number % params.blocks * BQ;
-  let q_base = batch * params.q_batch + head * params.q_head + first * params.q_row;
-  let k_base = batch * params.k_batch + head / params.group * params.k_head;
-  let v_base = batch * params.v_batch + head / params.group * params.v_head;
+  let q_base = params.q_start + batch * params.q_batch + head * params.q_head + first * params.q_row;
+  let k_base = params.k_start + batch * params.k_batch + head / params.group * params.k_head;
+  let v_base = params.v_start + batch * params.v_batch + head / params.group * params.v_head;
   let y_base = batch * params.y_batch + head * params.y_head + first * params.y_row;
   let row0 = lid / LANES * ROWS;
   let lane = lid % LANES;
@@ -75,7 +77,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   // Under a causal mask no row of this block sees keys from `end` on, or before `begin`.
   var offset = params.causal_offset;
   //#if OFFSETS
-  offset = load_offset(batch);
+  // The loop below has barriers: its bounds must be seen to be the same in all invocations.
+  if (lid == 0u) { shared_offset = load_offset(batch); }
+  offset = workgroupUniformLoad(&shared_offset);
   //#endif
   let last = select(first + BQ, params.queries, params.last_sees_all != 0u);
   let seen = clamp(i32(last) + offset, 0, i32(params.keys));

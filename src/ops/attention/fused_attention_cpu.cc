@@ -68,9 +68,10 @@ void attend(const AttentionShape& s, const CpuContext& ctx, float* y, int64_t ta
   product.m = rows;
   product.n = s.keys;
   product.k = s.head;
-  product.a = ctx.in_as<float>(kQ) + batch * s.q.batch + head * s.q.head + first * s.q.row;
+  product.a =
+      ctx.in_as<float>(kQ) + s.q.start + batch * s.q.batch + head * s.q.head + first * s.q.row;
   product.a_row = s.q.row;
-  product.b.data = ctx.in_as<float>(kK) + batch * s.k.batch + kv * s.k.head;
+  product.b.data = ctx.in_as<float>(kK) + s.k.start + batch * s.k.batch + kv * s.k.head;
   product.b.row = 1;
   product.b.col = s.k.row;
   product.c = scores;
@@ -101,7 +102,7 @@ void attend(const AttentionShape& s, const CpuContext& ctx, float* y, int64_t ta
   product.k = s.keys;
   product.a = scores;
   product.a_row = s.keys;
-  product.b.data = ctx.in_as<float>(kV) + batch * s.v.batch + kv * s.v.head;
+  product.b.data = ctx.in_as<float>(kV) + s.v.start + batch * s.v.batch + kv * s.v.head;
   product.b.row = s.v.row;
   product.b.col = 1;
   product.c = y;

@@ -8,16 +8,41 @@ namespace quern {
 namespace {
 
 /// Dims as [batch, heads, rows, size], and strides.
-Dims heads_first(const Dims& dims, bool rows_first, HeadStrides& strides) {
-  if (!rows_first) {
-    strides = {dims[1] * dims[2] * dims[3], dims[2] * dims[3], dims[3]};
-    return dims;
+Dims heads_first(const Dims& dims, bool rows_first, const PackedHeads& packed,
+                 HeadStrides& strides) {
+  const int64_t all = dims[1] * dims[2] * dims[3];
+  Dims out = dims;
+  if (rows_first) {
+    strides = {all, dims[3], dims[2] * dims[3]};
+    std::swap(out[1], out[2]);
+  } else {
+    strides = {all, dims[2] * dims[3], dims[3]};
   }
-  strides = {dims[1] * dims[2] * dims[3], dims[3], dims[2] * dims[3]};
-  return {dims[0], dims[2], dims[1], dims[3]};
+  if (packed.packed) {
+    if (packed.heads < 1 || packed.start < 0 || packed.step < 1 ||
+        packed.start + (packed.heads - 1) * packed.step >= out[1]) {
+      return {};
+    }
+    out[1] = packed.heads;
+    strides.start = packed.start * strides.head;
+    strides.head *= packed.step;
+  }
+  return out;
 }
 
 }  // namespace
+
+PackedHeads packed_heads(const Node& node, size_t input) {
+  PackedHeads p;
+  const std::vector<int64_t>* starts = node.ints("head_starts");
+  if (starts == nullptr || starts->size() != 3 || input > 2) return p;
+  p.packed = true;
+  p.heads = node.int_or(input == 0 ? "heads" : "kv_heads", 0);
+  p.start = (*starts)[input];
+  const std::vector<int64_t>* steps = node.ints("head_steps");
+  if (steps != nullptr && steps->size() == 3) p.step = (*steps)[input];
+  return p;
+}
 
 Result<AttentionShape> attention_shape(const OpContext& ctx) {
   using enum attention::Input;
@@ -30,9 +55,13 @@ Result<AttentionShape> attention_shape(const OpContext& ctx) {
   }
   AttentionShape s;
   const int64_t rows_first = ctx.node().int_or("rows_first", 0);
-  const Dims q = heads_first(ctx.input(kQ).dims, (rows_first & attention::kQRows) != 0, s.q);
-  const Dims k = heads_first(ctx.input(kK).dims, (rows_first & attention::kKRows) != 0, s.k);
-  const Dims v = heads_first(ctx.input(kV).dims, (rows_first & attention::kVRows) != 0, s.v);
+  const Dims q = heads_first(ctx.input(kQ).dims, (rows_first & attention::kQRows) != 0,
+                             packed_heads(ctx.node(), kQ), s.q);
+  const Dims k = heads_first(ctx.input(kK).dims, (rows_first & attention::kKRows) != 0,
+                             packed_heads(ctx.node(), kK), s.k);
+  const Dims v = heads_first(ctx.input(kV).dims, (rows_first & attention::kVRows) != 0,
+                             packed_heads(ctx.node(), kV), s.v);
+  if (q.empty() || k.empty() || v.empty()) return wrong();
   s.batch = q[0];
   s.heads = q[1];
   s.queries = q[2];
@@ -46,7 +75,7 @@ Result<AttentionShape> attention_shape(const OpContext& ctx) {
   const bool y_rows = (rows_first & attention::kYRows) != 0;
   heads_first(y_rows ? Dims{s.batch, s.queries, s.heads, s.head_v}
                      : Dims{s.batch, s.heads, s.queries, s.head_v},
-              y_rows, s.y);
+              y_rows, {}, s.y);
   s.group = k[1] == 0 ? 1 : s.heads / k[1];
   s.scale = ctx.node().float_or(
       "scale",

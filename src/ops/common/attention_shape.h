@@ -15,10 +15,18 @@ enum Input : size_t { kQ, kK, kV, kMask, kOffsets, kSink };
 enum Layout : int64_t { kQRows = 1, kKRows = 2, kVRows = 4, kYRows = 8 };
 }  // namespace attention
 
-/// Elements from one batch, head and row of a tensor to the next.
+/// Elements from one batch, head and row of a tensor to the next, and before the first head.
 struct HeadStrides {
-  int64_t batch = 0, head = 0, row = 0;
+  int64_t batch = 0, head = 0, row = 0, start = 0;
 };
+
+/// Where a tensor of several operands (the attributes `heads`, `kv_heads`, `head_starts`,
+/// `head_steps`) has the heads of one: every `step`-th from `start` on.
+struct PackedHeads {
+  bool packed = false;
+  int64_t heads = 0, start = 0, step = 1;
+};
+PackedHeads packed_heads(const Node& node, size_t input);
 
 /// q [batch, heads, queries, head], k [batch, heads / group, keys, head], v [.., head_v], or with
 /// rows before heads.

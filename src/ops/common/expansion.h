@@ -46,6 +46,9 @@ class Expansion {
   Value* integer(int64_t value) {
     return graph_.add_constant("", make_constant(HostTensor::of_ints(DType::kI64, {}, {value})));
   }
+  Value* integer_of(DType dtype, int64_t value) {
+    return graph_.add_constant("", make_constant(HostTensor::of_ints(dtype, {}, {value})));
+  }
   /// A number of an element type.
   Value* number(DType dtype, double value) {
     HostTensor t;

@@ -23,15 +23,19 @@ struct Extras {
 };
 
 struct TileConfig {
-  uint32_t wm = 16, wn = 16, tm = 4, tk = 16;
-  bool a_t = false, b_t = false, vec_a = false, vec_b = false;
+  Tiling tiling;
+  bool a_t = false, b_t = false, vec_a = false, vec_b = false, vec_y = false;
   Extras extras;
   template <class F>
   void fields(F&& f) const {
-    f("WM", wm);
-    f("WN", wn);
-    f("TM", tm);
-    f("TK", tk);
+    f("WM", tiling.wm);
+    f("WN", tiling.wn);
+    f("TM", tiling.tm);
+    f("TK", kTileDepth);
+    if (!extras.integer) {
+      f("TN4", tiling.tn4);
+      f("VEC_Y", uint32_t{vec_y});
+    }
     f("A_T", a_t);
     f("B_T", b_t);
     f("VEC_A", vec_a);
@@ -70,79 +74,151 @@ struct Strided {
   int64_t y_row, y_col, y_start;
 };
 
-/// One dispatch: at most three batch axes.
-Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y) {
-  std::vector<BatchAxis> batch = g.batch;
+/// What both kernels take first, and last.
+struct CommonParams {
+  std::vector<BatchAxis> batch;  ///< three
   int64_t count = 1;
-  for (const BatchAxis& axis : batch) count *= axis.size;
-  while (batch.size() < 3) batch.insert(batch.begin(), BatchAxis{});
-  if (g.m == 0 || g.n == 0 || count == 0) return {};
+  std::vector<uint32_t> strides;
+};
 
-  KernelCall call;
+CommonParams common_params(const GemmCall& g, const Strided& y) {
+  CommonParams p{g.batch, 1, {}};
+  for (const BatchAxis& axis : p.batch) p.count *= axis.size;
+  while (p.batch.size() < 3) p.batch.insert(p.batch.begin(), BatchAxis{});
+  const auto& batch = p.batch;
+  p.strides = {word(batch[1].size), word(batch[2].size), word(batch[0].a), word(batch[1].a),
+               word(batch[2].a),    word(g.a_row),       word(g.a_col),    word(batch[0].b),
+               word(batch[1].b),    word(batch[2].b),    word(g.b_row),    word(g.b_col),
+               word(g.a_start),     word(g.b_start),     word(y.y_start)};
+  return p;
+}
+
+Extras bind_extras(const GemmCall& g, KernelCall& call) {
   call.bindings = {g.a, g.b};
   for (const auto& extra : {g.a_zero, g.b_zero, g.c}) {
     if (extra) call.bindings.push_back(*extra);
   }
-  const Extras extras{g.integer, g.c.has_value(), g.a_zero.has_value(), g.b_zero.has_value()};
   call.bindings.push_back(g.y);
   if (g.epilogue) call.epilogue_at = g.y.name;
+  return {g.integer, g.c.has_value(), g.a_zero.has_value(), g.b_zero.has_value()};
+}
 
-  std::vector<uint32_t> strides = {word(batch[1].size), word(batch[2].size), word(batch[0].a),
-                                   word(batch[1].a),    word(batch[2].a),    word(g.a_row),
-                                   word(g.a_col),       word(batch[0].b),    word(batch[1].b),
-                                   word(batch[2].b),    word(g.b_row),       word(g.b_col),
-                                   word(g.a_start),     word(g.b_start),     word(y.y_start)};
+void add_scaling(const GemmCall& g, std::vector<uint32_t>& params) {
   if (g.integer) {
-    strides.insert(strides.end(), {word(g.a_zero_step), word(g.b_zero_step)});
+    params.insert(params.end(), {word(g.a_zero_step), word(g.b_zero_step)});
   } else {
-    strides.insert(strides.end(),
-                   {word_of(g.alpha), word_of(g.beta), word(g.c_row), word(g.c_col)});
+    params.insert(params.end(), {word_of(g.alpha), word_of(g.beta), word(g.c_row), word(g.c_col)});
   }
-  const bool b_t = g.b_col != 1 && g.b_row == 1;
-  uint64_t tiles = 0;
-  if (g.m <= kVectorRows) {
-    VectorConfig config;
-    config.rows = g.m == 1 ? 1 : 4;
-    config.b_t = b_t;
-    if (b_t) {
-      config.cq = 4;
-      config.slices = 64;
-    }
-    config.vec_a = b_t && aligned(g.a_col, g.a_row, g.k, g.a_start, batch, &BatchAxis::a);
-    config.vec_b = b_t ? aligned(g.b_row, g.b_col, g.k, g.b_start, batch, &BatchAxis::b)
-                       : aligned(g.b_col, g.b_row, g.n, g.b_start, batch, &BatchAxis::b);
-    config.extras = extras;
-    const int64_t tiles_n = (g.n + config.cq * 4 - 1) / (config.cq * 4);
-    call.kernel = g.integer ? "matvec_integer" : "matvec";
-    call.config = config_of(config);
-    call.params = {word(g.m), word(g.n), word(g.k), word(tiles_n), word(count)};
-    strides.push_back(word(y.y_row));
-    strides.push_back(word(y.y_col));
-    tiles = static_cast<uint64_t>(tiles_n * count);
-  } else {
-    TileConfig config;
-    // A tile of 64 x 64 wants enough of them to fill a device.
-    if (g.m <= 32 || g.n <= 32 || ((g.m + 63) / 64) * ((g.n + 63) / 64) * count < 16) {
-      config.wm = 8;
-      config.wn = 8;
-    }
-    config.a_t = g.a_col != 1 && g.a_row == 1;
-    config.b_t = b_t;
-    config.vec_a = aligned(g.a_col, g.a_row, g.k, g.a_start, batch, &BatchAxis::a);
-    config.vec_b = aligned(g.b_col, g.b_row, g.n, g.b_start, batch, &BatchAxis::b);
-    config.extras = extras;
-    const int64_t bm = config.wm * config.tm;
-    const int64_t bn = config.wn * 4;
-    const int64_t tiles_m = (g.m + bm - 1) / bm;
-    const int64_t tiles_n = (g.n + bn - 1) / bn;
-    call.kernel = g.integer ? "matmul_integer" : "matmul";
-    call.config = config_of(config);
-    call.params = {word(g.m), word(g.n), word(g.k), word(tiles_m), word(tiles_n), word(count)};
-    tiles = static_cast<uint64_t>(tiles_m * tiles_n * count);
+}
+
+bool is_b_transposed(const GemmCall& g) { return g.b_col != 1 && g.b_row == 1; }
+
+Result<void> dispatch_vectors(LowerContext& ctx, const GemmCall& g, const Strided& y) {
+  CommonParams common = common_params(g, y);
+  KernelCall call;
+  VectorConfig config;
+  config.extras = bind_extras(g, call);
+  config.rows = g.m == 1 ? 1 : 4;
+  config.b_t = is_b_transposed(g);
+  if (config.b_t) {
+    config.cq = 4;
+    config.slices = 64;
   }
-  call.params.insert(call.params.end(), strides.begin(), strides.end());
-  call.workgroups = split_workgroups(tiles, ctx.target());
+  const auto& batch = common.batch;
+  config.vec_a = config.b_t && aligned(g.a_col, g.a_row, g.k, g.a_start, batch, &BatchAxis::a);
+  config.vec_b = config.b_t ? aligned(g.b_row, g.b_col, g.k, g.b_start, batch, &BatchAxis::b)
+                            : aligned(g.b_col, g.b_row, g.n, g.b_start, batch, &BatchAxis::b);
+  const int64_t tiles_n = (g.n + config.cq * 4 - 1) / (config.cq * 4);
+  call.kernel = g.integer ? "matvec_integer" : "matvec";
+  call.config = config_of(config);
+  call.params = {word(g.m), word(g.n), word(g.k), word(tiles_n), word(common.count)};
+  call.params.insert(call.params.end(), common.strides.begin(), common.strides.end());
+  add_scaling(g, call.params);
+  call.params.push_back(word(y.y_row));
+  call.params.push_back(word(y.y_col));
+  call.workgroups = split_workgroups(static_cast<uint64_t>(tiles_n * common.count), ctx.target());
   return ctx.dispatch(std::move(call));
+}
+
+/// The call for a tiling; one slice or partial sums, by g's own y.
+KernelCall tile_call(LowerContext& ctx, const GemmCall& g, const Strided& y, const Tiling& tiling) {
+  CommonParams common = common_params(g, y);
+  const auto& batch = common.batch;
+  KernelCall call;
+  TileConfig config;
+  config.tiling = tiling;
+  config.extras = bind_extras(g, call);
+  config.a_t = g.a_col != 1 && g.a_row == 1;
+  config.b_t = is_b_transposed(g);
+  config.vec_a = aligned(g.a_col, g.a_row, g.k, g.a_start, batch, &BatchAxis::a);
+  config.vec_b = aligned(g.b_col, g.b_row, g.n, g.b_start, batch, &BatchAxis::b);
+  config.vec_y = g.varies && !g.varies->n && g.n % 4 == 0 && !g.integer;
+  const int64_t tiles_m = tiling.tiles_m(g.m);
+  const int64_t tiles_n = tiling.tiles_n(g.n);
+  call.kernel = g.integer ? "matmul_integer" : "matmul";
+  call.config = config_of(config);
+  call.stores_fours = config.vec_y;
+  call.params = {word(g.m), word(g.n), word(g.k), word(tiles_m), word(tiles_n), word(common.count)};
+  call.params.insert(call.params.end(), common.strides.begin(), common.strides.end());
+  if (!g.integer) {
+    call.params.push_back(word(tiling.slices == 1 ? g.k : tiling.slice_depth));
+    call.params.push_back(word(tiling.slices));
+  }
+  add_scaling(g, call.params);
+  call.workgroups = split_workgroups(
+      static_cast<uint64_t>(tiles_m * tiles_n * common.count * tiling.slices), ctx.target());
+  return call;
+}
+
+Result<void> dispatch_slices(LowerContext& ctx, const GemmCall& g, const Strided& y,
+                             const Tiling& tiling, int64_t count) {
+  const int64_t total = tiling.slices * count * g.m * g.n;
+  QUERN_TRY(check_u32(ctx, total));
+  QUERN_ASSIGN(Storage scratch, ctx.scratch(static_cast<uint64_t>(total) * 4));
+  GemmCall part = g;
+  part.y = {"y", scratch, DType::kF32, static_cast<uint64_t>(total)};
+  part.c.reset();
+  part.alpha = 1.0f;
+  part.epilogue = false;
+  QUERN_TRY(ctx.dispatch(tile_call(ctx, part, {g.n, 1, 0}, tiling)));
+  SliceSum sum{.x = part.y, .y = g.y, .c = g.c};
+  sum.x.name = "x";
+  sum.slices = tiling.slices;
+  sum.count = count;
+  sum.m = g.m;
+  sum.n = g.n;
+  sum.y_start = y.y_start;
+  sum.c_row = g.c_row;
+  sum.c_col = g.c_col;
+  sum.alpha = g.alpha;
+  sum.beta = g.beta;
+  sum.epilogue = g.epilogue;
+  return dispatch_slice_sum(ctx, sum);
+}
+
+/// One product: at most three batch axes.
+Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y) {
+  int64_t count = 1;
+  for (const BatchAxis& axis : g.batch) count *= axis.size;
+  if (g.m == 0 || g.n == 0 || count == 0) return {};
+  if (g.m <= kVectorRows) return dispatch_vectors(ctx, g, y);
+  if (g.integer) {
+    Tiling tiling;
+    if (g.m > 32 && g.n > 32 && ((g.m + 63) / 64) * ((g.n + 63) / 64) * count >= 16) {
+      tiling.wm = 16;
+      tiling.wn = 16;
+    }
+    return ctx.dispatch(tile_call(ctx, g, y, tiling));
+  }
+  const Varies varies = g.varies.value_or(Varies{true, true, true});
+  const Tiling tiling = tiling_of(g.m, g.n, g.k, count, varies);
+  if (g.varies) {
+    if (const auto other = other_tiling(tiling, g.m, g.n, g.k, varies)) {
+      QUERN_TRY(ctx.prepare(tile_call(ctx, g, y, *other)));
+    }
+  }
+  if (tiling.slices > 1) return dispatch_slices(ctx, g, y, tiling, count);
+  return ctx.dispatch(tile_call(ctx, g, y, tiling));
 }
 
 Result<void> dispatch_outer(LowerContext& ctx, GemmCall& g, Strided y, size_t axis) {
@@ -167,6 +243,78 @@ Result<void> dispatch_outer(LowerContext& ctx, GemmCall& g, Strided y, size_t ax
 }
 
 }  // namespace
+
+namespace {
+
+/// split_sum.wgsl.
+struct SumConfig {
+  bool vec = false, bias = false;
+  template <class F>
+  void fields(F&& f) const {
+    f("VEC", uint32_t{vec});
+    f("BIAS", uint32_t{bias});
+  }
+};
+
+constexpr Tiling kLarge{.wm = 8, .wn = 16, .tm = 8, .tn4 = 2};
+constexpr Tiling kSmall{};
+/// Few rows, as the first and last convolutions of a net have.
+constexpr Tiling kFlat{.wm = 4, .wn = 16};
+constexpr int64_t kFlatRows = 16;
+
+/// Would less than half of a large tile be of use?
+bool too_small_for_large(int64_t m, int64_t n, int64_t k) {
+  return m <= 32 || n <= 64 || k < kTileDepth;
+}
+
+}  // namespace
+
+Tiling tiling_of(int64_t m, int64_t n, int64_t k, int64_t count, Varies varies) {
+  // A workgroup of the large tile does eight times as much as one of the small, half again as
+  // fast: it pays once there is one for most of a large device's cores.
+  constexpr int64_t kCores = 90;
+  if (!too_small_for_large(m, n, k) && kLarge.tiles_m(m) * kLarge.tiles_n(n) * count >= kCores) {
+    return kLarge;
+  }
+  Tiling tiling = m <= kFlatRows && !varies.m ? kFlat : kSmall;
+  tiling.slice_depth = k;
+  const int64_t tiles = tiling.tiles_m(m) * tiling.tiles_n(n) * count;
+  // A second pass costs as much as some 400 steps of the depth.
+  if (varies.any || k < 1024 || tiles >= 128) return tiling;
+  const int64_t slices = std::clamp<int64_t>(256 / tiles, 2, k / 256);
+  const int64_t depth = (k + slices - 1) / slices;
+  tiling.slice_depth = (depth + kTileDepth - 1) / kTileDepth * kTileDepth;
+  tiling.slices = (k + tiling.slice_depth - 1) / tiling.slice_depth;
+  return tiling;
+}
+
+std::optional<Tiling> other_tiling(const Tiling& tiling, int64_t m, int64_t n, int64_t k,
+                                   Varies varies) {
+  constexpr int64_t kAny = 1 << 20;
+  if (!varies.any) return std::nullopt;
+  if (tiling.tn4 > 1) return varies.m || m > kFlatRows ? kSmall : kFlat;
+  if (too_small_for_large(varies.m ? kAny : m, varies.n ? kAny : n, k)) return std::nullopt;
+  return kLarge;
+}
+
+Result<void> dispatch_slice_sum(LowerContext& ctx, const SliceSum& sum) {
+  const int64_t total = sum.count * sum.m * sum.n;
+  const bool vec = sum.n % 4 == 0;
+  const int64_t items = vec ? total / 4 : total;
+  KernelCall call;
+  call.kernel = "split_sum";
+  call.config = config_of(SumConfig{vec, sum.c.has_value()});
+  call.bindings = {sum.x};
+  if (sum.c) call.bindings.push_back(*sum.c);
+  call.bindings.push_back(sum.y);
+  if (sum.epilogue) call.epilogue_at = sum.y.name;
+  call.stores_fours = vec;
+  call.params = {word(items),       word(sum.slices),  word(sum.m),
+                 word(sum.n),       word(sum.y_start), word_of(sum.alpha),
+                 word_of(sum.beta), word(sum.c_row),   word(sum.c_col)};
+  call.workgroups = split_workgroups(static_cast<uint64_t>((items + 63) / 64), ctx.target());
+  return ctx.dispatch(std::move(call));
+}
 
 std::vector<BatchAxis> batch_axes(std::span<const int64_t> a, std::span<const int64_t> b,
                                   int64_t a_matrix, int64_t b_matrix) {

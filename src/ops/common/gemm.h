@@ -27,6 +27,12 @@ std::vector<BatchAxis> batch_axes(std::span<const int64_t> a, std::span<const in
 /// Drops axes of size 1 and merges neighbours that are one stride in both operands.
 std::vector<BatchAxis> collapse_batch(const std::vector<BatchAxis>& axes);
 
+/// Which numbers of a product change from binding to binding.
+struct Varies {
+  bool m = false, n = false;
+  bool any = false;  ///< m, n, k or the size of the batch
+};
+
 /// y = alpha * a b + beta * c for a batch; y is dense, [batch..., m, n]. Strides in elements.
 struct GemmCall {
   KernelBinding a, b, y;
@@ -39,12 +45,47 @@ struct GemmCall {
   float alpha = 1.0f, beta = 1.0f;
   std::vector<BatchAxis> batch;  ///< any number
   bool epilogue = true;          ///< y takes the node's fused epilogue
+  /// What changes from binding to binding, where that is known: then every variant that may be
+  /// wanted is made at once.
+  std::optional<Varies> varies;
   /// Exact, of operands of 8 bits less their zero points; y is i32 (no alpha, beta, c).
   bool integer = false;
   std::optional<KernelBinding> a_zero, b_zero;
   int64_t a_zero_step = 0, b_zero_step = 0;  ///< from row to row of a, from column to column of b
 };
 Result<void> dispatch_gemm(LowerContext& ctx, GemmCall g);
+
+/// How a product is cut into workgroups: tiles of wm*tm rows by wn*tn4*4 columns, and slices of
+/// the depth, whose sums a second pass adds up.
+struct Tiling {
+  uint32_t wm = 8, wn = 8, tm = 4, tn4 = 1;
+  int64_t slices = 1;
+  int64_t slice_depth = 0;  ///< a multiple of kTileDepth, but for one slice
+
+  [[nodiscard]] int64_t tiles_m(int64_t m) const { return (m + wm * tm - 1) / (wm * tm); }
+  [[nodiscard]] int64_t tiles_n(int64_t n) const {
+    return (n + int64_t{wn} * tn4 * 4 - 1) / (int64_t{wn} * tn4 * 4);
+  }
+};
+inline constexpr uint32_t kTileDepth = 16;
+
+/// The large tile where it fills a device, the small one, or the small one with a split depth
+/// where even that leaves most of a device idle. Measured: docs/performance.md.
+Tiling tiling_of(int64_t m, int64_t n, int64_t k, int64_t count, Varies varies);
+/// The tiling that another binding may have; none where there is but one.
+std::optional<Tiling> other_tiling(const Tiling& tiling, int64_t m, int64_t n, int64_t k,
+                                   Varies varies);
+
+/// The second pass: y = alpha * the sum of `slices` + beta * c, of `count` matrices m x n.
+struct SliceSum {
+  KernelBinding x, y;
+  std::optional<KernelBinding> c;  ///< of row r (of m) and column: at r * c_row + column * c_col
+  int64_t slices = 1, count = 1, m = 0, n = 0, y_start = 0;
+  int64_t c_row = 0, c_col = 0;
+  float alpha = 1.0f, beta = 1.0f;
+  bool epilogue = true;
+};
+Result<void> dispatch_slice_sum(LowerContext& ctx, const SliceSum& sum);
 
 /// Is it a float type that hand-written kernels compute in f32?
 inline bool is_f32_like(DType t) {

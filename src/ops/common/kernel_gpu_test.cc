@@ -32,7 +32,9 @@ class Recorder final : public LowerContext {
   Storage in(size_t input) override { return {static_cast<uint32_t>(input)}; }
   Storage out(size_t output) override { return {static_cast<uint32_t>(100 + output)}; }
   Result<Storage> scratch(uint64_t) override { return Storage{next_++}; }
+  Storage window(Storage, uint64_t, uint64_t) override { return Storage{next_++}; }
   Result<Storage> table(std::vector<uint8_t>) override { return Storage{next_++}; }
+  Result<void> prepare(KernelCall) override { return {}; }
   Result<void> dispatch(KernelCall call) override {
     calls.push_back(std::move(call));
     return {};
@@ -112,10 +114,19 @@ class KernelGpu : public testing::Test {
 };
 
 TEST_F(KernelGpu, MatMul) {
-  const Dims shapes[][2] = {
-      {{5, 7}, {7, 9}},       {{64, 32}, {32, 64}},         {{1, 40}, {40, 12}}, {{3, 5}, {5, 70}},
-      {{70, 13}, {13, 1}},    {{2, 3, 5, 8}, {2, 1, 8, 6}}, {{9}, {9, 4}},       {{4, 9}, {9}},
-      {{130, 20}, {20, 140}}, {{2, 1, 6, 4}, {3, 4, 8}}};
+  const Dims shapes[][2] = {{{5, 7}, {7, 9}},
+                            {{64, 32}, {32, 64}},
+                            {{1, 40}, {40, 12}},
+                            {{3, 5}, {5, 70}},
+                            {{70, 13}, {13, 1}},
+                            {{2, 3, 5, 8}, {2, 1, 8, 6}},
+                            {{9}, {9, 4}},
+                            {{4, 9}, {9}},
+                            {{130, 20}, {20, 140}},
+                            {{2, 1, 6, 4}, {3, 4, 8}},
+                            {{390, 19}, {19, 2050}},
+                            {{389, 24}, {24, 2048}},
+                            {{6, 65, 16}, {6, 16, 1804}}};
   int i = 0;
   for (const auto& [a, b] : shapes) {
     NodeUnderTest node("MatMul", 13);
@@ -168,7 +179,8 @@ TEST_F(KernelGpu, Convolutions) {
 }
 
 TEST_F(KernelGpu, Rows) {
-  const Dims shapes[] = {{3, 5}, {2, 300}, {7, 9, 3}, {2, 2000}, {1, 1}};
+  const Dims shapes[] = {{3, 5}, {2, 300},   {7, 9, 3}, {2, 2000}, {1, 1},
+                         {3, 4}, {9, 3, 64}, {5, 772},  {3, 4100}, {1, 12300}};
   for (const Dims& x : shapes) {
     for (const int64_t axis : {int64_t{-1}, int64_t{1}}) {
       NodeUnderTest softmax("Softmax", 13);

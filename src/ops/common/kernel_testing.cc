@@ -30,6 +30,8 @@ class FakeCpu final : public CpuContext {
   [[nodiscard]] const uint8_t* data(size_t input) const override {
     return frame_.host[input]->bytes.data();
   }
+  // Cases have the types that their operators allow.
+  [[nodiscard]] const uint8_t* data_as(size_t input, DType) const override { return data(input); }
   [[nodiscard]] uint8_t* out(size_t output) override { return outputs_[output].bytes.data(); }
   Result<uint8_t*> scratch(size_t bytes) override {
     scratch_.push_back(std::vector<uint8_t>(bytes + 64, 0xff));

@@ -85,6 +85,17 @@ GemmCall matmul_call(LowerContext& ctx, size_t a, size_t b) {
   g.b_row = s.b_row;
   g.b_col = s.b_col;
   g.batch = std::move(s.batch);
+  const TensorInfo& y = ctx.output(0);
+  bool fixed = true;
+  for (size_t i = 0; i < y.rank(); ++i) fixed = fixed && y.is_baked(i);
+  const TensorInfo& left = ctx.input(a);
+  const bool deep = left.rank() > 1 && ctx.node().int_or("transA", 0) != 0;
+  const bool column = ctx.input(b).rank() == 1;
+  Varies varies;
+  varies.any = !fixed || !left.is_baked(left.rank() - (deep ? 2 : 1));
+  varies.m = !fixed;  // rows of the batch may become rows of the matrix
+  varies.n = !column && !y.is_baked(y.rank() - 1);
+  g.varies = varies;
   return g;
 }
 

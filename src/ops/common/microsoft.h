@@ -13,6 +13,9 @@ namespace quern {
 /// The version of ONNX's operators that expansions are written in.
 inline constexpr int kExpansionOpset = 23;
 
+/// As the operator of the same name, inputs and attributes in ONNX's own domain.
+Result<bool> expand_as_onnx(Graph& graph, Node& node);
+
 /// SimplifiedLayerNormalization (RMSNormalization), which models have in ONNX's own domain too.
 Result<void> infer_simplified_norm(InferContext& ctx);
 Result<bool> expand_simplified_norm(Graph& graph, Node& node);

@@ -1,6 +1,7 @@
 #include "ops/common/norm_rows.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "ops/common/gemm.h"
 
@@ -22,6 +23,7 @@ struct SoftmaxConfig {
   void fields(F&& f) const {
     f("WG", schedule.workgroup);
     f("LANES", schedule.lanes);
+    f("HELD", schedule.held);
     f("LOG", log);
   }
 };
@@ -33,6 +35,7 @@ struct NormConfig {
   void fields(F&& f) const {
     f("WG", schedule.workgroup);
     f("LANES", schedule.lanes);
+    f("HELD", schedule.held);
     f("RMS", rms);
     f("SCALE", uint32_t{scale});
     f("BIAS", uint32_t{bias});
@@ -40,6 +43,44 @@ struct NormConfig {
     f("INV", uint32_t{inv});
   }
 };
+
+/// Dispatches a kernel over whole rows that reads x and writes y: in ranges of rows where it can't
+/// bind them whole (docs/large-tensors.md). The count of rows is its first parameter.
+Result<void> dispatch_rows(LowerContext& ctx, KernelCall call, const Rows& rows,
+                           const RowSchedule& schedule) {
+  const auto limit = static_cast<int64_t>(ctx.target().max_binding_bytes);
+  int64_t widest = 32;  // narrow results go through f32
+  int64_t period = 1;   // rows, of aligned bytes
+  bool fits = rows.inner != 1;
+  for (const KernelBinding& b : call.bindings) {
+    if (b.name != "x" && b.name != "y") continue;
+    const int64_t bits = bit_width(b.dtype);
+    widest = std::max(widest, bits);
+    period = std::lcm(period, 2048 / std::gcd(int64_t{2048}, rows.length * bits));
+  }
+  fits = fits || rows.rows * rows.length * widest / 8 <= limit;
+  const int64_t most = limit * 8 / widest / rows.length / period * period;
+  if (fits || most == 0) {
+    call.workgroups = row_workgroups(rows, schedule, ctx.target());
+    return ctx.dispatch(std::move(call));
+  }
+  for (int64_t first = 0; first < rows.rows; first += most) {
+    KernelCall part = call;
+    const Rows some{std::min(most, rows.rows - first), rows.length, 1};
+    for (KernelBinding& b : part.bindings) {
+      if (b.name != "x" && b.name != "y") continue;
+      b.count = static_cast<uint64_t>(some.rows * some.length);
+      b.storage =
+          ctx.window(b.storage, byte_size(b.dtype, static_cast<uint64_t>(first * rows.length)),
+                     byte_size(b.dtype, b.count));
+    }
+    part.params[0] = static_cast<uint32_t>(some.rows);
+    part.workgroups = row_workgroups(some, schedule, ctx.target());
+    part.epilogue_at = {};
+    QUERN_TRY(ctx.dispatch(std::move(part)));
+  }
+  return {};
+}
 
 int64_t version_axis(const OpContext& ctx) {
   return ctx.node().int_or("axis", ctx.version() < 13 ? 1 : -1);
@@ -60,6 +101,18 @@ Rows rows_along(const Dims& dims, size_t axis, bool flatten) {
   }
   rows.rows *= rows.inner;
   return rows;
+}
+
+RowSchedule held_schedule(const Rows& rows, bool fixed) {
+  RowSchedule schedule = row_schedule(rows);
+  if (!fixed || rows.inner != 1 || rows.length % 4 != 0) return schedule;
+  const int64_t fours = rows.length / 4;
+  // Enough invocations for a few fours each; a row of a few fours shares its workgroup with others.
+  uint32_t lanes = 8;
+  while (lanes < 256 && fours > int64_t{lanes} * 4) lanes *= 2;
+  const int64_t held = (fours + lanes - 1) / lanes;
+  if (held > 8) return schedule;
+  return {std::max(lanes, 64u), lanes, static_cast<uint32_t>(held)};
 }
 
 RowSchedule row_schedule(const Rows& rows) {
@@ -83,6 +136,7 @@ Result<NormRows> layer_norm_rows(const OpContext& ctx, bool rms) {
   NormRows norm;
   norm.rows = rows.rows;
   norm.length = rows.length;
+  norm.axis = axis;
   norm.epsilon = ctx.node().float_or("epsilon", 1e-5f);
   norm.rms = rms;
   for (size_t i = 1; i < 3; ++i) {
@@ -118,6 +172,7 @@ Result<NormRows> instance_norm_rows(const OpContext& ctx) {
   NormRows norm;
   norm.rows = rows.rows;
   norm.length = rows.length;
+  norm.axis = 2;
   norm.group_rows = dims[1];
   norm.group_step = 1;
   norm.divisor = std::max<int64_t>(rows.length, 1);
@@ -140,6 +195,7 @@ Result<NormRows> group_norm_rows(const OpContext& ctx) {
   const Rows spatial = rows_along(dims, 2, true);
   NormRows norm;
   norm.rows = dims[0] * groups;
+  norm.axis = 1;
   norm.length = dims[1] / groups * spatial.length;
   norm.group_rows = groups;
   norm.group_step = per_group ? 1 : dims[1] / groups;
@@ -153,9 +209,12 @@ Result<void> lower_norm(LowerContext& ctx, const NormRows& norm) {
   if (ctx.input(0).count() == 0) return {};
   const Rows rows{norm.rows, norm.length, 1};
   const auto wanted = [&](size_t i) { return i < ctx.output_count() && ctx.output(i).present; };
-  NormConfig config{row_schedule(rows),     norm.rms,
-                    ctx.has_input(1),       ctx.has_input(2),
-                    !norm.rms && wanted(1), wanted(norm.rms ? 1 : 2)};
+  bool fixed = norm.divisor == 1 && norm.group_step % 4 == 0;
+  for (size_t i = norm.axis; i < ctx.input(0).rank(); ++i)
+    fixed = fixed && ctx.input(0).is_baked(i);
+  NormConfig config{held_schedule(rows, fixed), norm.rms,
+                    ctx.has_input(1),           ctx.has_input(2),
+                    !norm.rms && wanted(1),     wanted(norm.rms ? 1 : 2)};
   KernelCall call;
   call.kernel = "layer_normalization";
   call.config = config_of(config);
@@ -168,8 +227,12 @@ Result<void> lower_norm(LowerContext& ctx, const NormRows& norm) {
   call.params = {static_cast<uint32_t>(norm.rows),       static_cast<uint32_t>(norm.length),
                  static_cast<uint32_t>(norm.group_rows), static_cast<uint32_t>(norm.group_step),
                  static_cast<uint32_t>(norm.divisor),    word_of(norm.epsilon)};
-  call.workgroups = row_workgroups(rows, config.schedule, ctx.target());
+  call.stores_fours = config.schedule.held > 0 && !config.mean && !config.inv;
   call.epilogue_at = "y";
+  if (norm.group_rows == 1 && !config.mean && !config.inv) {
+    return dispatch_rows(ctx, std::move(call), rows, config.schedule);
+  }
+  call.workgroups = row_workgroups(rows, config.schedule, ctx.target());
   return ctx.dispatch(std::move(call));
 }
 
@@ -198,16 +261,18 @@ Result<void> lower_softmax(LowerContext& ctx, bool log) {
   bool flatten = false;
   QUERN_ASSIGN(const size_t axis, softmax_axis(ctx, &flatten));
   const Rows rows = rows_along(ctx.input(0).dims, axis, flatten);
-  SoftmaxConfig config{row_schedule(rows), log};
+  bool fixed = true;
+  for (size_t i = axis; i < ctx.input(0).rank(); ++i) fixed = fixed && ctx.input(0).is_baked(i);
+  SoftmaxConfig config{held_schedule(rows, fixed), log};
   KernelCall call;
   call.kernel = "softmax";
   call.config = config_of(config);
   call.bindings = {ctx.bind_in("x", 0), ctx.bind_out("y", 0)};
   call.params = {static_cast<uint32_t>(rows.rows), static_cast<uint32_t>(rows.length),
                  static_cast<uint32_t>(rows.inner)};
-  call.workgroups = row_workgroups(rows, config.schedule, ctx.target());
+  call.stores_fours = config.schedule.held > 0;
   call.epilogue_at = "y";
-  return ctx.dispatch(std::move(call));
+  return dispatch_rows(ctx, std::move(call), rows, config.schedule);
 }
 
 }  // namespace quern

@@ -22,8 +22,11 @@ Rows rows_along(const Dims& dims, size_t axis, bool flatten);
 struct RowSchedule {
   uint32_t workgroup = 64;
   uint32_t lanes = 64;
+  uint32_t held = 0;  ///< fours of its row that an invocation holds; 0: none
 };
 RowSchedule row_schedule(const Rows& rows);
+/// Rows held in registers where their length is `fixed` and short enough; else row_schedule.
+RowSchedule held_schedule(const Rows& rows, bool fixed);
 /// Workgroups for all rows.
 std::array<uint64_t, 3> row_workgroups(const Rows& rows, const RowSchedule& schedule,
                                        const Target& target);
@@ -33,6 +36,7 @@ std::array<uint64_t, 3> row_workgroups(const Rows& rows, const RowSchedule& sche
 struct NormRows {
   int64_t rows = 0;
   int64_t length = 0;
+  size_t axis = 0;  ///< rows are over this and later axes, at most
   int64_t group_rows = 1;
   int64_t group_step = 0;
   int64_t divisor = 1;

@@ -23,6 +23,14 @@ Shape permuted(const Shape& shape, const std::vector<int64_t>& order) {
   return out;
 }
 
+/// Zero points before them may be absent.
+Result<void> require_inputs(const InferContext& ctx, std::initializer_list<size_t> inputs) {
+  for (size_t i : inputs) {
+    if (!ctx.has_input(i)) return ctx.error(cat("required input ", i, " is absent"));
+  }
+  return {};
+}
+
 }  // namespace
 
 Value* add_dequantized(Expansion& e, const Node& node, size_t at) {
@@ -39,11 +47,13 @@ Value* add_quantized(Expansion& e, const Node& node, Value* x, size_t scale) {
 }
 
 Result<void> infer_qlinear_same(InferContext& ctx) {
+  QUERN_TRY(require_inputs(ctx, {3}));
   ctx.set(0, ctx.type(0));
   return {};
 }
 
 Result<void> infer_qlinear_binary(InferContext& ctx) {
+  QUERN_TRY(require_inputs(ctx, {3, 4, 6}));
   ctx.set(0, ctx.dtype(0), std::nullopt);
   if (ctx.shape(0) == nullptr || ctx.shape(3) == nullptr) return {};
   auto y = broadcast_shapes(*ctx.shape(0), *ctx.shape(3));
@@ -75,6 +85,7 @@ Result<bool> expand_qlinear_unary(Graph& graph, Node& node, std::string_view op,
 }
 
 Result<void> infer_qlinear_pool(InferContext& ctx, std::string_view op) {
+  QUERN_TRY(require_inputs(ctx, {3}));
   ctx.set(0, ctx.dtype(0), std::nullopt);
   const Shape* x = ctx.shape(0);
   if (x == nullptr) return {};

@@ -19,19 +19,21 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
   return ctx.b.add(sum, bias);
 }
 
-/// conv.wgsl and conv_narrow.wgsl.
+/// conv.wgsl.
 struct ConvConfig {
-  uint32_t wm = 16, wn = 16, tm = 4;
+  Tiling tiling;
   int64_t kh = 1, kw = 1;
-  bool vec_a = false, bias = false;
+  bool vec_a = false, vec_y = false, bias = false;
   template <class F>
   void fields(F&& f) const {
-    f("WM", wm);
-    f("WN", wn);
-    f("TM", tm);
+    f("WM", tiling.wm);
+    f("WN", tiling.wn);
+    f("TM", tiling.tm);
+    f("TN4", tiling.tn4);
     f("KH", kh);
     f("KW", kw);
     f("VEC_A", vec_a);
+    f("VEC_Y", static_cast<uint32_t>(vec_y));
     f("BIAS", static_cast<uint32_t>(bias));
   }
 };
@@ -50,6 +52,15 @@ struct KernelConfig {
 
 uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
 
+/// Rows are channels, which are known; columns the output positions of an image.
+Varies varies_of(LowerContext& ctx) {
+  const TensorInfo& y = ctx.output(0);
+  Varies varies;
+  for (size_t i = 2; i < y.rank(); ++i) varies.n = varies.n || !y.is_baked(i);
+  varies.any = varies.n || !y.is_baked(0);
+  return varies;
+}
+
 Result<void> lower_pointwise(LowerContext& ctx, const ConvShape& s) {
   GemmCall g{.a = ctx.bind_in("a", 1), .b = ctx.bind_in("b", 0), .y = ctx.bind_out("y", 0)};
   g.m = s.out_channels;
@@ -58,11 +69,69 @@ Result<void> lower_pointwise(LowerContext& ctx, const ConvShape& s) {
   g.a_row = g.k;
   g.b_row = g.n;
   g.batch = {{s.batch, 0, g.k * g.n}};
+  g.varies = varies_of(ctx);
   if (ctx.has_input(2)) {
     g.c = ctx.bind_in("c", 2);
     g.c_row = 1;
   }
   return dispatch_gemm(ctx, std::move(g));
+}
+
+/// The general kernel, of whose call `call` has the bindings.
+Result<void> lower_tiles(LowerContext& ctx, const ConvShape& s, KernelCall call,
+                         const std::vector<uint32_t>& geometry) {
+  const int64_t n = s.output_count();
+  const int64_t k = s.in_channels * s.taps();
+  const int64_t blocks = s.batch * s.groups;
+  const Varies varies = varies_of(ctx);
+  const bool bias = ctx.has_input(2);
+  const auto call_of = [&](const Tiling& tiling) {
+    KernelCall out = call;
+    ConvConfig config;
+    config.tiling = tiling;
+    config.kh = s.kernel[0];
+    config.kw = s.kernel[1];
+    config.vec_a = k % 4 == 0;
+    config.vec_y = !varies.n && n % 4 == 0;
+    config.bias = bias && tiling.slices == 1;
+    const int64_t tiles_m = tiling.tiles_m(s.out_channels);
+    const int64_t tiles_n = tiling.tiles_n(n);
+    out.kernel = "conv";
+    out.config = config_of(config);
+    out.stores_fours = config.vec_y;
+    out.params = {word(s.in_channels), word(s.out_channels), word(s.groups),
+                  word(s.batch),       word(tiles_m),        word(tiles_n)};
+    out.params.insert(out.params.end(), geometry.begin(), geometry.end());
+    out.params.push_back(word(tiling.slices == 1 ? k : tiling.slice_depth));
+    out.params.push_back(word(tiling.slices));
+    out.workgroups = split_workgroups(
+        static_cast<uint64_t>(tiles_m * tiles_n * blocks * tiling.slices), ctx.target());
+    return out;
+  };
+  const Tiling tiling = tiling_of(s.out_channels, n, k, blocks, varies);
+  if (const auto other = other_tiling(tiling, s.out_channels, n, k, varies)) {
+    QUERN_TRY(ctx.prepare(call_of(*other)));
+  }
+  if (tiling.slices == 1) return ctx.dispatch(call_of(tiling));
+
+  const int64_t total = tiling.slices * ctx.output(0).count();
+  QUERN_TRY(check_u32(ctx, total));
+  QUERN_ASSIGN(Storage scratch, ctx.scratch(static_cast<uint64_t>(total) * 4));
+  const KernelBinding partial = {"y", scratch, DType::kF32, static_cast<uint64_t>(total)};
+  SliceSum sum{.x = partial, .y = ctx.bind_out("y", 0)};
+  sum.x.name = "x";
+  if (bias) {
+    sum.c = ctx.bind_in("c", 2);
+    sum.c_row = 1;
+  }
+  sum.slices = tiling.slices;
+  sum.count = s.batch;
+  sum.m = s.groups * s.out_channels;
+  sum.n = n;
+  call.bindings = {ctx.bind_in("x", 0), ctx.bind_in("w", 1), partial};
+  call.epilogue_at = {};
+  QUERN_TRY(ctx.dispatch(call_of(tiling)));
+  return dispatch_slice_sum(ctx, sum);
 }
 
 Result<void> lower(LowerContext& ctx) {
@@ -109,27 +178,7 @@ Result<void> lower(LowerContext& ctx) {
     call.workgroups = split_workgroups(
         static_cast<uint64_t>(s.batch * s.groups * s.out_channels * quads), ctx.target());
   } else {
-    ConvConfig config;
-    const int64_t k = s.in_channels * s.taps();
-    const int64_t big = ((s.out_channels + 63) / 64) * ((n + 63) / 64) * s.batch * s.groups;
-    if (s.out_channels <= 16) {
-      config.wm = 4;
-    } else if (s.out_channels <= 32 || big < 16) {
-      config.wm = 8;
-      config.wn = 8;
-    }
-    config.kh = s.kernel[0];
-    config.kw = s.kernel[1];
-    config.vec_a = k % 4 == 0;
-    config.bias = bias;
-    const int64_t tiles_m = (s.out_channels + config.wm * config.tm - 1) / (config.wm * config.tm);
-    const int64_t tiles_n = (n + config.wn * 4 - 1) / (config.wn * 4);
-    call.kernel = "conv";
-    call.config = config_of(config);
-    call.params = {word(s.in_channels), word(s.out_channels), word(s.groups),
-                   word(s.batch),       word(tiles_m),        word(tiles_n)};
-    call.workgroups = split_workgroups(
-        static_cast<uint64_t>(tiles_m * tiles_n * s.batch * s.groups), ctx.target());
+    return lower_tiles(ctx, s, std::move(call), geometry);
   }
   call.params.insert(call.params.end(), geometry.begin(), geometry.end());
   return ctx.dispatch(std::move(call));

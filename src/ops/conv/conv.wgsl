@@ -1,9 +1,11 @@
 // Convolution as a matrix product: rows are a group's output channels, columns output positions,
 // the depth runs over input channel, kernel row, kernel column. Workgroup number (x, then y):
-// column tile, row tile, group, batch, the first fastest.
+// column tile, row tile, group, batch, slice of the depth, the first fastest. Of several slices
+// each has a y of its own, one after the other.
 const WM = 16u; //@config
 const WN = 16u; //@config
 const TM = 4u; //@config
+const TN4 = 1u; //@config
 const TK = 16u;
 const KH = 3u; //@config
 const KW = 3u; //@config
@@ -21,7 +23,7 @@ const B_T = false;
 struct Params {
   in_channels: u32, out_channels: u32, groups: u32, batch: u32, tiles_m: u32, tiles_n: u32,
   h: u32, w: u32, out_h: u32, out_w: u32, stride_h: u32, stride_w: u32,
-  dilation_h: u32, dilation_w: u32, pad_h: u32, pad_w: u32,
+  dilation_h: u32, dilation_w: u32, pad_h: u32, pad_w: u32, slice_depth: u32, slices: u32,
 }
 @group(0) @binding(4) var<uniform> params: Params;
 
@@ -31,7 +33,11 @@ fn load4_w(i: u32) -> vec4f { return vec4f(w[i * 4u], w[i * 4u + 1u], w[i * 4u +
 //#if BIAS
 fn load_b(i: u32) -> f32 { return b[i]; } //@load b
 //#endif
+//#if VEC_Y
+fn store4_y(i: u32, v: vec4f) { y[i * 4u] = v.x; y[i * 4u + 1u] = v.y; y[i * 4u + 2u] = v.z; y[i * 4u + 3u] = v.w; } //@store4 y
+//#else
 fn store_y(i: u32, v: f32) { y[i] = v; } //@store y
+//#endif
 
 var<private> x_base: u32;
 var<private> w_base: u32;
@@ -74,19 +80,23 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let number = wid.x + wid.y * count.x;
   let tile_n = number % params.tiles_n;
   let tile_m = number / params.tiles_n % params.tiles_m;
-  let block = number / params.tiles_n / params.tiles_m;
-  if (block >= params.batch * params.groups) { return; }
+  let part = number / params.tiles_n / params.tiles_m;
+  let blocks = params.batch * params.groups;
+  let block = part % blocks;
+  let slice = part / blocks;
+  if (slice >= params.slices) { return; }
   let group = block % params.groups;
   x_base = block * params.in_channels * params.h * params.w;
   w_base = group * params.out_channels * depth();
   let positions = params.out_h * params.out_w;
-  let col = tile_n * BN + lid % WN * 4u;
-  let cols = vec4u(col, col + 1u, col + 2u, col + 3u);
+  let own = tile_n * BN + lid % BN4 * 4u;
+  let cols = vec4u(own, own + 1u, own + 2u, own + 3u);
   origin_h = vec4i(cols / params.out_w * params.stride_h) - i32(params.pad_h);
   origin_h = select(vec4i(-1073741824), origin_h, cols < vec4u(positions));
   origin_w = vec4i(cols % params.out_w * params.stride_w) - i32(params.pad_w);
-  var acc: array<vec4f, TM>;
-  gemm_tile(lid, tile_m * BM, tile_n * BN, depth(), &acc);
+  var acc: array<vec4f, TM * TN4>;
+  let k_begin = slice * params.slice_depth;
+  gemm_tile(lid, tile_m * BM, tile_n * BN, k_begin, min(k_begin + params.slice_depth, depth()), &acc);
   for (var i = 0u; i < TM; i++) {
     let row = tile_m * BM + lid / WN * TM + i;
     if (row >= params.out_channels) { continue; }
@@ -94,7 +104,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     //#if BIAS
     start = load_b(group * params.out_channels + row);
     //#endif
-    let at = (block * params.out_channels + row) * positions + col;
-    for (var j = 0u; j < 4u && col + j < positions; j++) { store_y(at + j, acc[i][j] + start); }
+    for (var g = 0u; g < TN4; g++) {
+      let col = tile_n * BN + (g * WN + lid % WN) * 4u;
+      if (col >= positions) { continue; }
+      let at = (part * params.out_channels + row) * positions + col;
+      let v = acc[i * TN4 + g] + start;
+      //#if VEC_Y
+      store4_y(at / 4u, v);
+      //#else
+      for (var j = 0u; j < 4u && col + j < positions; j++) { store_y(at + j, v[j]); }
+      //#endif
+    }
   }
 }

@@ -6,6 +6,7 @@
 const WM = 16u; //@config
 const WN = 16u; //@config
 const TM = 4u; //@config
+const TN4 = 1u;
 const TK = 16u;
 const KH = 2u; //@config
 const KW = 2u; //@config
@@ -95,7 +96,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   origin_h = select(vec4i(-1073741824), vec4i(rows_at + quotient.x), rows_at < vec4u(size.x));
   origin_w = select(vec4i(-1073741824), vec4i(cols_at + quotient.y), cols_at < vec4u(size.y));
   var acc: array<vec4f, TM>;
-  gemm_tile(lid, tile_m * BM, tile_n * BN, depth(), &acc);
+  gemm_tile(lid, tile_m * BM, tile_n * BN, 0u, depth(), &acc);
   for (var i = 0u; i < TM; i++) {
     let row = tile_m * BM + lid / WN * TM + i;
     if (row >= params.out_channels) { continue; }

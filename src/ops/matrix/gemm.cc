@@ -1,6 +1,7 @@
 // Gemm: y = alpha * op(a) op(b) + beta * c, matrices.
 #include "ops/common/gemm.h"
 
+#include "ops/common/product_parts.h"
 #include "ops/op_def.h"
 
 namespace quern {
@@ -83,6 +84,9 @@ Result<void> lower(LowerContext& ctx) {
   g.a_col = ta ? g.m : 1;
   g.b_row = tb ? 1 : g.n;
   g.b_col = tb ? g.k : 1;
+  Varies varies{.m = !ctx.output(0).is_baked(0), .n = !ctx.output(0).is_baked(1)};
+  varies.any = varies.m || varies.n || !ctx.input(0).is_baked(ta ? 0 : 1);
+  g.varies = varies;
   g.alpha = ctx.node().float_or("alpha", 1.0f);
   g.beta = ctx.node().float_or("beta", 1.0f);
   if (ctx.has_input(2) && g.beta != 0.0f) {
@@ -92,7 +96,7 @@ Result<void> lower(LowerContext& ctx) {
     g.c_col = cols == 1 ? 0 : 1;
     g.c_row = c.size() < 2 || c[0] == 1 ? 0 : cols;
   }
-  return dispatch_gemm(ctx, std::move(g));
+  return dispatch_product(ctx, std::move(g));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // MatMul: NumPy's matmul, any ranks.
 #include "ops/common/matmul.h"
 
+#include "ops/common/product_parts.h"
 #include "ops/matrix/matmul_ops.h"
 #include "ops/op_def.h"
 
@@ -27,7 +28,7 @@ Result<void> lower_matmul(LowerContext& ctx) {
   if (!is_f32_like(ctx.input(0).dtype)) return unsupported("an integer or f64 product");
   GemmCall g = matmul_call(ctx, 0, 1);
   g.alpha = ctx.node().float_or("alpha", 1.0f);
-  return dispatch_gemm(ctx, std::move(g));
+  return dispatch_product(ctx, std::move(g));
 }
 
 extern const OpDef op_matmul;

@@ -1,8 +1,10 @@
 // y = alpha * a b + beta * c for a batch of matrices, any strides. Workgroup number (x, then y):
-// column tile, row tile, batch, the first fastest; a tile is WM*TM rows by WN*4 columns.
+// column tile, row tile, batch, slice of the depth, the first fastest; a tile is WM*TM rows by
+// WN*TN4*4 columns. Of several slices each has a y of its own, one after the other.
 const WM = 16u; //@config
 const WN = 16u; //@config
 const TM = 4u; //@config
+const TN4 = 1u; //@config
 const TK = 16u; //@config
 const A_T = false; //@config
 const B_T = false; //@config
@@ -22,7 +24,7 @@ struct Params {
   a_batch0: u32, a_batch1: u32, a_batch2: u32, a_row: u32, a_col: u32,
   b_batch0: u32, b_batch1: u32, b_batch2: u32, b_row: u32, b_col: u32,
   a_start: u32, b_start: u32, y_start: u32,
-  alpha: f32, beta: f32, c_row: u32, c_col: u32,
+  slice_depth: u32, slices: u32, alpha: f32, beta: f32, c_row: u32, c_col: u32,
 }
 @group(0) @binding(4) var<uniform> params: Params;
 
@@ -33,7 +35,11 @@ fn load4_b(i: u32) -> vec4f { return vec4f(b[i * 4u], b[i * 4u + 1u], b[i * 4u +
 //#if BIAS
 fn load_c(i: u32) -> f32 { return c[i]; } //@load c
 //#endif
+//#if VEC_Y
+fn store4_y(i: u32, v: vec4f) { y[i * 4u] = v.x; y[i * 4u + 1u] = v.y; y[i * 4u + 2u] = v.z; y[i * 4u + 3u] = v.w; } //@store4 y
+//#else
 fn store_y(i: u32, v: f32) { y[i] = v; } //@store y
+//#endif
 
 var<private> a_base: u32;
 var<private> b_base: u32;
@@ -69,26 +75,37 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let tile_n = number % params.tiles_n;
   let rest = number / params.tiles_n;
   let tile_m = rest % params.tiles_m;
-  let batch = rest / params.tiles_m;
-  if (batch >= params.batch) { return; }
+  let part = rest / params.tiles_m;
+  let batch = part % params.batch;
+  let slice = part / params.batch;
+  if (slice >= params.slices) { return; }
   let i2 = batch % params.batch2;
   let i1 = batch / params.batch2 % params.batch1;
   let i0 = batch / params.batch2 / params.batch1;
   a_base = params.a_start + i0 * params.a_batch0 + i1 * params.a_batch1 + i2 * params.a_batch2;
   b_base = params.b_start + i0 * params.b_batch0 + i1 * params.b_batch1 + i2 * params.b_batch2;
-  var acc: array<vec4f, TM>;
-  gemm_tile(lid, tile_m * BM, tile_n * BN, params.k, &acc);
-  let col = tile_n * BN + lid % WN * 4u;
+  var acc: array<vec4f, TM * TN4>;
+  let k_begin = slice * params.slice_depth;
+  gemm_tile(lid, tile_m * BM, tile_n * BN, k_begin, min(k_begin + params.slice_depth, params.k), &acc);
   for (var i = 0u; i < TM; i++) {
     let row = tile_m * BM + lid / WN * TM + i;
     if (row >= params.m) { continue; }
-    let at = params.y_start + (batch * params.m + row) * params.n + col;
-    for (var j = 0u; j < 4u && col + j < params.n; j++) {
-      var v = params.alpha * acc[i][j];
+    for (var g = 0u; g < TN4; g++) {
+      let col = tile_n * BN + (g * WN + lid % WN) * 4u;
+      if (col >= params.n) { continue; }
+      let at = params.y_start + (part * params.m + row) * params.n + col;
+      var v = params.alpha * acc[i * TN4 + g];
       //#if BIAS
-      v += params.beta * load_c(row * params.c_row + (col + j) * params.c_col);
+      let c_at = row * params.c_row + col * params.c_col;
+      let last = (min(params.n, col + 4u) - col - 1u) * params.c_col;
+      v += params.beta * vec4f(load_c(c_at), load_c(c_at + min(params.c_col, last)),
+                               load_c(c_at + min(2u * params.c_col, last)), load_c(c_at + last));
       //#endif
-      store_y(at + j, v);
+      //#if VEC_Y
+      store4_y(at / 4u, v);
+      //#else
+      for (var j = 0u; j < 4u && col + j < params.n; j++) { store_y(at + j, v[j]); }
+      //#endif
     }
   }
 }

@@ -14,6 +14,9 @@ constexpr AttributeField kAttributes[] = {
 enum Input : size_t { kIds, kSegments, kWords, kPlaces, kKinds, kGamma, kBeta, kMask, kPositions };
 
 Result<void> infer(InferContext& ctx) {
+  for (size_t i : {size_t{kWords}, size_t{kPlaces}, size_t{kGamma}, size_t{kBeta}}) {
+    if (!ctx.has_input(i)) return ctx.error(cat("required input ", i, " is absent"));
+  }
   QUERN_TRY(ctx.expect_rank(kIds, 2));
   QUERN_TRY(ctx.expect_rank(kWords, 2));
   const Shape* ids = ctx.shape(kIds);
@@ -66,7 +69,7 @@ extern const OpDef op_embed_layer_normalization;
 const OpDef op_embed_layer_normalization = {
     .name = "EmbedLayerNormalization",
     .domain = "com.microsoft",
-    .min_inputs = 7,
+    .min_inputs = 1,
     .max_inputs = 9,
     .max_outputs = 3,
     .types = kInts,

@@ -1,6 +1,7 @@
 // MatMulNBits: a times a matrix b of 2, 4 or 8 bits an element, quantised in blocks along its rows,
 // which are the result's columns. b stays packed: the kernels unpack it as they go.
 #include "ops/common/gemm.h"
+#include "ops/common/microsoft.h"
 #include "ops/common/nbits.h"
 #include "ops/op_def.h"
 
@@ -17,9 +18,6 @@ constexpr AttributeField kAttributes[] = {
 
 Result<void> infer(InferContext& ctx) {
   QUERN_ASSIGN(const NBits q, read_nbits(ctx.node()));
-  for (size_t i = kZeroPoints; i <= kBias; ++i) {
-    if (i == kGroupIndex && ctx.has_input(i)) return ctx.error("g_idx is not supported");
-  }
   const Shape* a = ctx.shape(kA);
   ctx.set(0, ctx.dtype(kA), std::nullopt);
   if (a == nullptr) return {};
@@ -37,6 +35,10 @@ Result<void> infer(InferContext& ctx) {
       !has_count(kZeroPoints,
                  q.n * (is_float(ctx.dtype(kZeroPoints)) ? q.blocks() : q.zero_row()))) {
     return ctx.error("zero_points don't fit");
+  }
+  if (ctx.has_input(kGroupIndex) && !has_count(kGroupIndex, q.k) &&
+      !has_count(kGroupIndex, q.blocks() * q.block)) {
+    return ctx.error("g_idx doesn't fit");
   }
   if (ctx.has_input(kBias) && !has_count(kBias, q.n)) return ctx.error("bias doesn't fit");
   Shape y = *a;
@@ -92,6 +94,45 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
   const Expr at_bias[] = {n};
   QUERN_ASSIGN(Expr bias, ctx.load(kBias, at_bias));
   return b.add(sum, bias);
+}
+
+/// Where g_idx says which block's scale each row of b has, b is unpacked first.
+Result<bool> expand(Graph& graph, Node& node) {
+  Value* group = node.input(kGroupIndex);
+  if (group == nullptr) return false;
+  QUERN_ASSIGN(const NBits q, read_nbits(node));
+  Expansion e(graph, node, kExpansionOpset);
+  const DType type = node.input(kA)->type.dtype;
+  const double middle = 1 << (q.bits - 1);
+  // Rows of packed codes as numbers less the middle one.
+  const auto unpacked = [&](Value* codes) {
+    Value* one = e.add("Reshape", {e.number(type, 1), e.ints({1, 1, 1})});
+    Value* rows = e.add("Reshape", {codes, e.ints({1, q.n, -1})});
+    Value* numbers =
+        e.add_in("com.microsoft", 1, "GatherBlockQuantized", {rows, e.integer(0), one},
+                 {{"bits", q.bits}, {"block_size", int64_t{0}}, {"quantize_axis", int64_t{2}}});
+    return numbers;
+  };
+  const auto columns = [&](Value* v, int64_t count) {
+    return e.add("Slice", {v, e.ints({0}), e.ints({count}), e.ints({1})});
+  };
+  const auto of_rows = [&](Value* v) {
+    v = e.add("Reshape", {v, e.ints({q.n, q.blocks()})});
+    return e.add("Gather", {v, group}, {{"axis", int64_t{1}}});
+  };
+  group = e.add("Slice", {group, e.ints({0}), e.ints({q.k}), e.ints({0})});
+  Value* b = columns(unpacked(node.input(kB)), q.k);
+  if (Value* zero = node.input(kZeroPoints)) {
+    zero = is_float(zero->type.dtype) ? e.add("Sub", {zero, e.number(type, middle)})
+                                      : columns(unpacked(zero), q.blocks());
+    b = e.add("Sub", {b, of_rows(zero)});
+  }
+  b = e.add("Mul", {b, of_rows(node.input(kScales))});
+  Value* y = e.add("MatMul", {node.input(kA), e.add("Transpose", {b})});
+  if (node.input(kBias) != nullptr) y = e.add("Add", {y, node.input(kBias)});
+  e.replace(0, y);
+  e.finish();
+  return true;
 }
 
 /// What both kernels have.
@@ -201,6 +242,7 @@ const OpDef op_matmul_nbits = {
     .infer = infer,
     .expr = expr,
     .lower = lower,
+    .expand = expand,
     .cpu_kernel = "matmul_nbits",
 };
 

@@ -9,7 +9,7 @@ extern const OpDef op_qlinear_add;
 const OpDef op_qlinear_add = {
     .name = "QLinearAdd",
     .domain = "com.microsoft",
-    .min_inputs = 7,
+    .min_inputs = 2,
     .max_inputs = 8,
     .types = kQuantized,
     .infer = infer_qlinear_binary,

@@ -22,7 +22,7 @@ extern const OpDef op_qlinear_average_pool;
 const OpDef op_qlinear_average_pool = {
     .name = "QLinearAveragePool",
     .domain = "com.microsoft",
-    .min_inputs = 4,
+    .min_inputs = 2,
     .max_inputs = 5,
     .types = kQuantized,
     .attributes = kAttributes,

@@ -14,7 +14,7 @@ extern const OpDef op_qlinear_global_average_pool;
 const OpDef op_qlinear_global_average_pool = {
     .name = "QLinearGlobalAveragePool",
     .domain = "com.microsoft",
-    .min_inputs = 5,
+    .min_inputs = 2,
     .max_inputs = 5,
     .types = kQuantized,
     .attributes = kAttributes,

@@ -14,7 +14,7 @@ extern const OpDef op_qlinear_leaky_relu;
 const OpDef op_qlinear_leaky_relu = {
     .name = "QLinearLeakyRelu",
     .domain = "com.microsoft",
-    .min_inputs = 4,
+    .min_inputs = 2,
     .max_inputs = 5,
     .types = kQuantized,
     .attributes = kAttributes,

@@ -9,7 +9,7 @@ extern const OpDef op_qlinear_sigmoid;
 const OpDef op_qlinear_sigmoid = {
     .name = "QLinearSigmoid",
     .domain = "com.microsoft",
-    .min_inputs = 4,
+    .min_inputs = 2,
     .max_inputs = 5,
     .types = kQuantized,
     .infer = infer_qlinear_same,

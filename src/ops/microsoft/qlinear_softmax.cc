@@ -28,7 +28,7 @@ extern const OpDef op_qlinear_softmax;
 const OpDef op_qlinear_softmax = {
     .name = "QLinearSoftmax",
     .domain = "com.microsoft",
-    .min_inputs = 5,
+    .min_inputs = 2,
     .max_inputs = 5,
     .types = kQuantized,
     .attributes = kAttributes,

@@ -1,9 +1,11 @@
 // Rows brought to mean 0 and variance 1 (or, with RMS, to mean square 1), then scaled and shifted:
 // layer, RMS, instance and group normalisation. LANES invocations share a row; a workgroup
 // (number x, then y) has WG / LANES neighbouring rows. Element i of row r has scale and bias
-// r % group_rows * group_step + i / divisor.
+// r % group_rows * group_step + i / divisor. With HELD, an invocation holds so many fours of its
+// row, which is read once; the divisor is 1 then, and group_step 0 or a multiple of 4.
 const WG = 64u; //@config
 const LANES = 64u; //@config
+const HELD = 3u; //@config
 const RMS = false; //@config
 //@use reduce_tree
 
@@ -11,10 +13,16 @@ const RMS = false; //@config
 //#if SCALE
 @group(0) @binding(1) var<storage, read> scale: array<f32>;
 fn load_scale(i: u32) -> f32 { return scale[i]; } //@load scale
+//#if HELD
+fn load4_scale(i: u32) -> vec4f { return vec4f(scale[i * 4u], scale[i * 4u + 1u], scale[i * 4u + 2u], scale[i * 4u + 3u]); } //@load4 scale
+//#endif
 //#endif
 //#if BIAS
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 fn load_b(i: u32) -> f32 { return b[i]; } //@load b
+//#if HELD
+fn load4_b(i: u32) -> vec4f { return vec4f(b[i * 4u], b[i * 4u + 1u], b[i * 4u + 2u], b[i * 4u + 3u]); } //@load4 b
+//#endif
 //#endif
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 //#if MEAN
@@ -28,17 +36,66 @@ fn store_inv_std_dev(i: u32, v: f32) { inv_std_dev[i] = v; } //@store inv_std_de
 struct Params { rows: u32, length: u32, group_rows: u32, group_step: u32, divisor: u32, epsilon: f32 }
 @group(0) @binding(6) var<uniform> params: Params;
 
+//#if HELD
+fn load4_x(i: u32) -> vec4f { return vec4f(x[i * 4u], x[i * 4u + 1u], x[i * 4u + 2u], x[i * 4u + 3u]); } //@load4 x
+fn store4_y(i: u32, v: vec4f) { y[i * 4u] = v.x; y[i * 4u + 1u] = v.y; y[i * 4u + 2u] = v.z; y[i * 4u + 3u] = v.w; } //@store4 y
+//#else
 fn load_x(i: u32) -> f32 { return x[i]; } //@load x
 fn store_y(i: u32, v: f32) { y[i] = v; } //@store y
+//#endif
 
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u,
-        @builtin(local_invocation_index) lid: u32) {
-  let row = (wid.x + wid.y * count.x) * (WG / LANES) + lid / LANES;
+fn store_moments(row: u32, center: f32, inverse: f32) {
+  //#if MEAN
+  store_mean(row, center);
+  //#endif
+  //#if INV
+  store_inv_std_dev(row, inverse);
+  //#endif
+}
+
+//#if HELD
+fn held_row(lid: u32, row: u32, lane: u32) {
   // Invocations past the last row take part in the barriers with nothing to add.
+  let fours = select(0u, params.length / 4u, row < params.rows);
+  let base = row * (params.length / 4u);
+  let n = f32(params.length);
+  var held: array<vec4f, HELD>;
+  var sums = vec4f();
+  for (var j = 0u; j < HELD; j++) {
+    if (lane + j * LANES < fours) {
+      held[j] = load4_x(base + lane + j * LANES);
+      sums += held[j];
+    }
+  }
+  var center = 0.0;
+  if (!RMS) { center = tree_sum(lid, sums.x + sums.y + sums.z + sums.w) / n; }
+  var square = 0.0;
+  for (var j = 0u; j < HELD; j++) {
+    if (lane + j * LANES < fours) {
+      held[j] -= center;
+      square += dot(held[j], held[j]);
+    }
+  }
+  let inverse = inverseSqrt(tree_sum(lid, square) / n + params.epsilon);
+  if (lane == 0u && row < params.rows) { store_moments(row, center, inverse); }
+  let first = row % params.group_rows * (params.group_step / 4u);
+  for (var j = 0u; j < HELD; j++) {
+    let i = lane + j * LANES;
+    if (i >= fours) { continue; }
+    var v = held[j] * inverse;
+    //#if SCALE
+    v *= load4_scale(first + i);
+    //#endif
+    //#if BIAS
+    v += load4_b(first + i);
+    //#endif
+    store4_y(base + i, v);
+  }
+}
+//#else
+fn long_row(lid: u32, row: u32, lane: u32) {
   let length = select(0u, params.length, row < params.rows);
   let base = row * params.length;
-  let lane = lid % LANES;
   let n = f32(params.length);
   var center = 0.0;
   if (!RMS) {
@@ -52,14 +109,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     square += d * d;
   }
   let inverse = inverseSqrt(tree_sum(lid, square) / n + params.epsilon);
-  if (lane == 0u && row < params.rows) {
-    //#if MEAN
-    store_mean(row, center);
-    //#endif
-    //#if INV
-    store_inv_std_dev(row, inverse);
-    //#endif
-  }
+  if (lane == 0u && row < params.rows) { store_moments(row, center, inverse); }
   let first = row % params.group_rows * params.group_step;
   for (var i = lane; i < length; i += LANES) {
     let at = first + i / params.divisor;
@@ -72,4 +122,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     //#endif
     store_y(base + i, v);
   }
+}
+//#endif
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u,
+        @builtin(local_invocation_index) lid: u32) {
+  let row = (wid.x + wid.y * count.x) * (WG / LANES) + lid / LANES;
+  //#if HELD
+  held_row(lid, row, lid % LANES);
+  //#else
+  long_row(lid, row, lid % LANES);
+  //#endif
 }

@@ -3,6 +3,7 @@
 const WM = 16u; //@config
 const WN = 16u; //@config
 const TM = 4u; //@config
+const TN4 = 1u;
 const TK = 16u;
 const KH = 3u; //@config
 const KW = 3u; //@config
@@ -108,7 +109,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   for (var k = 0u; k < end; k += SEGMENT) {
     var acc = array<vec4f, TM>();
     segment = k;
-    gemm_tile(lid, tile_m * BM, tile_n * BN, min(end - k, SEGMENT), &acc);
+    gemm_tile(lid, tile_m * BM, tile_n * BN, 0u, min(end - k, SEGMENT), &acc);
     for (var i = 0u; i < TM; i++) { total[i] += vec4i(acc[i]); }
   }
   for (var i = 0u; i < TM; i++) {

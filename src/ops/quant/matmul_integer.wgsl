@@ -4,6 +4,7 @@
 const WM = 16u; //@config
 const WN = 16u; //@config
 const TM = 4u; //@config
+const TN4 = 1u;
 const TK = 16u; //@config
 const A_T = false; //@config
 const B_T = false; //@config
@@ -103,7 +104,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   for (var k = 0u; k < params.k; k += SEGMENT) {
     var acc = array<vec4f, TM>();
     segment = k;
-    gemm_tile(lid, tile_m * BM, tile_n * BN, min(params.k - k, SEGMENT), &acc);
+    gemm_tile(lid, tile_m * BM, tile_n * BN, 0u, min(params.k - k, SEGMENT), &acc);
     for (var i = 0u; i < TM; i++) { total[i] += vec4i(acc[i]); }
   }
   let col = tile_n * BN + lid % WN * 4u;

@@ -1,31 +1,41 @@
-// One workgroup's tile of a matrix product: WM*TM rows by WN*4 columns, TM rows by 4 columns an
-// invocation. The including file has WM, WN, TM, TK, A_T, B_T, and tile_a(row, k): elements
-// k..k+3 of a row of the left matrix; tile_b(k, col): elements col..col+3 of a row of the right
-// one; both give zeros outside. A_T, B_T: neighbouring invocations load along the other axis.
+// One workgroup's tile of a matrix product: WM*TM rows by WN*TN4*4 columns. An invocation has TM
+// rows by TN4 groups of 4 columns, which lie WN*4 apart. The including file has WM, WN, TM, TN4 (1
+// or 2), TK, A_T, B_T, and tile_a(row, k): elements k..k+3 of a row of the left matrix; tile_b(k,
+// col): elements col..col+3 of a row of the right one; both give zeros outside. A_T, B_T:
+// neighbouring invocations load along the other axis.
 const WG = WM * WN;
 const BM = WM * TM;
-const BN = WN * 4u;
+const BN4 = WN * TN4;
+const BN = BN4 * 4u;
 const TK4 = TK / 4u;
 const A_PITCH = select(TK4, TK4 + 1u, TK4 < 8u);
-const B_PITCH = select(WN, WN + 1u, B_T);
+const B_PITCH = select(BN4, BN4 + 1u, B_T);
 var<workgroup> a_tile: array<vec4f, BM * A_PITCH>;
 var<workgroup> b_tile: array<vec4f, TK * B_PITCH>;
 
 const A_LOADS = BM * TK4 / WG;
-const B_LOADS = TK * WN / WG;
+const B_LOADS = TK * BN4 / WG;
 
 /// Where load number i of an invocation belongs: row and group of four k of a; k and column of b.
 fn a_place(i: u32) -> vec2u { return select(vec2u(i / TK4, i % TK4), vec2u(i % BM, i / BM), A_T); }
-fn b_place(i: u32) -> vec2u { return select(vec2u(i / WN, i % WN), vec2u(i % TK, i / TK), B_T); }
+fn b_place(i: u32) -> vec2u { return select(vec2u(i / BN4, i % BN4), vec2u(i % TK, i / TK), B_T); }
 
-fn gemm_tile(lid: u32, row0: u32, col0: u32, depth: u32, acc: ptr<function, array<vec4f, TM>>) {
+/// sum + a b0..b3, as one chain: drivers do not contract sums of products over vectors.
+fn multiply_add(a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f, sum: vec4f) -> vec4f {
+  return fma(vec4f(a.w), b3, fma(vec4f(a.z), b2, fma(vec4f(a.y), b1, fma(vec4f(a.x), b0, sum))));
+}
+
+/// Adds to `acc` (row by row, its groups of columns together) the products over depth k_begin to
+/// k_end, whose distance need be no multiple of TK where the tiles are zero beyond.
+fn gemm_tile(lid: u32, row0: u32, col0: u32, k_begin: u32, k_end: u32,
+             acc: ptr<function, array<vec4f, TM * TN4>>) {
   let x = lid % WN;
   let y = (lid / WN) * TM;
   // The next tile is on its way while this one is multiplied.
   var a_next: array<vec4f, A_LOADS>;
   var b_next: array<vec4f, B_LOADS>;
-  for (var k0 = 0u; k0 < depth + TK; k0 += TK) {
-    if (k0 > 0u) {
+  for (var k0 = k_begin; k0 < k_end + TK; k0 += TK) {
+    if (k0 > k_begin) {
       workgroupBarrier();
       for (var i = 0u; i < A_LOADS; i++) {
         let at = a_place(lid + i * WG);
@@ -45,16 +55,27 @@ fn gemm_tile(lid: u32, row0: u32, col0: u32, depth: u32, acc: ptr<function, arra
       let at = b_place(lid + i * WG);
       b_next[i] = tile_b(k0 + at.x, col0 + at.y * 4u);
     }
-    if (k0 == 0u) { continue; }
+    if (k0 == k_begin) { continue; }
     for (var kq = 0u; kq < TK4; kq++) {
       let b = kq * 4u * B_PITCH + x;
       let b0 = b_tile[b];
       let b1 = b_tile[b + B_PITCH];
       let b2 = b_tile[b + 2u * B_PITCH];
       let b3 = b_tile[b + 3u * B_PITCH];
-      for (var i = 0u; i < TM; i++) {
-        let a = a_tile[(y + i) * A_PITCH + kq];
-        (*acc)[i] += a.x * b0 + a.y * b1 + a.z * b2 + a.w * b3;
+      if (TN4 == 1u) {
+        for (var i = 0u; i < TM; i++) {
+          (*acc)[i] = multiply_add(a_tile[(y + i) * A_PITCH + kq], b0, b1, b2, b3, (*acc)[i]);
+        }
+      } else {
+        let c0 = b_tile[b + WN];
+        let c1 = b_tile[b + B_PITCH + WN];
+        let c2 = b_tile[b + 2u * B_PITCH + WN];
+        let c3 = b_tile[b + 3u * B_PITCH + WN];
+        for (var i = 0u; i < TM; i++) {
+          let a = a_tile[(y + i) * A_PITCH + kq];
+          (*acc)[i * TN4] = multiply_add(a, b0, b1, b2, b3, (*acc)[i * TN4]);
+          (*acc)[i * TN4 + 1u] = multiply_add(a, c0, c1, c2, c3, (*acc)[i * TN4 + 1u]);
+        }
       }
     }
   }

@@ -1,6 +1,8 @@
 // All cases: `make` gives what modelProto of onnx-file.mjs takes.
 
+import { attention } from './attention.mjs';
 import { blocks } from './blocks.mjs';
+import { cached } from './cached.mjs';
 import { layers } from './layers.mjs';
 import { quantised, quantisedContrib } from './quantised.mjs';
 
@@ -10,3 +12,5 @@ quantised(add);
 layers(add);
 blocks(add);
 quantisedContrib(add);
+attention(add);
+cached(add);

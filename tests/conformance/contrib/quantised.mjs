@@ -80,7 +80,8 @@ export function quantised(add) {
   }));
   add('qlinear_matmul', () => {
     const [m, k, n] = [integer(1, 20), integer(1, 50), integer(1, 20)];
-    const [a, b] = [pick('u8', 'i8'), pick('u8', 'i8')];
+    const a = pick('u8', 'i8');
+    const b = a === 'i8' ? a : pick('u8', 'i8');
     const perColumn = chance();
     return {
       nodes: [
@@ -167,38 +168,83 @@ export function quantisedContrib(add) {
     [`${key}z`]: integers(type, []),
   });
   for (const op of ['QLinearAdd', 'QLinearMul']) {
-    add(op.toLowerCase(), () => {
-      const type = pick('u8', 'i8');
-      const dims = [2, integer(1, 5), integer(1, 9)];
-      return {
-        nodes: [
-          { op, domain, inputs: ['a', 'as', 'az', 'b', 'bs', 'bz', 'ys', 'yz'], outputs: ['y'] },
-        ],
-        inputs: { a: integers(type, dims), b: integers(type, chance() ? dims : [dims[2]]) },
-        initializers: {
+    for (const [suffix, type, other] of [
+      ['', 'u8', (dims) => dims],
+      ['_signed', 'i8', (dims) => [dims[2]]],
+      ['_scalar', 'u8', () => []],
+      ['_column', 'i8', (dims) => [dims[1], 1]],
+      ['_one_zero', 'u8', (dims) => dims],
+    ]) {
+      add(`${op.toLowerCase()}${suffix}`, () => {
+        const dims = [2, integer(1, 5), integer(1, 9)];
+        const inputs = ['a', 'as', 'az', 'b', 'bs', 'bz', 'ys', 'yz'];
+        const initializers = {
           ...quantisation(type, 'a'),
           ...quantisation(type, 'b'),
           ...quantisation(type, 'y', op === 'QLinearAdd' ? 0.1 : 0.3),
-        },
-        outputs: { y: type },
-      };
-    });
+        };
+        if (suffix === '_one_zero') delete initializers[inputs.pop()];
+        return {
+          nodes: [{ op, domain, inputs, outputs: ['y'] }],
+          inputs: { a: integers(type, dims), b: integers(type, other(dims)) },
+          initializers,
+          outputs: { y: type },
+        };
+      });
+    }
   }
-  for (const [op, attributes, range] of [
+  for (const [op, attributes, range, options = {}] of [
     ['QLinearSigmoid', {}, 1 / 256],
     ['QLinearLeakyRelu', { alpha: { float: 0.2 } }, 0.05],
     ['QLinearSoftmax', { axis: -1, opset: 13 }, 1 / 256],
     ['QLinearAveragePool', { kernel_shape: [2, 3], strides: [1, 2], pads: [0, 1, 0, 1] }, 0.05],
     ['QLinearGlobalAveragePool', {}, 0.05],
     ['QLinearGlobalAveragePool', { channels_last: 1 }, 0.05],
+    ['QLinearSigmoid', {}, 1 / 256, { suffix: '_no_zero', bare: true }],
+    ['QLinearLeakyRelu', {}, 0.05, { suffix: '_signed', type: 'i8' }],
+    ['QLinearSoftmax', { axis: 1, opset: 13 }, 1 / 256, { suffix: '_axis' }],
+    ['QLinearSoftmax', { axis: 2, opset: 11 }, 1 / 256, { suffix: '_old', type: 'i8' }],
+    [
+      'QLinearAveragePool',
+      { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1], count_include_pad: 1 },
+      0.05,
+      { suffix: '_padding', type: 'i8' },
+    ],
+    [
+      'QLinearAveragePool',
+      { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 },
+      0.05,
+      { suffix: '_ceil' },
+    ],
+    [
+      'QLinearAveragePool',
+      { kernel_shape: [3, 2], auto_pad: 'SAME_UPPER', channels_last: 1 },
+      0.05,
+      { suffix: '_same' },
+    ],
+    ['QLinearAveragePool', { kernel_shape: [3] }, 0.05, { suffix: '_line', line: true }],
+    ['QLinearGlobalAveragePool', {}, 0.05, { suffix: '_line', line: true, type: 'i8' }],
   ]) {
-    const suffix = attributes.channels_last ? '_channels_last' : '';
+    const suffix = options.suffix ?? (attributes.channels_last ? '_channels_last' : '');
     add(`${op.toLowerCase()}${suffix}`, () => {
-      const type = op.includes('Pool') ? 'u8' : pick('u8', 'i8');
+      const type = options.type ?? (op.includes('Pool') ? 'u8' : pick('u8', 'i8'));
       const softmax = op === 'QLinearSoftmax';
+      if (options.bare) {
+        return {
+          nodes: [{ op, domain, inputs: ['x', 'xs', '', 'ys', 'yz'], outputs: ['y'] }],
+          inputs: { x: integers('u8', [3, 7]) },
+          initializers: {
+            xs: scales([], 0.05),
+            ys: tensor('f32', [], () => range),
+            yz: integers('u8', []),
+          },
+          outputs: { y: 'u8' },
+        };
+      }
+      const spatial = options.line ? [integer(4, 8)] : [5, integer(4, 8)];
       return {
         nodes: [{ op, domain, inputs: ['x', 'xs', 'xz', 'ys', 'yz'], outputs: ['y'], attributes }],
-        inputs: { x: integers(type, [2, integer(1, 4), 5, integer(4, 8)]) },
+        inputs: { x: integers(type, [2, integer(2, 4), ...spatial]) },
         initializers: {
           ...quantisation(type, 'x'),
           ys: tensor('f32', [], () => range),
@@ -208,6 +254,24 @@ export function quantisedContrib(add) {
       };
     });
   }
+  add('qlinearconcat_three', () => ({
+    nodes: [
+      {
+        op: 'QLinearConcat',
+        domain,
+        inputs: ['ys', 'yz', 'a', 'as', 'az', 'b', 'ys', 'yz', 'c', 'as', 'az'],
+        outputs: ['y'],
+        attributes: { axis: -1 },
+      },
+    ],
+    inputs: {
+      a: integers('i8', [2, 3]),
+      b: integers('i8', [2, 1]),
+      c: integers('i8', [2, 4]),
+    },
+    initializers: { ...quantisation('i8', 'y'), ...quantisation('i8', 'a', 0.02) },
+    outputs: { y: 'i8' },
+  }));
   add('qlinearconcat', () => {
     const type = pick('u8', 'i8');
     return {
@@ -230,32 +294,43 @@ export function quantisedContrib(add) {
     };
   });
   for (const op of ['DynamicQuantizeMatMul', 'MatMulIntegerToFloat']) {
-    add(op.toLowerCase(), () => {
-      const [m, k, n] = [integer(1, 12), integer(1, 40), integer(1, 20)];
-      const b = pick('u8', 'i8');
-      const each = chance() ? [n] : [];
-      const dynamic = op === 'DynamicQuantizeMatMul';
-      const weights = {
-        b: integers(b, [k, n]),
-        bs: scales(each),
-        bz: integers(b, each),
-        bias: floats([n]),
-      };
-      return {
-        nodes: [
-          {
-            op,
-            domain,
-            inputs: dynamic
-              ? ['a', 'b', 'bs', 'bz', 'bias']
-              : ['a', 'b', 'as', 'bs', 'az', 'bz', 'bias'],
-            outputs: ['y'],
-          },
-        ],
-        inputs: { a: dynamic ? floats([2, m, k], 3) : integers('u8', [2, m, k]) },
-        initializers: dynamic ? weights : { ...weights, as: scales([]), az: integers('u8', []) },
-        outputs: { y: 'f32' },
-      };
-    });
+    for (const [suffix, options] of [
+      ['', {}],
+      ['_plain', { plain: true }],
+      ['_columns', { columns: true, b: 'i8' }],
+      ['_signed', { b: 'i8', a: 'i8', stacked: true }],
+    ]) {
+      add(`${op.toLowerCase()}${suffix}`, () => {
+        const [m, k, n] = [integer(1, 12), integer(1, 40), integer(1, 20)];
+        const b = options.b ?? 'u8';
+        const a = options.a ?? 'u8';
+        const each = options.columns ? [n] : [];
+        const dynamic = op === 'DynamicQuantizeMatMul';
+        const initializers = { b: integers(b, [k, n]), bs: scales(each) };
+        if (options.stacked && !dynamic) initializers.b = integers(b, [2, k, n]);
+        if (!dynamic) initializers.as = scales([]);
+        if (!options.plain) {
+          initializers.bz = integers(b, each);
+          initializers.bias = floats([n]);
+          if (!dynamic) initializers.az = integers(a, []);
+        }
+        const order = dynamic
+          ? ['a', 'b', 'bs', 'bz', 'bias']
+          : ['a', 'b', 'as', 'bs', 'az', 'bz', 'bias'];
+        return {
+          nodes: [
+            {
+              op,
+              domain,
+              inputs: options.plain ? order.slice(0, dynamic ? 3 : 4) : order,
+              outputs: ['y'],
+            },
+          ],
+          inputs: { a: dynamic ? floats([2, m, k], 3) : integers(a, [2, m, k]) },
+          initializers,
+          outputs: { y: 'f32' },
+        };
+      });
+    }
   }
 }

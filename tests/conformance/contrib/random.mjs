@@ -45,8 +45,13 @@ export function count(dims) {
   return dims.reduce((a, b) => a * b, 1);
 }
 
-/** A tensor with elements `of(i)`. */
+/** A tensor with elements `of(i)`; those of 4 bits are packed. */
 export function tensor(dtype, dims, of) {
+  if (dtype === 'u4' || dtype === 'i4') {
+    const data = new Uint8Array(Math.ceil(count(dims) / 2));
+    for (let i = 0; i < count(dims); ++i) data[i >> 1] |= (of(i) & 15) << (4 * (i & 1));
+    return { dtype, dims, data };
+  }
   const data = new arrays[dtype](count(dims));
   for (let i = 0; i < data.length; ++i) {
     const value = of(i);
@@ -67,7 +72,14 @@ export function scales(dims, scale = 0.02, dtype = 'f32') {
 
 /** Integers over the whole range of a narrow type, or from `low` to `high`. */
 export function integers(dtype, dims, low, high) {
-  const limits = { u8: [0, 255], i8: [-128, 127], u16: [0, 65535], i16: [-32768, 32767] };
+  const limits = {
+    u4: [0, 15],
+    i4: [-8, 7],
+    u8: [0, 255],
+    i8: [-128, 127],
+    u16: [0, 65535],
+    i16: [-32768, 32767],
+  };
   const [least, most] = low === undefined ? limits[dtype] : [low, high];
   return tensor(dtype, dims, () => integer(least, most));
 }
