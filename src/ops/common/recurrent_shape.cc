@@ -240,7 +240,10 @@ Result<void> lower_recurrent(LowerContext& ctx, const RecurrentKind& kind) {
   const auto has_output = [&](size_t i) {
     return i < ctx.output_count() && ctx.output(i).present && ctx.output(i).count() > 0;
   };
-  if (!ctx.input(2).is_baked(2)) return unsupported("a recurrence of unknown hidden size");
+  // The attribute, which the extents have been compared with, holds in every binding.
+  if (!ctx.input(2).is_baked(2) && ctx.node().int_or("hidden_size", 0) <= 0) {
+    return unsupported(cat(ctx.node().describe(), ": a recurrence of unknown hidden size"));
+  }
   if (s.batch == 0 || (!has_output(0) && !has_output(1) && !has_output(2))) return {};
 
   // State in workgroup memory serves small layers; else one dispatch a step, spread over
