@@ -1,6 +1,12 @@
 // Which device a model runs on, and why.
 
-import { InvalidArgumentError, UnsupportedError } from './errors.js';
+import {
+  errorOf,
+  InvalidArgumentError,
+  UnsupportedError,
+  type LimitError,
+  type QuernError,
+} from './errors.js';
 import { platform } from './platform.js';
 
 export type DeviceChoice = 'auto' | 'webgpu' | 'wasm' | GPUDevice;
@@ -105,6 +111,11 @@ function describeAdapter(info: GPUAdapterInfo | undefined, fallback: boolean): A
 /** A GPU's name for people. */
 export function nameOf({ vendor, architecture, device, description }: AdapterInfo): string {
   return description || [vendor, architecture, device].filter(Boolean).join(' ') || 'unnamed';
+}
+
+/** An error of what a GPU lacks, with the GPU's name. */
+export function lackOf(error: UnsupportedError | LimitError, info: AdapterInfo): QuernError {
+  return errorOf(error.code, `${error.message} (WebGPU on ${nameOf(info)})`, error);
 }
 
 function opened(device: GPUDevice, info: AdapterInfo, raw?: GPUAdapterInfo) {

@@ -77,6 +77,11 @@ export function errorOf(code: QuernErrorCode, message: string, cause?: unknown):
   return new classByCode[code](message, cause === undefined ? undefined : { cause });
 }
 
+/** Does the model need something that this build or device lacks, or more than it has? */
+export function isLack(error: unknown): error is UnsupportedError | LimitError {
+  return error instanceof UnsupportedError || error instanceof LimitError;
+}
+
 /** Error codes as the core numbers them, in order of src/base/result.h. */
 const coreCodes: readonly QuernErrorCode[] = [
   'invalid-model',

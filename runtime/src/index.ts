@@ -2,8 +2,8 @@
 /// <reference lib="esnext.disposable" />
 // Quern: loads a model and runs it on WebGPU or WebAssembly.
 
-import { chooseDevice, type DeviceChoice } from './device.js';
-import { InvalidArgumentError, LimitError, UnsupportedError } from './errors.js';
+import { chooseDevice, lackOf, type DeviceChoice } from './device.js';
+import { InvalidArgumentError, isLack } from './errors.js';
 import { loadWasm, loadWebGpu, type LoadContext, type Progress } from './load.js';
 import { Model, type ModelOrigin } from './model.js';
 import { platform } from './platform.js';
@@ -128,7 +128,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     return new Model(made, { ...made, loadTime: performance.now() - start });
   }
   const fallBack = fallback
-    ? (why: string) => onWasm(`fell back from WebGPU: ${why}`, new AbortController().signal)
+    ? (why: string) => onWasm(`fell back: ${why}`, new AbortController().signal)
     : undefined;
   const own = context();
   try {
@@ -142,9 +142,10 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
       fallBack,
     });
   } catch (error) {
-    const lacking = error instanceof UnsupportedError || error instanceof LimitError;
-    if (!fallBack || !lacking) throw error;
-    const made = await onWasm(`fell back from WebGPU: ${error.message}`);
+    if (!isLack(error)) throw error;
+    const lack = lackOf(error, chosen.open.info);
+    if (!fallBack) throw lack;
+    const made = await onWasm(`fell back: ${lack.message}`);
     return new Model(made, { ...made, loadTime: performance.now() - start });
   }
 }

@@ -1,8 +1,8 @@
 // A loaded model, as a caller sees it.
 
 import type { ObjectCounts, OutputPlace, RunRequest, ValueInfo } from './backend.js';
-import type { AdapterInfo } from './device.js';
-import { InvalidArgumentError, LimitError, UnsupportedError } from './errors.js';
+import { lackOf, type AdapterInfo } from './device.js';
+import { InvalidArgumentError, isLack, UnsupportedError } from './errors.js';
 import { toTree, type Feed } from './feeds.js';
 import type { Loaded } from './load.js';
 import type { Profile, ProfileOptions } from './profile.js';
@@ -86,14 +86,16 @@ export class Model {
     const request = this.#request(feeds, options);
     const start = performance.now();
     const { backend } = this.#loaded;
+    const { adapter } = this.#origin;
     const before = { ...backend.counters };
     let outputs: Map<number, Tree<Tensor>>;
     try {
       outputs = await backend.run(request);
     } catch (error) {
       if (this.#disposed) throw disposed();
-      if (!(error instanceof UnsupportedError || error instanceof LimitError)) throw error;
-      if (!(await this.#fallBack(error.message))) throw error;
+      if (!adapter || !isLack(error)) throw error;
+      const lack = lackOf(error, adapter);
+      if (!(await this.#fallBack(lack.message))) throw lack;
       outputs = await this.#loaded.backend.run(request);
     }
     this.#lastRun = performance.now() - start;

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "ir/operator_list.h"
 #include "ops/op_def.h"
 
 namespace quern {
@@ -312,10 +313,24 @@ Result<void> Session::find_host_inputs() {
   return {};
 }
 
+Result<void> Session::check_device(const Variant& variant) const {
+  OperatorList lacking;
+  for_each_node(*variant.graph, [&](Node& node) {
+    const OpDef* def = find_op(node);
+    const bool is_step = def != nullptr && !def->is_view && !def->is_control && !def->is_sequence &&
+                         !def->is_host && variant.placement.host_node[node.id] == 0;
+    if (!is_step || !backend_.lacks(node, *def)) return;
+    const Value* v = !node.inputs.empty() ? node.inputs[0] : node.outputs[0];
+    lacking.add(node, v != nullptr ? name_of(v->type.dtype) : "");
+  });
+  if (lacking.empty()) return {};
+  return unsupported(cat("operators that the device lacks: ", lacking.text()));
+}
+
 Result<void> Session::prepare(Variant& variant, const PassOptions& options) {
   QUERN_TRY(run_passes(*variant.graph, options, variant.report));
   variant.placement = place(*variant.graph);
-  return {};
+  return check_device(variant);
 }
 
 std::unique_ptr<Session::Variant> Session::copy_with_inputs(

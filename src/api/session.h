@@ -70,6 +70,8 @@ class Session {
   };
 
   Result<void> prepare(Variant& variant, const PassOptions& options);
+  /// kUnsupported with all operators in it that the backend lacks.
+  [[nodiscard]] Result<void> check_device(const Variant& variant) const;
   /// The graph for these inputs: the main one; where control flow depends on what they say, a copy
   /// in which it is decided; where they replace defaults, one in which those are inputs.
   Result<Variant*> variant_for(const std::vector<RunInput>& inputs);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+
+#include "ir/complex.h"
 
 namespace quern {
 namespace {
@@ -51,6 +54,18 @@ class KernelContext final : public CpuContext {
         scratch_(scratch),
         parallel_(parallel) {}
   const uint8_t* data(size_t input) const override { return in_[input]; }
+  const uint8_t* data_as(size_t i, DType dtype) const override {
+    const TensorInfo& info = input(i);
+    const bool same = dtype == DType::kU8 ? bit_width(info.dtype) >= 8 : info.dtype == dtype;
+    if (same || in_[i] == nullptr) return in_[i];
+    const std::lock_guard lock(mutex_);
+    std::vector<uint8_t>& copy = converted_[i];
+    if (copy.empty()) {
+      copy.resize(byte_size(dtype, static_cast<uint64_t>(info.count())) + 1);
+      convert(info.dtype, in_[i], dtype, copy.data(), info.count());
+    }
+    return copy.data();
+  }
   uint8_t* out(size_t output) override { return out_[output]; }
   Result<uint8_t*> scratch(size_t bytes) override { return scratch_.take(bytes); }
   Parallel& parallel() override { return parallel_; }
@@ -60,6 +75,8 @@ class KernelContext final : public CpuContext {
   std::vector<uint8_t*> out_;
   Scratch& scratch_;
   Parallel& parallel_;
+  mutable std::mutex mutex_;
+  mutable std::map<size_t, std::vector<uint8_t>> converted_;  // by input
 };
 
 /// A hand-written kernel. Buffers: present inputs, then present outputs.
@@ -230,6 +247,10 @@ void CpuBackend::release(const std::vector<Step>& steps) {
   }
 }
 
+bool CpuBackend::lacks(const Node& node, const OpDef& def) const {
+  return has_complex(node) && def.eval == nullptr;
+}
+
 Result<void> CpuBackend::lower(const LowerJob& job, Walk& walk) {
   if (!job.body.empty()) {
     const int anchor = anchor_of(job.body);
@@ -245,7 +266,7 @@ Result<void> CpuBackend::lower(const LowerJob& job, Walk& walk) {
     auto made = std::make_unique<KernelJob>(job.frame, *kernel);
     if (made->is_supported()) return emit(*job.frame.node, std::move(made), present(job), walk);
   }
-  if (def.expr != nullptr) return lower_expression(job, walk);
+  if (def.expr != nullptr && !has_complex(*job.frame.node)) return lower_expression(job, walk);
   if (def.eval != nullptr) {
     return emit(*job.frame.node, std::make_unique<EvalJob>(job.frame), present(job), walk);
   }

@@ -26,6 +26,7 @@ class CpuJob {
 class CpuBackend final : public Backend {
  public:
   Result<void> lower(const LowerJob& job, Walk& walk) override;
+  [[nodiscard]] bool lacks(const Node& node, const OpDef& def) const override;
   [[nodiscard]] const CpuJob& job(uint32_t number) const { return *jobs_[number]; }
   /// Frees the jobs of these steps; their numbers may be given out again.
   void release(const std::vector<Step>& steps);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "ir/op_context.h"
 
@@ -27,13 +28,21 @@ class CpuContext : public OpContext {
   virtual ~CpuContext() = default;
   [[nodiscard]] virtual const uint8_t* data(size_t input) const = 0;
   [[nodiscard]] virtual uint8_t* out(size_t output) = 0;
+  /// Input `input` as elements of that type: converted where it has another one, as a model may
+  /// that breaks its operators' rules. For threads of a call alike.
+  [[nodiscard]] virtual const uint8_t* data_as(size_t input, DType dtype) const = 0;
   /// Memory for this call, 64-byte aligned; an error past the session's limit.
   virtual Result<uint8_t*> scratch(size_t bytes) = 0;
   [[nodiscard]] virtual Parallel& parallel() = 0;
 
   template <class T>
   [[nodiscard]] const T* in_as(size_t i) const {
-    return reinterpret_cast<const T*>(data(i));
+    constexpr DType kType = std::is_same_v<T, float>     ? DType::kF32
+                            : std::is_same_v<T, int32_t> ? DType::kI32
+                            : sizeof(T) == 1             ? DType::kU8
+                                                         : DType::kUndefined;
+    return reinterpret_cast<const T*>(i == 0 || kType == DType::kUndefined ? data(i)
+                                                                           : data_as(i, kType));
   }
   template <class T>
   [[nodiscard]] T* out_as(size_t i) {

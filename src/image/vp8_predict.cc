@@ -110,9 +110,10 @@ void vp8_predict4(uint8_t* to, size_t stride, Vp8Mode mode, const uint8_t* above
 }
 
 void vp8_add_block(const int16_t* in, uint8_t* to, size_t stride) {
-  // sqrt(2) cos(pi / 8) less 1, and sqrt(2) sin(pi / 8), in 16 bits.
-  const auto more = [](int x) { return x + (x * 20091 >> 16); };
-  const auto less = [](int x) { return x * 35468 >> 16; };
+  // sqrt(2) cos(pi / 8) less 1, and sqrt(2) sin(pi / 8), in 16 bits. Broken files have coefficients
+  // of any size.
+  const auto more = [](int x) { return x + static_cast<int>(x * int64_t{20091} >> 16); };
+  const auto less = [](int x) { return static_cast<int>(x * int64_t{35468} >> 16); };
   int work[16];
   for (size_t i = 0; i < 4; ++i) {
     const int a = in[i] + in[8 + i];

@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 
+#include "ir/complex.h"
 #include "ops/op_def.h"
 #include "passes/passes.h"
 #include "passes/placement.h"
@@ -75,6 +76,7 @@ class Fuser {
   bool is_candidate(const Node& node) const {
     const OpDef* def = find_op(node);
     if (def == nullptr || placement_.host_node[node.id] || def->is_random) return false;
+    if (has_complex(node)) return false;
     // Outputs that a definition makes beside the first are not composed.
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       const Value* v = node.outputs[i];

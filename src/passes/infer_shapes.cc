@@ -37,22 +37,33 @@ class Inferer {
  public:
   Result<void> run(Graph& graph, int depth) {
     if (depth > kMaxDepth) return limit_exceeded("subgraphs are nested too deeply");
-    for (const auto& value : graph.values()) {
-      if (!value->constant) continue;
-      const Constant& c = *value->constant;
-      value->type = Type::tensor(c.dtype, Shape(c.dims.begin(), c.dims.end()));
-      if (c.is_inline() && (is_integer(c.dtype) || c.dtype == DType::kBool) &&
-          c.host.count() <= kMaxContents) {
-        std::vector<Dim> contents;
-        for (int64_t i = 0; i < c.host.count(); ++i) contents.emplace_back(c.host.int_at(i));
-        value->contents = std::move(contents);
-      }
-    }
+    for (const auto& value : graph.values()) set_constant(*value);
     for (const auto& node : graph.nodes()) QUERN_TRY(visit(*node, depth));
     return {};
   }
 
+  /// One node; of its inputs that are no constants the types must be there.
+  Result<void> run(Node& node) {
+    for (Value* input : node.inputs) {
+      if (input != nullptr) set_constant(*input);
+    }
+    return visit(node, 0);
+  }
+
  private:
+  static void set_constant(Value& value) {
+    if (!value.constant) return;
+    const Constant& c = *value.constant;
+    value.type = Type::tensor(c.dtype, Shape(c.dims.begin(), c.dims.end()));
+    if (!c.is_inline() || (!is_integer(c.dtype) && c.dtype != DType::kBool) ||
+        c.host.count() > kMaxContents) {
+      return;
+    }
+    std::vector<Dim> contents;
+    for (int64_t i = 0; i < c.host.count(); ++i) contents.emplace_back(c.host.int_at(i));
+    value.contents = std::move(contents);
+  }
+
   Result<void> visit(Node& node, int depth) {
     const OpDef* def = find_op(node);
     if (def == nullptr) {
@@ -238,5 +249,6 @@ class Inferer {
 }  // namespace
 
 Result<void> infer_shapes(Graph& graph) { return Inferer().run(graph, 0); }
+Result<void> infer_node(Node& node) { return Inferer().run(node); }
 
 }  // namespace quern

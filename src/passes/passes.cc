@@ -101,8 +101,10 @@ Result<void> expand_ops(Graph& graph, PassReport& report) {
     // New nodes come before the one they replace, so the index meets them too: they may expand in
     // turn. A bound keeps a definition that expands into itself from going on for ever.
     size_t budget = g.nodes().size() * 64 + 1024;
+    bool any = false;  // so types have to be found again from here on: each node's once
     for (size_t i = 0; i < g.nodes().size();) {
       Node& node = *g.nodes()[i];
+      if (any) QUERN_TRY(infer_node(node));
       const OpDef* def = find_op(node);
       if (def == nullptr || def->expand == nullptr) {
         ++i;
@@ -116,7 +118,7 @@ Result<void> expand_ops(Graph& graph, PassReport& report) {
         continue;
       }
       ++report.hits[cat("expanded ", op)];
-      QUERN_TRY(infer_shapes(*g.root()));
+      any = true;
     }
     return {};
   });

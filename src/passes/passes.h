@@ -29,6 +29,8 @@ std::set<const Value*> body_outputs(Graph& graph);
 
 /// Infers types, symbolic shapes and contents through the graph and its bodies.
 Result<void> infer_shapes(Graph& graph);
+/// The same for one node, and the bodies in it, from its inputs' types.
+Result<void> infer_node(Node& node);
 
 /// The passes in order: see the table in passes.cc.
 Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& report);

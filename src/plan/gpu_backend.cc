@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "ir/complex.h"
 #include "ops/compose.h"
 #include "plan/move_bits.h"
 #include "plan/split_expr.h"
@@ -303,6 +304,8 @@ class GpuBackend::Lowering final : public LowerContext {
   std::vector<Storage> epilogue_inputs_;
   DType output_dtype_ = DType::kUndefined;
 };
+
+bool GpuBackend::lacks(const Node& node, const OpDef&) const { return has_complex(node); }
 
 Result<void> GpuBackend::lower(const LowerJob& job, Walk& walk) {
   if (!job.body.empty()) {

@@ -32,6 +32,7 @@ class GpuBackend final : public Backend {
   explicit GpuBackend(Target target) : target_(target) {}
 
   Result<void> lower(const LowerJob& job, Walk& walk) override;
+  [[nodiscard]] bool lacks(const Node& node, const OpDef& def) const override;
   std::vector<ProgramEntry> take_programs() override { return programs_.take_new(); }
   [[nodiscard]] const ProgramTable& programs() const { return programs_; }
   [[nodiscard]] const Target& target() const { return target_; }

@@ -57,8 +57,12 @@ class Flows {
   [[nodiscard]] bool input_moves(size_t i) { return moves(of_input(i)); }
   [[nodiscard]] bool node_moves(Expr e) { return is_float(program_.at(e).type) && moves(e.id); }
   [[nodiscard]] DType dtype(Expr e) { return dtypes_[root(e.id)]; }
-  /// Shared by what moves and what does not: a copy goes with each.
-  [[nodiscard]] bool is_constant(Expr e) const { return program_.at(e).op == ExprOp::kConst; }
+  /// Shared by what moves and what does not: a copy goes with each. A parameter of f64 holds the
+  /// bits already.
+  [[nodiscard]] bool is_constant(Expr e) const {
+    const ExprNode& node = program_.at(e);
+    return node.op == ExprOp::kConst || (node.op == ExprOp::kParam && node.type == Scalar::kF64);
+  }
 
  private:
   [[nodiscard]] size_t of_input(size_t i) const { return program_.nodes.size() + i; }
@@ -95,7 +99,7 @@ class Flows {
       }
     } else {
       // It computes: with its own value, and with its arguments'.
-      if (node.op != ExprOp::kConst) bad_[root(id)] = true;
+      if (!is_constant({static_cast<uint32_t>(id)})) bad_[root(id)] = true;
       for (Expr arg : node.args) {
         if (is_float(program_.at(arg).type)) bad_[root(arg.id)] = true;
       }
@@ -110,6 +114,11 @@ class Flows {
 
 /// The constant as the bits that `dtype` has for it.
 Expr constant_bits(ExprBuilder& b, const ExprNode& node, DType dtype) {
+  if (node.op == ExprOp::kParam) {
+    ExprNode bits = node;
+    bits.type = Scalar::kU64;
+    return b.make(std::move(bits));
+  }
   uint8_t bytes[8] = {};
   store_element(dtype, node.type, bytes, 0, node.bits);
   const DType bits = bits_type(dtype);

@@ -86,6 +86,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual Result<void> lower(const LowerJob& job, Walk& walk) = 0;
+  /// Is this a node that it can compute in no form? A model that has one is refused at load.
+  [[nodiscard]] virtual bool lacks(const Node& node, const OpDef& def) const = 0;
   /// Programs not yet handed out.
   virtual std::vector<ProgramEntry> take_programs() { return {}; }
 };

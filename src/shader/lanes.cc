@@ -12,7 +12,9 @@ namespace {
 // vector loads save.
 constexpr size_t kMaxVectorNodes = 300;
 
-// A polynomial in the parameters: the product of a sorted list of slots to its coefficient.
+// A polynomial in the parameters: the product of a sorted list of slots to its coefficient. Numbers
+// wrap, as those of a kernel do: divisible by a power of two is still what was. (Constants may be
+// a float's bits too.)
 using Polynomial = std::map<std::vector<int32_t>, int64_t>;
 constexpr size_t kMaxTerms = 16;
 
@@ -22,10 +24,15 @@ Polynomial number(int64_t value) {
   return p;
 }
 
+int64_t wrapping_mul(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+}
+
 void add_to(Polynomial& a, const Polynomial& b, int64_t factor) {
   for (const auto& [slots, c] : b) {
     int64_t& sum = a[slots];
-    sum += c * factor;
+    sum = static_cast<int64_t>(static_cast<uint64_t>(sum) +
+                               static_cast<uint64_t>(wrapping_mul(c, factor)));
     if (sum == 0) a.erase(slots);
   }
 }
@@ -37,7 +44,7 @@ Polynomial product(const Polynomial& a, const Polynomial& b) {
       std::vector<int32_t> slots = s;
       slots.insert(slots.end(), t.begin(), t.end());
       std::sort(slots.begin(), slots.end());
-      add_to(out, {{slots, 1}}, c * d);
+      add_to(out, {{slots, 1}}, wrapping_mul(c, d));
     }
   }
   return out;

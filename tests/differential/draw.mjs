@@ -73,6 +73,8 @@ export class Random {
     const kind = this.choices.next(16);
     if (kind < 12) return this.integer(1, Math.min(7, most));
     if (kind === 12 && zero) return this.pick(1, 0);
+    // Long rows and big matrices have kernels of their own.
+    if (kind === 15 && most >= 70 && this.chance(3)) return this.integer(71, 900);
     return this.integer(1, most);
   }
   /** Dims of a tensor of at most `elements` elements. */
@@ -80,7 +82,8 @@ export class Random {
     let rank = this.integer(least, Math.min(most, Math.max(least, 4)));
     if (most > 4 && this.chance(8)) rank = this.integer(least, most);
     const dims = [];
-    for (let left = elements; dims.length < rank;) {
+    const limit = elements >= 3000 && this.chance(10) ? 8 * elements : elements;
+    for (let left = limit; dims.length < rank;) {
       const size = Math.min(this.size({ zero }), Math.max(1, left));
       left = Math.floor(left / Math.max(1, size));
       dims.push(size);
@@ -115,7 +118,10 @@ export class Draw extends Random {
     super(choices);
     this.op = op;
     this.domain = domain;
-    if (domain) return;
+    if (domain) {
+      this.opset = 17;
+      return;
+    }
     const all = versionsOf(op).filter((version) => version <= newestOpset);
     const versions = all.filter((version) => !endsIn(op, version));
     const which = versions.length - 1 - this.integer(0, versions.length - 1);

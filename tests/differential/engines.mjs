@@ -76,7 +76,7 @@ export class Quern {
 
   constructor() {
     this.#base = join(root, 'build/wasm-core/trap');
-    if (!existsSync(this.#base)) this.#base = undefined;
+    if (!existsSync(join(this.#base, 'quern-core.js'))) this.#base = undefined;
   }
 
   async run(kind, { model, inputs, outputNames }, passes) {

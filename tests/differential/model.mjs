@@ -45,7 +45,7 @@ export function build({ nodes, opset, tensors, outputs }) {
   const fed = encoded.filter(({ initializer }) => !initializer);
   const model = writeModel({
     irVersion: opset >= 23 ? 11 : opset >= 21 ? 10 : 8,
-    opsets: { '': opset },
+    opsets: { '': opset, 'ai.onnx.ml': 3 },
     graph: {
       nodes: nodes.map((node) => ({ ...node, attributes: encodedAttributes(node.attributes) })),
       initializers: encoded.filter(({ initializer }) => initializer).map(({ tensor }) => tensor),

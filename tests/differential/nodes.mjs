@@ -451,9 +451,61 @@ function loop(g) {
   });
 }
 
+/** Parts in a sequence, one taken out or all put together again. */
+function sequence(g) {
+  const x = g.take({ least: 1 });
+  const axis = g.integer(0, x.dims.length - 1);
+  if (x.dims[axis] < 2) return;
+  const list = { name: g.name() };
+  const [first, rest] = [1, x.dims[axis] - 1];
+  const attributes = { axis: int(axis) };
+  g.node('SplitToSequence', [x, g.axes(first, rest)], [list], attributes);
+  if (g.chance()) {
+    g.add('ConcatFromSequence', [list], x.dims, { dtype: x.dtype, bound: x.bound, attributes });
+    return;
+  }
+  const at = g.integer(-2, 1);
+  const dims = [...x.dims];
+  dims[axis] = at === 0 || at === -2 ? first : rest;
+  const place = g.constant('i64', [], [at]);
+  g.add('SequenceAt', [list, place], dims, { dtype: x.dtype, bound: x.bound });
+}
+
+/** A running sum along the first axis, with its last state. */
+function scan(g) {
+  const x = g.take({ least: 1, most: 4, bound: 10 });
+  const rest = x.dims.slice(1);
+  if (x.dims[0] === 0) return;
+  const start = g.feed(x.dtype, rest);
+  const [state, item, next, copy] = ['s', 'i', 'n', 'o'].map((stem) => g.name(stem));
+  const type = { kind: 'tensor', dtype: x.dtype, dims: rest };
+  const body = {
+    nodes: [
+      { op: 'Add', inputs: [state, item], outputs: [next], attributes: {} },
+      { op: 'Tanh', inputs: [next], outputs: [copy], attributes: {} },
+    ],
+    inputs: [
+      { name: state, type },
+      { name: item, type },
+    ],
+    outputs: [
+      { name: next, type },
+      { name: copy, type },
+    ],
+  };
+  const last = { ...x, name: g.name(), dims: rest, bound: x.bound * x.dims[0] + 2 };
+  const all = { ...x, name: g.name(), bound: 1 };
+  const attributes = { body: { graph: body }, num_scan_inputs: int(1) };
+  if (g.chance()) attributes.scan_input_directions = ints([1]);
+  if (g.chance()) attributes.scan_output_directions = ints([1]);
+  g.node('Scan', [start, x], [last, all], attributes);
+  g.remember(last);
+  g.remember(all);
+}
+
 export const kinds = [
   ...[unary, unary, binary, binary, affine, where, clip, divide, steep, casts],
   ...[transpose, reshape, reshapeByShape, expandByShape, positions, squeezes, slice, concat, split],
   ...[gather, pad, softmax, reduce, reduce, normalise, matmul, matmul, selfProduct, convolve],
-  ...[convolve, pool, branch, loop],
+  ...[convolve, pool, branch, loop, sequence, scan],
 ];

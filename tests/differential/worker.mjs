@@ -24,8 +24,9 @@ export function drawing({ kind, index }) {
   if (kind === 'graph') return drawGraph;
   const op = names[index % names.length];
   return (choices) => {
-    const draw = new Draw(choices, op);
-    operators.get(op)(draw);
+    const operator = operators.get(op);
+    const draw = new Draw(choices, op, operator.domain);
+    operator.draw(draw);
     return draw.finish();
   };
 }

@@ -10,6 +10,7 @@ import {
   LimitError,
   load,
   type LoadOptions,
+  UnsupportedError,
   type Progress,
 } from '../../runtime/src/node.js';
 import { countingDevice } from '../support/counting-device.js';
@@ -224,10 +225,95 @@ describe('devices', () => {
     await expect(load(source(), { device })).rejects.toBeInstanceOf(LimitError);
     const model = await load(source(), { device, fallback: 'wasm', threads: 1 });
     expect(model.report().device).toBe('wasm');
-    expect(model.report().reason).toMatch(/^fell back from WebGPU: .*10000/);
+    expect(model.report().reason).toMatch(/^fell back: .*10000.* \(WebGPU on .+\)$/);
     const { y } = await model.run({ x: new Float32Array(200).fill(0) });
     expect(y!.data).toEqual(new Float32Array(200));
     model.dispose();
+  });
+
+  describe('operators that the GPU lacks', () => {
+    // Complex numbers: kernels hold none, the CPU moves them.
+    const named = (name: string, op: string, inputs: string[], outputs: string[]) => ({
+      ...node(op, inputs, outputs),
+      name,
+    });
+    const complex = writeModel({
+      graph: {
+        nodes: [
+          named('turn', 'Transpose', ['x'], ['t']),
+          named('back', 'Transpose', ['t'], ['u']),
+          named('flat', 'Flatten', ['x'], ['f']),
+          node('Relu', ['r'], ['v']),
+          { ...node('Concat', ['u', 'x', 'f'], ['y'], { axis: { int: 0 } }), name: 'join' },
+        ],
+        inputs: [value('x', 'c64', ['n', 3]), value('r', 'f32', [2])],
+        outputs: [value('t', 'c64', [3, 'n']), value('y', 'c64'), value('v', 'f32', [2])],
+      },
+    });
+    const feeds = {
+      x: { dtype: 'c64', data: Float32Array.from({ length: 12 }, (_, i) => i), dims: [2, 3] },
+      r: Float32Array.of(-1, 2),
+    } as const;
+
+    test('are all named at load: node, version, element type, device', async () => {
+      const loading = load(complex, { device: 'webgpu' });
+      await expect(loading).rejects.toBeInstanceOf(UnsupportedError);
+      await expect(loading).rejects.toThrow(
+        /^operators that the device lacks: Transpose \(domain ai\.onnx, opset 17\) of c64 at node 'turn'( and 1 more)?; Concat \(domain ai\.onnx, opset 17\) of c64 at node 'join' \(WebGPU on .*\S.*\)$/,
+      );
+    });
+
+    test('fallback: the model runs on WebAssembly, and the report says why', async () => {
+      const model = await load(complex, { device: 'webgpu', fallback: 'wasm', threads: 1 });
+      const { t, y, v } = await model.run(feeds);
+      expect(t!.dims).toEqual([3, 2]);
+      expect([...(t!.data as Float32Array)]).toEqual([0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11]);
+      expect(y!.dims).toEqual([6, 3]);
+      expect([...(y!.data as Float32Array)]).toEqual(Array.from({ length: 36 }, (_, i) => i % 12));
+      expect([...(v!.data as Float32Array)]).toEqual([0, 2]);
+      const { device, adapter, reason } = model.report();
+      expect({ device, adapter }).toEqual({ device: 'wasm', adapter: undefined });
+      expect(reason).toMatch(
+        /^fell back: operators that the device lacks: Transpose .* at node 'turn'.*WebGPU on/,
+      );
+      model.dispose();
+    });
+
+    test('views of them are none', async () => {
+      const bytes = writeModel({
+        graph: {
+          nodes: [node('Flatten', ['x'], ['y'])],
+          inputs: [value('x', 'c64', ['n', 3])],
+          outputs: [value('y', 'c64')],
+        },
+      });
+      const model = await load(bytes, { device: 'webgpu' });
+      expect((await model.run({ x: feeds.x })).y!.data).toEqual(feeds.x.data);
+      model.dispose();
+    });
+
+    test('what no device has is refused with and without fallback, all at once', async () => {
+      const unknown = writeModel({
+        graph: {
+          nodes: [
+            named('a', 'Frobnicate', ['x'], ['p']),
+            { ...named('b', 'Quux', ['p'], ['q']), domain: 'com.example' },
+            named('c', 'Frobnicate', ['q'], ['y']),
+          ],
+          inputs: [value('x', 'f32', [2])],
+          outputs: [value('y', 'f32', [2])],
+        },
+        opsets: { '': 17, 'com.example': 3 },
+      });
+      const message =
+        "unsupported operators: Frobnicate (domain ai.onnx, opset 17) at node 'a' and 1 more; " +
+        "Quux (domain com.example, opset 3) at node 'b'";
+      for (const options of [...targets, { device: 'webgpu', fallback: 'wasm' } as const]) {
+        const loading = load(unknown, { ...options, threads: 1 });
+        await expect(loading).rejects.toBeInstanceOf(UnsupportedError);
+        await expect(loading).rejects.toThrow(message);
+      }
+    });
   });
 
   let syntheticBytes: Uint8Array<ArrayBuffer>;

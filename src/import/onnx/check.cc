@@ -1,19 +1,10 @@
 // What an imported model needs from the operator table.
-#include <algorithm>
-#include <map>
-
 #include "import/onnx/import.h"
+#include "ir/operator_list.h"
 #include "ops/op_def.h"
 
 namespace quern {
 namespace {
-
-constexpr size_t kMaxListed = 32;  // operators in one error
-
-struct Missing {
-  const Node* first;
-  size_t count = 0;
-};
 
 std::string_view kind_name(AttributeKind kind) {
   constexpr std::string_view kNames[] = {"an int",  "a float",  "a string", "ints",   "floats",
@@ -66,26 +57,12 @@ Result<void> check_node(const Node& node, const OpDef& op) {
 }  // namespace
 
 Result<void> check_supported(const Model& model, OpLookup lookup) {
-  std::map<std::string, Missing> missing;  // by operator, as the error names it
-  std::vector<std::string> order;
+  OperatorList missing;
   for_each_node(*model.graph, [&](Node& node) {
-    if (lookup(node.op, node.domain, node.version)) return;
-    auto name = cat(node.op, " (domain ", node.domain.empty() ? "ai.onnx" : node.domain, ", opset ",
-                    node.version, ")");
-    const auto [entry, added] = missing.try_emplace(name, Missing{&node});
-    ++entry->second.count;
-    if (added) order.push_back(std::move(name));
+    if (!lookup(node.op, node.domain, node.version)) missing.add(node);
   });
   if (missing.empty()) return {};
-  std::string message = "unsupported operators: ";
-  for (size_t i = 0; i < std::min(order.size(), kMaxListed); ++i) {
-    const Missing& one = missing.at(order[i]);
-    if (i > 0) message += "; ";
-    message += cat(order[i], " at node '", one.first->name, "'");
-    if (one.count > 1) message += cat(" and ", one.count - 1, " more");
-  }
-  if (order.size() > kMaxListed) message += cat("; and ", order.size() - kMaxListed, " others");
-  return unsupported(std::move(message));
+  return unsupported(cat("unsupported operators: ", missing.text()));
 }
 
 Result<void> check_nodes(const Model& model, OpLookup lookup) {

@@ -389,9 +389,11 @@ MutateStats mutate_models(const std::vector<std::vector<uint8_t>>& models,
     ++stats.mutants;
     if (options.before) options.before(number, mutant);
     auto loaded = load_onnx(mutant, "/nonexistent", options.load);
-    if (!loaded) continue;
-    ++stats.imported;
-    if (!options.check || options.check(*loaded)) ++stats.accepted;
+    const bool imported = loaded.has_value();
+    const bool accepted = imported && (!options.check || options.check(*loaded));
+    stats.imported += imported;
+    stats.accepted += accepted;
+    if (options.after) options.after(number, imported, accepted);
   }
   return stats;
 }

@@ -23,6 +23,8 @@ struct MutateOptions {
   FileOptions load;
   /// Told before each mutant is tried, with its number and bytes.
   std::function<void(uint64_t number, std::span<const uint8_t> mutant)> before;
+  /// Told what came of it: did it get past the parser, and past the check too?
+  std::function<void(uint64_t number, bool imported, bool accepted)> after;
 };
 
 struct MutateStats {

@@ -28,6 +28,7 @@ fn load_mask(i: u32) -> f32 { return mask[i]; } //@load mask
 //#if OFFSETS
 @group(0) @binding(4) var<storage, read> offsets: array<i32>;
 fn load_offset(i: u32) -> i32 { return offsets[i]; } //@load offsets
+var<workgroup> shared_offset: i32;
 //#endif
 //#if SINK
 @group(0) @binding(5) var<storage, read> sink: array<f32>;
@@ -76,7 +77,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   // Under a causal mask no row of this block sees keys from `end` on, or before `begin`.
   var offset = params.causal_offset;
   //#if OFFSETS
-  offset = load_offset(batch);
+  // The loop below has barriers: its bounds must be seen to be the same in all invocations.
+  if (lid == 0u) { shared_offset = load_offset(batch); }
+  offset = workgroupUniformLoad(&shared_offset);
   //#endif
   let last = select(first + BQ, params.queries, params.last_sees_all != 0u);
   let seen = clamp(i32(last) + offset, 0, i32(params.keys));

@@ -25,6 +25,13 @@ Result<void> infer(InferContext& ctx) {
   QUERN_TRY(ctx.expect_rank(kSin, 2));
   ctx.set(0, ctx.dtype(kX), std::nullopt);
   const Shape* x = ctx.shape(kX);
+  const Shape* cos = ctx.shape(kCos);
+  const Shape* sin = ctx.shape(kSin);
+  if (cos != nullptr && sin != nullptr &&
+      (proven_equal((*cos)[0], (*sin)[0]) == false ||
+       proven_equal((*cos)[1], (*sin)[1]) == false)) {
+    return ctx.error(cat("cosines ", *cos, " and sines ", *sin));
+  }
   if (x == nullptr) return {};
   const bool rows_in = flag(ctx.node(), "rows_first_in");
   Dim heads = (*x)[rows_in ? 2 : 1];

@@ -83,6 +83,10 @@ Result<const float*> centred_floats(CpuContext& ctx, size_t input, size_t zero, 
   Bytes8 zeros;
   int64_t step = 0;
   if (ctx.has_input(zero)) {
+    const int64_t points = ctx.input(zero).count();
+    if (points != 1 && points != extent) {
+      return ctx.error(cat("zero point ", ctx.input(zero).dims, " for ", extent, " rows"));
+    }
     zeros = bytes_in(ctx, zero);
     step = ctx.input(zero).count() == 1 ? 0 : 1;
   }

@@ -25,6 +25,7 @@ Result<LinearAttentionShape> linear_attention_shape(const OpContext& ctx) {
   s.group = query_heads / s.heads;
   s.keys = k[2] / s.heads;
   s.values = v[2] / s.heads;
+  if (query_heads > std::max<int64_t>(q[2], 1) && s.keys != 0) return wrong();
   if (k[2] % s.heads != 0 || v[2] % s.heads != 0 || q[2] != query_heads * s.keys || k[0] != q[0] ||
       v[0] != q[0] || k[1] != q[1] || v[1] != q[1]) {
     return wrong();
@@ -37,10 +38,10 @@ Result<LinearAttentionShape> linear_attention_shape(const OpContext& ctx) {
   s.decays = rule == "gated" || rule == "gated_delta";
   s.delta = rule == "delta" || rule == "gated_delta";
   if (s.decays) {
+    if (!ctx.has_input(S::kDecay)) return ctx.error(cat("update_rule ", rule, " without decay"));
     const Dims& d = ctx.input(S::kDecay).dims;
     const bool each = d.size() == 3 && d[2] == s.heads * s.keys;
-    if (!ctx.has_input(S::kDecay) || d.size() != 3 || d[0] != s.batch || d[1] != s.positions ||
-        (!each && d[2] != s.heads)) {
+    if (d.size() != 3 || d[0] != s.batch || d[1] != s.positions || (!each && d[2] != s.heads)) {
       return ctx.error(cat("decay ", d, " for ", s.heads, " heads of ", s.keys, " elements"));
     }
     s.decay_row = d[2];
@@ -48,9 +49,9 @@ Result<LinearAttentionShape> linear_attention_shape(const OpContext& ctx) {
     s.decay_key = each ? 1 : 0;
   }
   if (s.delta) {
+    if (!ctx.has_input(S::kBeta)) return ctx.error(cat("update_rule ", rule, " without beta"));
     const Dims& d = ctx.input(S::kBeta).dims;
-    if (!ctx.has_input(S::kBeta) || d.size() != 3 || d[0] != s.batch || d[1] != s.positions ||
-        (d[2] != 1 && d[2] != s.heads)) {
+    if (d.size() != 3 || d[0] != s.batch || d[1] != s.positions || (d[2] != 1 && d[2] != s.heads)) {
       return ctx.error(cat("beta ", d, " for ", s.heads, " heads"));
     }
     s.beta_row = d[2];

@@ -71,17 +71,24 @@ Result<bool> expand_skip_norm(Graph& graph, Node& node, bool simplified) {
   Value* bias = node.input(simplified ? 3 : 4);
   Value* sum = e.add("Add", {node.input(0), node.input(1)});
   if (bias != nullptr) sum = e.add("Add", {sum, bias});
-  if (e.wants(1) || e.wants(2)) {
-    return unsupported(cat(node.describe(), ": mean and deviation as outputs"));
-  }
   if (e.wants(3)) e.replace(3, sum);
   if (simplified) {
+    if (e.wants(1)) return unsupported(cat(node.describe(), ": a mean as output"));
+    if (e.wants(2)) {
+      if (!node.input(0)->type.shape) {
+        return unsupported(cat(node.describe(), ": an input of unknown rank"));
+      }
+      sum->type = node.input(0)->type;
+      e.replace(2, inverse_root_mean_square(e, sum, -1, epsilon));
+    }
     e.replace(0, rms_norm(e, sum, node.input(2), -1, epsilon));
   } else {
     std::vector<Value*> inputs = {sum, node.input(2)};
     if (beta != nullptr) inputs.push_back(beta);
-    e.replace(0, e.add("LayerNormalization", std::move(inputs),
-                       {{"axis", int64_t{-1}}, {"epsilon", epsilon}}));
+    const size_t outputs = e.wants(2) ? 3 : e.wants(1) ? 2 : 1;
+    const std::vector<Value*> y = e.add_many("LayerNormalization", std::move(inputs), outputs,
+                                             {{"axis", int64_t{-1}}, {"epsilon", epsilon}});
+    for (size_t i = 0; i < outputs; ++i) e.replace(i, y[i]);
   }
   e.finish();
   return true;

@@ -40,7 +40,8 @@ Result<Expr> load_quantization(ExprContext& ctx, size_t input) {
   const TensorInfo& info = ctx.input(input);
   if (info.rank() == 0) return scalar_input(ctx, input);
   const size_t rank = ctx.input(0).rank();
-  if (info.rank() == 1 && info.is_baked(0) && info.dims[0] == 1) return scalar_input(ctx, input);
+  const bool single = info.rank() == 1 && info.is_baked(0) && info.dims[0] == 1;
+  if (single || (rank == 0 && info.rank() == 1)) return scalar_input(ctx, input);
   QUERN_ASSIGN(const size_t axis, quantized_axis(ctx.node(), rank));
   const auto held = [&](Expr index, size_t a) {
     return b.min(index, b.sub(ctx.dim(input, a), b.i32(1)));
@@ -67,6 +68,7 @@ Result<void> check_quantization(InferContext& ctx, size_t input) {
   const Shape* s = ctx.shape(input);
   if (x == nullptr || s == nullptr || s->empty()) return {};
   if (s->size() == 1 && proven_equal((*s)[0], 1) == true) return {};
+  if (x->empty() && s->size() == 1 && proven_equal((*s)[0], 1) != false) return {};
   QUERN_ASSIGN(const size_t axis, quantized_axis(ctx.node(), x->size()));
   const int64_t block = ctx.node().int_or("block_size", 0);
   if (block < 0 || block > INT32_MAX) return ctx.error(cat("block_size is ", block));

@@ -47,21 +47,11 @@ Result<bool> expand(Graph& graph, Node& node) {
   const std::optional<Shape>& w = node.input(kW)->type.shape;
   if (!x->type.shape || !w) return unsupported(cat(node.describe(), ": inputs of unknown rank"));
   const size_t rank = w->size() - 2;
-  const std::vector<int64_t>* shown = node.ints("kernel_shape");
-  std::vector<int64_t> kernel;
-  for (size_t i = 0; i < rank; ++i) {
-    const Dim& taps = (*w)[i + 2];
-    if (!taps.is_const() && (shown == nullptr || shown->size() != rank)) {
-      return unsupported(cat(node.describe(), ": a kernel of unknown shape"));
-    }
-    kernel.push_back(taps.is_const() ? taps.value() : (*shown)[i]);
-  }
   const int64_t groups = node.int_or("group", 1);
   if (groups < 1) return invalid_model(cat(node.describe(), ": group is ", groups));
   Expansion e(graph, node);
-  Value* columns =
-      e.add_in("quern", 1, "DeformColumns", {x, node.input(kOffset), node.input(kMask)},
-               {{"kernel_shape", kernel}});
+  Value* columns = e.add_in("quern", 1, "DeformColumns",
+                            {x, node.input(kW), node.input(kOffset), node.input(kMask)});
   for (std::string_view name : {"dilations", "offset_group", "pads", "strides"}) {
     if (const AttributeValue* value = node.attribute(name)) {
       columns->producer->attributes[std::string(name)] = *value;
@@ -73,8 +63,8 @@ Result<bool> expand(Graph& graph, Node& node) {
     return e.add("Concat", std::move(parts), {{"axis", int64_t{0}}});
   };
   Value* positions = e.add("ReduceProd", {places, e.ints({0})}, {{"keepdims", int64_t{1}}});
-  Value* depth = e.add("Div", {e.add("Mul", {e.extent(x, 1), e.ints({ConvShape::product(kernel)})}),
-                               e.ints({groups})});
+  Value* depth =
+      e.add("Div", {e.add("Mul", {e.extent(x, 1), e.extent(columns, 2)}), e.ints({groups})});
   Value* grouped =
       e.add("Reshape", {columns, joined({e.extent(x, 0), e.ints({groups}), depth, positions})},
             {{"allowzero", int64_t{1}}});

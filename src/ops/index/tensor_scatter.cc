@@ -2,6 +2,7 @@
 // write index on; with mode circular it goes on at the front.
 #include "ops/common/exprs.h"
 #include "ops/common/infer.h"
+#include "ops/common/movement.h"
 #include "ops/common/types.h"
 #include "ops/op_def.h"
 
@@ -65,10 +66,11 @@ const OpDef op_tensor_scatter = {
     .since = 24,
     .min_inputs = 2,
     .max_inputs = 3,
-    .types = kScalarTypes,
+    .types = kMovableTypes,
     .attributes = kAttributes,
     .infer = infer_tensor_scatter,
     .expr = scattered,
+    .eval = eval_moved,
 };
 
 }  // namespace quern

@@ -1,5 +1,7 @@
 // MultiHeadAttention: attention of queries to keys and values that are projected already, given
 // apart or packed, with a cache of earlier ones.
+#include <cmath>
+
 #include "ops/common/microsoft_attention.h"
 
 namespace quern {
@@ -97,6 +99,20 @@ Result<void> add_biases(Expansion& e, const Node& node, Form form, Value* operan
   return {};
 }
 
+/// q k^T * scale + mask, for q [batch, rows, heads, size] and k [batch, heads, keys, size].
+Result<Value*> scores(Expansion& e, const Node& node, const Heads& h, const Dim& head_size) {
+  float scale = node.float_or("scale", 0);
+  if (h.causal != 0) return unsupported(cat(node.describe(), ": causal scores as an output"));
+  if (scale == 0 && !head_size.is_const()) return unsupported(cat(node.describe(), ": head size"));
+  if (scale == 0) scale = 1.0f / std::sqrt(static_cast<float>(head_size.value()));
+  const auto turned = [&](Value* v, std::vector<int64_t> perm) {
+    return e.add("Transpose", {v}, {{"perm", std::move(perm)}});
+  };
+  Value* s = e.add("MatMul", {turned(h.q, {0, 2, 1, 3}), turned(h.k, {0, 1, 3, 2})});
+  s = e.add("Mul", {s, e.number(node.input(kQuery)->type.dtype, scale)});
+  return h.mask == nullptr ? s : e.add("Add", {s, h.mask});
+}
+
 Result<bool> expand(Graph& graph, Node& node) {
   QUERN_ASSIGN(const int64_t heads, head_count(node));
   for (size_t i : {size_t{kQuery}, size_t{kKey}, size_t{kValue}}) {
@@ -108,7 +124,6 @@ Result<bool> expand(Graph& graph, Node& node) {
     return unsupported(cat(node.describe(), ": a cache in a shared buffer"));
   }
   Expansion e(graph, node, kExpansionOpset);
-  if (e.wants(3)) return unsupported(cat(node.describe(), ": scores as an output"));
   Value* operands[3] = {node.input(kQuery), node.input(kKey), node.input(kValue)};
   const Shape& query = *operands[0]->type.shape;
   QUERN_ASSIGN(
@@ -156,7 +171,7 @@ Result<bool> expand(Graph& graph, Node& node) {
       break;
   }
   Value* past = node.input(kPastKey);
-  if (past != nullptr || e.wants(1) || e.wants(2)) {
+  if (past != nullptr || e.wants(1) || e.wants(2) || e.wants(3)) {
     Value* kv[2] = {h.k, h.v};
     for (size_t i = 0; i < 2; ++i) {
       if ((h.rows_first & attention::kKRows) != 0) {
@@ -194,6 +209,12 @@ Result<bool> expand(Graph& graph, Node& node) {
     h.mask = h.mask == nullptr ? bias : e.add("Add", {h.mask, bias});
   }
   if (node.int_or("unidirectional", 0) != 0) h.causal = 2;
+  if (e.wants(3)) {
+    const Dim& last = query.back();
+    QUERN_ASSIGN(Value * s,
+                 scores(e, node, h, form == Form::kPacked ? last : floor_div(last, heads)));
+    e.replace(3, s);
+  }
   e.replace(0, add_attention(e, node, h));
   e.finish();
   return true;

@@ -52,9 +52,26 @@ int64_t zero_start(const Dims& zero, std::span<const int64_t> batch, int64_t ind
   return start;
 }
 
+/// Zero points are one, as many as rows (of a) or columns (of b), or those of each matrix, where
+/// `zero` broadcasts to the operand with one number along the other axis.
+Result<void> check_zero(CpuContext& ctx, size_t input, size_t operand, bool rows, int64_t extent) {
+  const Dims& zero = ctx.input(input).dims;
+  const Dims& of = ctx.input(operand).dims;
+  const int64_t count = ctx.input(input).count();
+  if (count == 1 || (zero.size() == 1 && count == extent)) return {};
+  bool fits = zero.size() >= 2 && zero.size() == of.size();
+  for (size_t i = 0; fits && i < zero.size(); ++i) {
+    const bool inner = i + (rows ? 1 : 2) == zero.size();
+    fits = zero[i] == 1 || (zero[i] == of[i] && !inner);
+  }
+  if (fits) return {};
+  return ctx.error(cat("zero point ", zero, " of an operand ", of));
+}
+
 /// a as f32, less its zero points.
 Result<const float*> left_floats(CpuContext& ctx, int64_t m, int64_t k) {
   const TensorInfo& info = ctx.input(kA);
+  if (ctx.has_input(kAZero)) QUERN_TRY(check_zero(ctx, kAZero, kA, true, m));
   const bool each = ctx.has_input(kAZero) && ctx.input(kAZero).count() > m;
   if (!each) return centred_floats(ctx, kA, kAZero, k, std::max<int64_t>(m, 1));
   QUERN_ASSIGN(uint8_t* bytes, ctx.scratch(static_cast<size_t>(info.count()) * sizeof(float)));
@@ -89,6 +106,7 @@ Result<void> run(CpuContext& ctx) {
   g.c_row = s.n;
   Right right{bytes_in(ctx, kB), {}, s.b_row, s.b_col, 0};
   if (ctx.has_input(kBZero)) {
+    QUERN_TRY(check_zero(ctx, kBZero, kB, false, s.n));
     right.zero = bytes_in(ctx, kBZero);
     const Dims& zero = ctx.input(kBZero).dims;
     right.zero_step = zero.empty() || zero.back() == 1 ? 0 : 1;

@@ -179,6 +179,8 @@ export function attention(add) {
     ['packed_present', { packed: 3, present: true }],
     ['packed_keys_present', { packed: 2, present: true }],
     ['token', { past: true, token: true, bias: true }],
+    ['score_output', { scores: true, mask: 'keys', bias: true }],
+    ['score_output_past', { scores: true, past: true, scale: 0.7 }],
   ]) {
     add(`multi_head_attention_${name}`, () => {
       const [batch, heads, size] = [2, integer(1, 3), pick(4, 8, 6)];
@@ -211,6 +213,7 @@ export function attention(add) {
       }
       const outputs =
         options.past || options.present ? { y: 'f32', k2: 'f32', v2: 'f32' } : { y: 'f32' };
+      if (options.scores) Object.assign(outputs, { k2: 'f32', v2: 'f32', qk: 'f32' });
       const named = (key) => (inputs[key] ? key : '');
       const node = {
         op: 'MultiHeadAttention',

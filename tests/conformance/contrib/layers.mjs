@@ -132,6 +132,34 @@ export function layers(add) {
       };
     });
   }
+  add('skip_layer_normalization_statistics', () => ({
+    nodes: [
+      {
+        op: 'SkipLayerNormalization',
+        domain,
+        inputs: ['x', 'skip', 'gamma', 'beta'],
+        outputs: ['y', 'mean', 'inverse'],
+        attributes: { epsilon: { float: 1e-5 } },
+      },
+    ],
+    // ONNX Runtime's CPU does not give these outputs.
+    reference: [
+      { op: 'Add', inputs: ['x', 'skip'], outputs: ['sum'] },
+      {
+        op: 'LayerNormalization',
+        inputs: ['sum', 'gamma', 'beta'],
+        outputs: ['y', 'mean', 'inverse'],
+        attributes: { epsilon: { float: 1e-5 } },
+      },
+    ],
+    inputs: {
+      x: floats([2, 3, 9]),
+      skip: floats([2, 3, 9]),
+      gamma: scales([9], 1),
+      beta: floats([9]),
+    },
+    outputs: { y: 'f32', mean: 'f32', inverse: 'f32' },
+  }));
   for (const kind of ['', '_mask', '_two']) {
     add(`embed_layer_normalization${kind}`, () => {
       const withMask = kind === '_mask';

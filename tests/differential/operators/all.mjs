@@ -1,9 +1,11 @@
-// How to draw a case of each operator, by name.
+// How to draw a case of each operator, by name. New ones go to the end of their lists: a case of a
+// seed is an index in this order.
 
 import { convolutions } from './conv.mjs';
 import { elementwise } from './elementwise.mjs';
 import { indexing } from './index.mjs';
 import { matrices } from './matrix.mjs';
+import { learned, learnedDomain } from './ml.mjs';
 import { quantised } from './quant.mjs';
 import { recurrences } from './recurrent.mjs';
 import { reductions } from './reduce.mjs';
@@ -24,6 +26,10 @@ const drawn = {
   ...texts,
 };
 
-export const operators = new Map(
-  Object.entries(drawn).filter(([op]) => versionsOf(op)[0] <= newestOpset),
-);
+/** By operator: its domain and how it is drawn. */
+export const operators = new Map([
+  ...Object.entries(drawn)
+    .filter(([op]) => versionsOf(op)[0] <= newestOpset)
+    .map(([op, draw]) => [op, { domain: '', draw }]),
+  ...Object.entries(learned).map(([op, draw]) => [op, { domain: learnedDomain, draw }]),
+]);

@@ -36,6 +36,10 @@ function windows(d, rank, { dilated = true, kernelShown = true, autoPads, most =
       fill(2 * rank, (_, i) => d.integer(0, Math.min(2, kernel[i % rank] - 1))),
     );
   }
+  // Strides beyond the window would make SAME's pads negative, which is not settled.
+  if (auto?.startsWith('SAME') && strides.some((stride, i) => stride > spans[i])) {
+    strides.forEach((stride, i) => (strides[i] = Math.min(stride, spans[i])));
+  }
   const sizes = spans.map((span) => d.integer(span, span + (rank > 2 ? 3 : 8)));
   return { kernel, strides, dilations, pads, sizes, spans, auto };
 }
@@ -44,9 +48,11 @@ function conv(d) {
   const type = d.type();
   const rank = d.pick(2, 1, 3);
   const groups = d.pick(1, 1, 2, 3);
-  const [inside, outside] = [d.integer(1, 5), d.integer(1, 5)];
+  const channels = () => (d.chance(8) ? d.integer(6, 40) : d.integer(1, 5));
+  const [inside, outside] = [channels(), channels()];
   if (groups !== 1 || d.chance()) d.int('group', groups);
   const { kernel, sizes } = windows(d, rank, { kernelShown: false });
+  if (rank < 3 && d.chance(8)) sizes[rank - 1] += d.integer(10, 40);
   d.input(d.tensor(type, [d.integer(1, 3), groups * inside, ...sizes]));
   d.input(d.tensor(type, [groups * outside, inside, ...kernel]));
   if (d.chance()) d.input(d.tensor(type, [groups * outside]));

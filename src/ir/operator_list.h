@@ -1,0 +1,30 @@
+// Names the operators that something lacks, each with where a model has it, for one error.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace quern {
+
+class OperatorList {
+ public:
+  /// `of` tells the form apart where only one is lacking: an element type.
+  void add(const Node& node, std::string_view of = {});
+  [[nodiscard]] bool empty() const { return order_.empty(); }
+  /// "Foo (domain ai.onnx, opset 17) of c64 at node 'first' and 3 more; Bar ..."
+  [[nodiscard]] std::string text() const;
+
+ private:
+  struct Entry {
+    std::string first;
+    size_t count = 0;
+  };
+  std::map<std::string, Entry> entries_;  // by operator, as the text names it
+  std::vector<std::string> order_;
+};
+
+}  // namespace quern
