@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { installDawn } from './lib/dawn.mjs';
 import { Missing, onnxruntimeNode, onnxruntimeWeb } from './lib/engines/onnxruntime.mjs';
 import { quern } from './lib/engines/quern.mjs';
+import { tfjs } from './lib/engines/tfjs.mjs';
 import { gpuBytes, installMeter, submissions } from './lib/meter.mjs';
 import { knownModels, modelAt } from './lib/models.mjs';
 import { readNpy } from './lib/npy.mjs';
@@ -47,6 +48,7 @@ const engines = {
   'ort-capture': web({ build: 'asyncify', capture: true }),
   'ort-jspi': web({ build: 'jspi' }),
   'ort-jspi-capture': web({ build: 'jspi', capture: true }),
+  tfjs: tfjs(rootOf('@tensorflow/tfjs-core')),
   'ort-node': onnxruntimeNode(rootOf('onnxruntime-node')),
 };
 const chosen = (options.engines ?? Object.keys(engines).join(',')).split(',');

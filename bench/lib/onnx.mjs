@@ -61,3 +61,75 @@ export function describeOnnx(bytes) {
     nodes: all(graph, 1).length,
   };
 }
+
+/** Numbers of a repeated integer field, packed or not. */
+function integers(message, field) {
+  return all(message, field).flatMap((value) => {
+    if (typeof value === 'bigint') return [Number(BigInt.asIntN(64, value))];
+    const numbers = [];
+    for (let at = 0; at < value.length;) {
+      let number = 0n;
+      for (let shift = 0n; ; shift += 7n) {
+        const byte = value[at++];
+        number |= BigInt(byte & 127) << shift;
+        if (byte < 128) break;
+      }
+      numbers.push(Number(BigInt.asIntN(64, number)));
+    }
+    return numbers;
+  });
+}
+
+const floatsIn = (message, field) =>
+  all(message, field).flatMap((value) => [...new Float32Array(value.slice().buffer)]);
+
+/** { name, dims, data: numbers } of a TensorProto of floats or integers. */
+function readTensor(message) {
+  const dims = integers(message, 1);
+  const type = Number(one(message, 2) ?? 0n);
+  const raw = one(message, 9);
+  let data;
+  if (raw) {
+    const bytes = raw.slice().buffer;
+    if (type === 1) data = new Float32Array(bytes);
+    else if (type === 7) data = Array.from(new BigInt64Array(bytes), Number);
+    else if (type === 6) data = [...new Int32Array(bytes)];
+    else data = [...new Uint8Array(bytes)];
+  } else if (type === 1) data = Float32Array.from(floatsIn(message, 4));
+  else data = integers(message, type === 7 ? 7 : 5);
+  return { name: text(one(message, 8)), dims, data };
+}
+
+function readAttribute(message) {
+  const [f, i, s, t] = [2, 3, 4, 5].map((field) => one(message, field));
+  const [floats, ints] = [floatsIn(message, 7), integers(message, 8)];
+  const name = text(one(message, 1));
+  if (floats.length > 0) return [name, floats];
+  if (ints.length > 0) return [name, ints];
+  if (f) return [name, new Float32Array(f.slice().buffer)[0]];
+  if (s) return [name, text(s)];
+  if (t) return [name, readTensor(t)];
+  return [name, Number(BigInt.asIntN(64, i ?? 0n))];
+}
+
+/** The nodes of a model without bodies, and its constants by name. */
+export function readGraph(bytes) {
+  const graph = one(bytes, 7);
+  const constants = new Map(
+    all(graph, 5)
+      .map(readTensor)
+      .map((tensor) => [tensor.name, tensor]),
+  );
+  const nodes = [];
+  for (const node of all(graph, 1)) {
+    const read = {
+      op: text(one(node, 4)),
+      inputs: all(node, 1).map(text),
+      outputs: all(node, 2).map(text),
+      attributes: Object.fromEntries(all(node, 5).map(readAttribute)),
+    };
+    if (read.op === 'Constant') constants.set(read.outputs[0], read.attributes.value);
+    else nodes.push(read);
+  }
+  return { nodes, constants, outputs: all(graph, 12).map((value) => text(one(value, 1))) };
+}
