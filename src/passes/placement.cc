@@ -17,6 +17,18 @@ bool is_small_integer(const Value& value) {
   return type.shape && type.shape->size() <= 1;
 }
 
+/// Could an input's contents be shape arithmetic, to be done on the host? Not those of many
+/// elements, or of two axes and more that may be of any extent.
+bool may_be_read(const Type& type) {
+  constexpr int64_t kFew = 64;
+  if (type.dtype == DType::kString) return true;
+  if (is_float(type.dtype)) return type.shape && type.shape->size() <= 1;
+  if (!is_integer(type.dtype) && type.dtype != DType::kBool) return false;
+  if (!type.shape) return true;
+  const Dim count = element_count(*type.shape);
+  return count.is_const() ? count.value() <= kFew : type.shape->size() <= 1;
+}
+
 /// Asks about a value, not for its contents.
 bool is_shape_query(const Node& node) {
   return node.is("Shape") || node.is("Size") || node.is("SequenceLength") ||
@@ -83,9 +95,7 @@ class Placer {
   void forward(Graph& graph, bool is_main) {
     for (Value* input : graph.inputs) {
       const DType t = input->type.dtype;
-      available_[input->id] =
-          is_main && (is_integer(t) || t == DType::kBool || t == DType::kString ||
-                      (is_float(t) && input->type.shape && input->type.shape->size() <= 1));
+      available_[input->id] = is_main && may_be_read(input->type);
       // Loop counters and conditions are the walk's own; carried values may be anything.
       if (!is_main) available_[input->id] = input->type.dtype == DType::kI64 || t == DType::kBool;
     }

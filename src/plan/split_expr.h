@@ -26,7 +26,7 @@ struct ExprPart {
     ByteWindow window;
   };
   ExprProgram program;
-  std::vector<Input> inputs;    ///< of this program, in order
+  std::vector<Input> inputs;        ///< of this program, in order
   std::vector<ByteWindow> outputs;  ///< of each output
 };
 

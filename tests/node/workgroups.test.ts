@@ -193,12 +193,18 @@ async function outputOf(one: Case, symbolic: boolean, options: LoadOptions): Pro
   return y!;
 }
 
+/** Of millions of elements: quickly, and a little stricter than compare(). */
+function alike({ data: wanted, dims }: TensorValue, got: TensorValue): boolean {
+  const [a, b] = [wanted as Float32Array, got.data as Float32Array];
+  return dims.join() === got.dims.join() && a.every((x, i) => Math.abs(x - b[i]!) <= 1e-6);
+}
+
 async function check(one: Case, device: GPUDevice): Promise<void> {
   const wanted = await outputOf(one, false, { device: 'wasm' });
   for (const symbolic of [false, true]) {
     widest = 0;
     const got = await outputOf(one, symbolic, { device, warm: false });
-    expect(compare(wanted, got, tolerance).message).toBe('');
+    if (!alike(wanted, got)) expect(compare(wanted, got, tolerance).message).toBe('');
     // It was folded.
     expect(widest).toBeGreaterThan(1);
   }
