@@ -262,8 +262,10 @@ constexpr Tiling kSmall{};
 constexpr Tiling kFlat{.wm = 4, .wn = 16};
 constexpr int64_t kFlatRows = 16;
 
-/// Would less than half of a large tile be of use?
-bool too_small_for_large(int64_t m, int64_t n, int64_t k) {
+/// Would less than half of a large tile be of use? Where dims vary, a second variant is compiled
+/// for it, which only large layers are worth.
+bool too_small_for_large(int64_t m, int64_t n, int64_t k, Varies varies) {
+  if (varies.any) return varies.n || n < 512 || k < 128;
   return m <= 32 || n <= 64 || k < kTileDepth;
 }
 
@@ -273,7 +275,8 @@ Tiling tiling_of(int64_t m, int64_t n, int64_t k, int64_t count, Varies varies) 
   // A workgroup of the large tile does eight times as much as one of the small, half again as
   // fast: it pays once there is one for most of a large device's cores.
   constexpr int64_t kCores = 90;
-  if (!too_small_for_large(m, n, k) && kLarge.tiles_m(m) * kLarge.tiles_n(n) * count >= kCores) {
+  if (!too_small_for_large(m, n, k, varies) &&
+      kLarge.tiles_m(m) * kLarge.tiles_n(n) * count >= kCores) {
     return kLarge;
   }
   Tiling tiling = m <= kFlatRows && !varies.m ? kFlat : kSmall;
@@ -290,11 +293,9 @@ Tiling tiling_of(int64_t m, int64_t n, int64_t k, int64_t count, Varies varies) 
 
 std::optional<Tiling> other_tiling(const Tiling& tiling, int64_t m, int64_t n, int64_t k,
                                    Varies varies) {
-  constexpr int64_t kAny = 1 << 20;
-  if (!varies.any) return std::nullopt;
-  if (tiling.tn4 > 1) return varies.m || m > kFlatRows ? kSmall : kFlat;
-  if (too_small_for_large(varies.m ? kAny : m, varies.n ? kAny : n, k)) return std::nullopt;
-  return kLarge;
+  if (!varies.any || too_small_for_large(m, n, k, varies)) return std::nullopt;
+  if (tiling.tn4 == 1) return kLarge;
+  return varies.m || m > kFlatRows ? kSmall : kFlat;
 }
 
 Result<void> dispatch_slice_sum(LowerContext& ctx, const SliceSum& sum) {
