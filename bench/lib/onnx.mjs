@@ -1,28 +1,35 @@
 // What the benches ask of an ONNX file: its inputs and how many nodes it has.
 
-/** Fields of a protobuf message: numbers, or views for length-delimited ones. */
-function* fields(bytes) {
-  let at = 0;
-  const varint = () => {
+/** Reads varints one after another; `at` is where the next one begins. */
+class Varints {
+  at = 0;
+  constructor(bytes) {
+    this.bytes = bytes;
+  }
+  get isDone() {
+    return this.at >= this.bytes.length;
+  }
+  next() {
     let value = 0n;
     for (let shift = 0n; ; shift += 7n) {
-      const byte = bytes[at++];
+      const byte = this.bytes[this.at++];
       value |= BigInt(byte & 127) << shift;
       if (byte < 128) return value;
     }
-  };
-  while (at < bytes.length) {
-    const key = Number(varint());
+  }
+}
+
+/** Fields of a protobuf message: numbers, or views for length-delimited ones. */
+function* fields(bytes) {
+  const read = new Varints(bytes);
+  while (!read.isDone) {
+    const key = Number(read.next());
     const wire = key & 7;
-    if (wire === 0) yield [key >>> 3, varint()];
-    else if (wire === 2) {
-      const size = Number(varint());
-      yield [key >>> 3, bytes.subarray(at, at + size)];
-      at += size;
-    } else {
-      const size = wire === 1 ? 8 : 4;
-      yield [key >>> 3, bytes.subarray(at, at + size)];
-      at += size;
+    if (wire === 0) yield [key >>> 3, read.next()];
+    else {
+      const size = wire === 2 ? Number(read.next()) : wire === 1 ? 8 : 4;
+      yield [key >>> 3, bytes.subarray(read.at, read.at + size)];
+      read.at += size;
     }
   }
 }
@@ -67,15 +74,8 @@ function integers(message, field) {
   return all(message, field).flatMap((value) => {
     if (typeof value === 'bigint') return [Number(BigInt.asIntN(64, value))];
     const numbers = [];
-    for (let at = 0; at < value.length;) {
-      let number = 0n;
-      for (let shift = 0n; ; shift += 7n) {
-        const byte = value[at++];
-        number |= BigInt(byte & 127) << shift;
-        if (byte < 128) break;
-      }
-      numbers.push(Number(BigInt.asIntN(64, number)));
-    }
+    const read = new Varints(value);
+    while (!read.isDone) numbers.push(Number(BigInt.asIntN(64, read.next())));
     return numbers;
   });
 }

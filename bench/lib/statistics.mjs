@@ -1,7 +1,7 @@
 // Figures of a bench's rows: medians with their spread, errors, and the table of them.
 
 import { table } from './table.mjs';
-import { fromHalf } from './values.mjs';
+import { numberAt } from './values.mjs';
 
 /** The value below which a share of all lie. */
 export function quantile(values, share) {
@@ -18,8 +18,6 @@ export const spread = (values) => ({
   p90: quantile(values, 0.9),
 });
 
-const number = (data, i) => (data instanceof Uint16Array ? fromHalf(data[i]) : Number(data[i]));
-
 /**
  * sqrt(sum (got - expected)^2 / sum expected^2) over all outputs that `expected` has, and text
  * instead where they can't be compared.
@@ -33,8 +31,8 @@ export function relativeError(expected, got) {
     if (other.length !== data.length)
       return `'${name}': ${other.length} elements, not ${data.length}`;
     for (let i = 0; i < data.length; ++i) {
-      square += (number(data, i) - number(other, i)) ** 2;
-      norm += number(data, i) ** 2;
+      square += (numberAt(data, i) - numberAt(other, i)) ** 2;
+      norm += numberAt(data, i) ** 2;
     }
   }
   if (Number.isNaN(square)) return 'not a number';

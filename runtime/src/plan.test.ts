@@ -108,7 +108,7 @@ describe('decodePlan', () => {
     expect(() => decodePlan(message)).toThrow('core message: element type 0');
     const other = encodePlan(planMessage({}));
     other[4] = 9;
-    expect(() => decodePlan(other)).toThrow('core message: plan version 9, expected 2');
+    expect(() => decodePlan(other)).toThrow('core message: plan version 9, expected 3');
     const copy: Step = {
       kind: 'copy',
       node: 0,

@@ -90,6 +90,13 @@ struct TensorInfo {
 
   [[nodiscard]] size_t rank() const { return dims.size(); }
   [[nodiscard]] bool is_baked(size_t axis) const { return axis < 32 && (baked >> axis & 1) != 0; }
+  /// Are all axes from `first` on?
+  [[nodiscard]] bool is_baked_from(size_t first) const {
+    for (size_t axis = first; axis < rank(); ++axis) {
+      if (!is_baked(axis)) return false;
+    }
+    return true;
+  }
   [[nodiscard]] bool is_aligned(size_t axis) const {
     return axis < 32 && (aligned >> axis & 1) != 0;
   }

@@ -73,6 +73,19 @@ Step dispatch_step(const Node& node, uint32_t program, std::array<uint64_t, 3> w
   return step;
 }
 
+/// The storages of a fusion that a node of its body takes from outside, input by input.
+std::vector<Storage> outer_inputs(const LowerJob& job, const OpFrame& frame) {
+  const Graph& body = *job.frame.node->subgraph("body");
+  std::vector<Storage> inputs;
+  for (const Value* v : frame.node->inputs) {
+    const auto at = std::ranges::find(body.inputs, v);
+    inputs.push_back(at == body.inputs.end()
+                         ? Storage{}
+                         : job.inputs[static_cast<size_t>(at - body.inputs.begin())]);
+  }
+  return inputs;
+}
+
 }  // namespace
 
 const uint32_t* ProgramTable::find(const std::string& key) const {
@@ -414,16 +427,7 @@ Result<void> GpuBackend::lower_expressions(const LowerJob& job, Walk& walk) {
 
 Result<void> GpuBackend::lower_anchor(const LowerJob& job, size_t anchor, Walk& walk) {
   const OpFrame& frame = job.body[anchor];
-  const Graph& body = *job.frame.node->subgraph("body");
-  std::vector<Storage> inputs;
-  for (const Value* v : frame.node->inputs) {
-    Storage s;
-    for (size_t i = 0; i < body.inputs.size(); ++i) {
-      if (body.inputs[i] == v) s = job.inputs[i];
-    }
-    inputs.push_back(s);
-  }
-  Lowering lowering(*this, frame, std::move(inputs), job.outputs, walk);
+  Lowering lowering(*this, frame, outer_inputs(job, frame), job.outputs, walk);
   lowering.set_owner(*job.frame.node);
   const uint32_t outputs[] = {0};
   QUERN_ASSIGN(Composed epilogue, compose(job.frame, job.body, outputs, frame.node->outputs[0]));
@@ -447,16 +451,9 @@ Result<void> GpuBackend::lower_anchor(const LowerJob& job, size_t anchor, Walk& 
 
 Result<void> GpuBackend::lower_anchor_apart(const LowerJob& job, size_t anchor, Walk& walk) {
   const OpFrame& frame = job.body[anchor];
-  const Graph& body = *job.frame.node->subgraph("body");
   LowerJob inner;
   inner.frame = frame;
-  for (const Value* v : frame.node->inputs) {
-    Storage s;
-    for (size_t i = 0; i < body.inputs.size(); ++i) {
-      if (body.inputs[i] == v) s = job.inputs[i];
-    }
-    inner.inputs.push_back(s);
-  }
+  inner.inputs = outer_inputs(job, frame);
   const TensorInfo& info = frame.outputs[0];
   QUERN_ASSIGN(Storage whole,
                walk.temporary(byte_size(info.dtype, static_cast<uint64_t>(info.count()))));

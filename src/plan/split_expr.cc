@@ -11,7 +11,6 @@
 namespace quern {
 namespace {
 
-constexpr uint64_t kAlignment = 256;  // minStorageBufferOffsetAlignment
 // The flat domain is halved at most so often to find parts that need one window a tensor.
 constexpr int kHalvings = 6;
 constexpr int64_t kUnbounded = int64_t{1} << 40;  // past every i32; products of two fit
@@ -174,13 +173,13 @@ class Bounds {
   std::vector<Interval> axes_;
 };
 
-/// Bytes of `count` elements, and the elements of whole blocks of `kAlignment` bytes.
+/// Bytes of `count` elements, and the elements of whole blocks of `kBindingAlignment` bytes.
 uint64_t bytes_of(DType dtype, int64_t count) {
   return byte_size(dtype, static_cast<uint64_t>(count));
 }
 int64_t block_of(DType dtype) {
   const auto bits = static_cast<int64_t>(bit_width(dtype));
-  return std::lcm(int64_t{kAlignment} * 8, bits) / bits;
+  return std::lcm(int64_t{kBindingAlignment} * 8, bits) / bits;
 }
 
 class Splitter {

@@ -47,6 +47,7 @@ class KernelWriter {
   std::vector<uint32_t> hoisted_loads() const;
   Hoisted hoist(uint32_t id, const std::string& value, const std::string& group);
   std::string load(uint32_t slot, const std::string& index);
+  void write_flat(uint32_t workgroup_size);
   void write_single();
   void write_lanes();
   void write_lane_calls();
@@ -426,27 +427,34 @@ void KernelWriter::write_store(size_t output, std::vector<std::string> lanes) {
               may_end ? static_cast<uint32_t>(bit_width(dtype)) : 0, plan_.lanes);
 }
 
-Result<ShaderText> KernelWriter::write(std::span<const BindingPlan> inputs,
-                                       std::span<const BindingPlan> outputs, const Target& target) {
-  QUERN_TRY(bind(inputs, outputs, target));
-  const uint32_t size =
-      tile_.used() ? kTransposeTile * kTransposeTile / 4 : schedule_.workgroup_size;
+// An element, or a few, of the flat domain an invocation or workgroup.
+void KernelWriter::write_flat(uint32_t workgroup_size) {
   const std::string number = "(wid.x + wid.y * nwg.x)";
-  const std::string first = shared_ ? number : cat(number, " * ", size, "u + lid");
+  const std::string first = shared_ ? number : cat(number, " * ", workgroup_size, "u + lid");
   if (plan_.lanes == 1) {
     main_ = cat("let i = ", first, ";\n");
   } else {
     main_ = cat("let g = ", first, ";\nlet i = g * ", plan_.lanes, "u;\n");
   }
   main_ += cat("let n = ", count_text(program_.domain, kParams), ";\nif (i >= n) {\nreturn;\n}\n");
-  if (tile_.used()) {
-    write_tiled();
-  } else if (plan_.lanes == 1) {
+  if (plan_.lanes == 1) {
     write_single();
   } else if (plan_.has_loops) {
     write_lane_calls();
   } else {
     write_lanes();
+  }
+}
+
+Result<ShaderText> KernelWriter::write(std::span<const BindingPlan> inputs,
+                                       std::span<const BindingPlan> outputs, const Target& target) {
+  QUERN_TRY(bind(inputs, outputs, target));
+  const uint32_t size =
+      tile_.used() ? kTransposeTile * kTransposeTile / 4 : schedule_.workgroup_size;
+  if (tile_.used()) {
+    write_tiled();
+  } else {
+    write_flat(size);
   }
 
   ShaderText shader;

@@ -5,6 +5,9 @@
 
 namespace quern {
 
+/// Bindings begin at multiples of so many bytes (WebGPU's minStorageBufferOffsetAlignment).
+inline constexpr uint64_t kBindingAlignment = 256;
+
 /// Features and limits that code generation and lowering use; the defaults are WebGPU's own.
 struct Target {
   bool f16 = false;  ///< shader-f16

@@ -4,9 +4,9 @@ import { rmSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { loadSupport } from './support.mjs';
-import { bitsOf, floatBits, isFloat, isInteger } from './tensors.mjs';
+import { bitsOf, isFloat, isInteger } from './tensors.mjs';
 
-const { value, writeModel, writeTensor, zeroData } = await loadSupport();
+const { encodeSmallFloat, value, writeModel, writeTensor, zeroData } = await loadSupport();
 
 /** A tensor with its elements as the type lays them out. */
 export function encode(name, { dtype, dims, values, data }) {
@@ -17,7 +17,7 @@ export function encode(name, { dtype, dims, values, data }) {
   const small = isFloat(dtype) && dtype !== 'f32' && dtype !== 'f64';
   values.forEach((number, i) => {
     let code = number;
-    if (small) code = floatBits(dtype, number);
+    if (small) code = encodeSmallFloat(dtype, number);
     else if (isInteger(dtype)) code = Math.trunc(number);
     if (width < 8) {
       const mask = (1 << width) - 1;

@@ -2,7 +2,13 @@
 
 export { compare, type Tolerance } from '../support/compare.js';
 export { dawnAdapter, defaultLimitsDevice, openDawn } from '../support/dawn.js';
-export { bytesOf, decodeElements, elementCount, zeroData } from '../support/dtype.js';
+export {
+  bytesOf,
+  decodeElements,
+  elementCount,
+  encodeSmallFloat,
+  zeroData,
+} from '../support/dtype.js';
 export { value, writeModel } from '../support/onnx.js';
 export { readTensor, writeTensor } from '../support/pb.js';
 export { Reference } from '../support/reference.js';

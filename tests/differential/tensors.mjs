@@ -1,43 +1,5 @@
 // Random tensor contents, and numbers as each element type has them.
 
-/** Elements of a type that is no number of JavaScript's own kinds: from a number to its bits. */
-const floatLayouts = {
-  f16: { exponent: 5, mantissa: 10, bias: 15, top: 'ieee' },
-  bf16: { exponent: 8, mantissa: 7, bias: 127, top: 'ieee' },
-  f8e4m3fn: { exponent: 4, mantissa: 3, bias: 7, top: 'fn' },
-  f8e4m3fnuz: { exponent: 4, mantissa: 3, bias: 8, top: 'fnuz' },
-  f8e5m2: { exponent: 5, mantissa: 2, bias: 15, top: 'ieee' },
-  f8e5m2fnuz: { exponent: 5, mantissa: 2, bias: 16, top: 'fnuz' },
-  f4e2m1: { exponent: 2, mantissa: 1, bias: 1, top: 'none' },
-};
-
-/** The bits of the nearest number of a small format, saturated. */
-export function floatBits(dtype, value) {
-  if (dtype === 'f8e8m0') {
-    if (!(value > 0)) return 127;
-    return Math.max(0, Math.min(254, Math.round(Math.log2(value)) + 127));
-  }
-  const { exponent, mantissa, bias, top } = floatLayouts[dtype];
-  const sign = value < 0 || Object.is(value, -0) ? 1 << (exponent + mantissa) : 0;
-  const ones = (1 << (exponent + mantissa)) - 1;
-  if (Number.isNaN(value)) return top === 'fnuz' ? 1 << (exponent + mantissa) : ones;
-  const infinity = ((1 << exponent) - 1) << mantissa;
-  const largest = top === 'ieee' ? infinity - 1 : top === 'fn' ? ones - 1 : ones;
-  const size = Math.abs(value);
-  if (size === Infinity) return sign | (top === 'ieee' ? infinity : largest);
-  if (size === 0) return top === 'fnuz' ? 0 : sign;
-  const power = Math.max(Math.floor(Math.log2(size)), 1 - bias);
-  const steps = roundEven(size / 2 ** (power - mantissa));
-  const code = steps + ((power - 1 + bias) << mantissa);
-  return sign | Math.min(code, largest);
-}
-
-function roundEven(x) {
-  const low = Math.floor(x);
-  if (x - low !== 0.5) return Math.round(x);
-  return low % 2 === 0 ? low : low + 1;
-}
-
 const ranges = {
   u8: [0, 255],
   i8: [-128, 127],

@@ -164,6 +164,35 @@ function decodeSmallFloat(bits: number, format: FloatFormat): number {
   return negative ? -magnitude : magnitude;
 }
 
+/** The bits of the nearest number of a format below 32 bits, saturated. */
+export function encodeSmallFloat(dtype: DType, value: number): number {
+  if (dtype === 'f8e8m0') {
+    if (!(value > 0)) return 127;
+    return Math.max(0, Math.min(254, Math.round(Math.log2(value)) + 127));
+  }
+  const format = floatFormats[dtype];
+  if (!format) throw new Error(`${dtype} is no small floating-point format`);
+  const { exponentBits, mantissaBits, bias, kind } = format;
+  const sign = value < 0 || Object.is(value, -0) ? 1 << (exponentBits + mantissaBits) : 0;
+  const ones = (1 << (exponentBits + mantissaBits)) - 1;
+  if (Number.isNaN(value)) return kind === 'fnuz' ? 1 << (exponentBits + mantissaBits) : ones;
+  const infinity = ((1 << exponentBits) - 1) << mantissaBits;
+  const largest = kind === 'ieee' ? infinity - 1 : kind === 'fn' ? ones - 1 : ones;
+  const size = Math.abs(value);
+  if (size === Infinity) return sign | (kind === 'ieee' ? infinity : largest);
+  if (size === 0) return kind === 'fnuz' ? 0 : sign;
+  const power = Math.max(Math.floor(Math.log2(size)), 1 - bias);
+  const steps = roundEven(size / 2 ** (power - mantissaBits));
+  const code = steps + ((power - 1 + bias) << mantissaBits);
+  return sign | Math.min(code, largest);
+}
+
+function roundEven(x: number): number {
+  const low = Math.floor(x);
+  if (x - low !== 0.5) return Math.round(x);
+  return low % 2 === 0 ? low : low + 1;
+}
+
 /** Whether values of the type are compared with a tolerance. */
 export function isFloat(dtype: DType): boolean {
   return dtype.startsWith('f') || dtype === 'bf16' || dtype === 'c64' || dtype === 'c128';

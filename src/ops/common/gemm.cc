@@ -77,13 +77,12 @@ struct Strided {
 /// What both kernels take first, and last.
 struct CommonParams {
   std::vector<BatchAxis> batch;  ///< three
-  int64_t count = 1;
+  int64_t count;
   std::vector<uint32_t> strides;
 };
 
 CommonParams common_params(const GemmCall& g, const Strided& y) {
-  CommonParams p{g.batch, 1, {}};
-  for (const BatchAxis& axis : p.batch) p.count *= axis.size;
+  CommonParams p{g.batch, batch_count(g.batch), {}};
   while (p.batch.size() < 3) p.batch.insert(p.batch.begin(), BatchAxis{});
   const auto& batch = p.batch;
   p.strides = {word(batch[1].size), word(batch[2].size), word(batch[0].a), word(batch[1].a),
@@ -198,8 +197,7 @@ Result<void> dispatch_slices(LowerContext& ctx, const GemmCall& g, const Strided
 
 /// One product: at most three batch axes.
 Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y) {
-  int64_t count = 1;
-  for (const BatchAxis& axis : g.batch) count *= axis.size;
+  const int64_t count = batch_count(g.batch);
   if (g.m == 0 || g.n == 0 || count == 0) return {};
   if (g.m <= kVectorRows) return dispatch_vectors(ctx, g, y);
   if (g.integer) {
@@ -242,10 +240,6 @@ Result<void> dispatch_outer(LowerContext& ctx, GemmCall& g, Strided y, size_t ax
   return {};
 }
 
-}  // namespace
-
-namespace {
-
 /// split_sum.wgsl.
 struct SumConfig {
   bool vec = false, bias = false;
@@ -256,47 +250,7 @@ struct SumConfig {
   }
 };
 
-constexpr Tiling kLarge{.wm = 8, .wn = 16, .tm = 8, .tn4 = 2};
-constexpr Tiling kSmall{};
-/// Few rows, as the first and last convolutions of a net have.
-constexpr Tiling kFlat{.wm = 4, .wn = 16};
-constexpr int64_t kFlatRows = 16;
-
-/// Would less than half of a large tile be of use? Where dims vary, a second variant is compiled
-/// for it, which only large layers are worth.
-bool too_small_for_large(int64_t m, int64_t n, int64_t k, Varies varies) {
-  if (varies.any) return varies.n || n < 512 || k < 128;
-  return m <= 32 || n <= 64 || k < kTileDepth;
-}
-
 }  // namespace
-
-Tiling tiling_of(int64_t m, int64_t n, int64_t k, int64_t count, Varies varies) {
-  // A workgroup of the large tile does eight times as much as one of the small, half again as
-  // fast: it pays once there is one for most of a large device's cores.
-  constexpr int64_t kCores = 90;
-  if (!too_small_for_large(m, n, k, varies) &&
-      kLarge.tiles_m(m) * kLarge.tiles_n(n) * count >= kCores) {
-    return kLarge;
-  }
-  Tiling tiling = m <= kFlatRows && !varies.m ? kFlat : kSmall;
-  tiling.slice_depth = k;
-  const int64_t tiles = tiling.tiles_m(m) * tiling.tiles_n(n) * count;
-  // A second pass costs as much as some 400 steps of the depth.
-  if (varies.any || k < 1024 || tiles >= 128) return tiling;
-  const int64_t slices = std::clamp<int64_t>(256 / tiles, 2, k / 256);
-  const int64_t depth = (k + slices - 1) / slices;
-  tiling.slice_depth = (depth + kTileDepth - 1) / kTileDepth * kTileDepth;
-  tiling.slices = (k + tiling.slice_depth - 1) / tiling.slice_depth;
-  return tiling;
-}
-
-std::optional<Tiling> other_tiling(const Tiling& tiling, int64_t m, int64_t n, int64_t k,
-                                   Varies varies) {
-  if (!varies.any || too_small_for_large(m, n, k, varies)) return std::nullopt;
-  if (tiling.tn4 == 1) return kLarge;
-  return varies.m || m > kFlatRows ? kSmall : kFlat;
-}
 
 Result<void> dispatch_slice_sum(LowerContext& ctx, const SliceSum& sum) {
   const int64_t total = sum.count * sum.m * sum.n;
@@ -333,6 +287,12 @@ std::vector<BatchAxis> batch_axes(std::span<const int64_t> a, std::span<const in
   return axes;
 }
 
+int64_t batch_count(const std::vector<BatchAxis>& axes) {
+  int64_t count = 1;
+  for (const BatchAxis& axis : axes) count *= axis.size;
+  return count;
+}
+
 std::vector<BatchAxis> collapse_batch(const std::vector<BatchAxis>& axes) {
   std::vector<BatchAxis> out;
   for (const BatchAxis& axis : axes) {
@@ -362,9 +322,7 @@ Result<void> dispatch_gemm(LowerContext& ctx, GemmCall g) {
     g.m *= g.batch.back().size;
     g.batch.pop_back();
   }
-  int64_t count = g.m * g.n;
-  for (const BatchAxis& axis : g.batch) count *= axis.size;
-  QUERN_TRY(check_u32(ctx, count));
+  QUERN_TRY(check_u32(ctx, g.m * g.n * batch_count(g.batch)));
   QUERN_TRY(check_u32(ctx, static_cast<int64_t>(g.a.count)));
   QUERN_TRY(check_u32(ctx, static_cast<int64_t>(g.b.count)));
   Strided y = {g.n, 1, 0};

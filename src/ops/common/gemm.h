@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "ir/op_context.h"
+#include "ops/common/tiling.h"
 #include "shader/lower.h"
 
 namespace quern {
@@ -24,14 +25,10 @@ struct BatchAxis {
 /// broadcasting, outermost first; `a` and `b` are the dims before the last two.
 std::vector<BatchAxis> batch_axes(std::span<const int64_t> a, std::span<const int64_t> b,
                                   int64_t a_matrix, int64_t b_matrix);
+/// How many matrices they are.
+int64_t batch_count(const std::vector<BatchAxis>& axes);
 /// Drops axes of size 1 and merges neighbours that are one stride in both operands.
 std::vector<BatchAxis> collapse_batch(const std::vector<BatchAxis>& axes);
-
-/// Which numbers of a product change from binding to binding.
-struct Varies {
-  bool m = false, n = false;
-  bool any = false;  ///< m, n, k or the size of the batch
-};
 
 /// y = alpha * a b + beta * c for a batch; y is dense, [batch..., m, n]. Strides in elements.
 struct GemmCall {
@@ -54,27 +51,6 @@ struct GemmCall {
   int64_t a_zero_step = 0, b_zero_step = 0;  ///< from row to row of a, from column to column of b
 };
 Result<void> dispatch_gemm(LowerContext& ctx, GemmCall g);
-
-/// How a product is cut into workgroups: tiles of wm*tm rows by wn*tn4*4 columns, and slices of
-/// the depth, whose sums a second pass adds up.
-struct Tiling {
-  uint32_t wm = 8, wn = 8, tm = 4, tn4 = 1;
-  int64_t slices = 1;
-  int64_t slice_depth = 0;  ///< a multiple of kTileDepth, but for one slice
-
-  [[nodiscard]] int64_t tiles_m(int64_t m) const { return (m + wm * tm - 1) / (wm * tm); }
-  [[nodiscard]] int64_t tiles_n(int64_t n) const {
-    return (n + int64_t{wn} * tn4 * 4 - 1) / (int64_t{wn} * tn4 * 4);
-  }
-};
-inline constexpr uint32_t kTileDepth = 16;
-
-/// The large tile where it fills a device, the small one, or the small one with a split depth
-/// where even that leaves most of a device idle. Measured: docs/performance.md.
-Tiling tiling_of(int64_t m, int64_t n, int64_t k, int64_t count, Varies varies);
-/// The tiling that another binding may have; none where there is but one.
-std::optional<Tiling> other_tiling(const Tiling& tiling, int64_t m, int64_t n, int64_t k,
-                                   Varies varies);
 
 /// The second pass: y = alpha * the sum of `slices` + beta * c, of `count` matrices m x n.
 struct SliceSum {

@@ -86,8 +86,7 @@ GemmCall matmul_call(LowerContext& ctx, size_t a, size_t b) {
   g.b_col = s.b_col;
   g.batch = std::move(s.batch);
   const TensorInfo& y = ctx.output(0);
-  bool fixed = true;
-  for (size_t i = 0; i < y.rank(); ++i) fixed = fixed && y.is_baked(i);
+  const bool fixed = y.is_baked_from(0);
   const TensorInfo& left = ctx.input(a);
   const bool deep = left.rank() > 1 && ctx.node().int_or("transA", 0) != 0;
   const bool column = ctx.input(b).rank() == 1;

@@ -209,9 +209,8 @@ Result<void> lower_norm(LowerContext& ctx, const NormRows& norm) {
   if (ctx.input(0).count() == 0) return {};
   const Rows rows{norm.rows, norm.length, 1};
   const auto wanted = [&](size_t i) { return i < ctx.output_count() && ctx.output(i).present; };
-  bool fixed = norm.divisor == 1 && norm.group_step % 4 == 0;
-  for (size_t i = norm.axis; i < ctx.input(0).rank(); ++i)
-    fixed = fixed && ctx.input(0).is_baked(i);
+  const bool fixed =
+      norm.divisor == 1 && norm.group_step % 4 == 0 && ctx.input(0).is_baked_from(norm.axis);
   NormConfig config{held_schedule(rows, fixed), norm.rms,
                     ctx.has_input(1),           ctx.has_input(2),
                     !norm.rms && wanted(1),     wanted(norm.rms ? 1 : 2)};
@@ -261,9 +260,7 @@ Result<void> lower_softmax(LowerContext& ctx, bool log) {
   bool flatten = false;
   QUERN_ASSIGN(const size_t axis, softmax_axis(ctx, &flatten));
   const Rows rows = rows_along(ctx.input(0).dims, axis, flatten);
-  bool fixed = true;
-  for (size_t i = axis; i < ctx.input(0).rank(); ++i) fixed = fixed && ctx.input(0).is_baked(i);
-  SoftmaxConfig config{held_schedule(rows, fixed), log};
+  SoftmaxConfig config{held_schedule(rows, ctx.input(0).is_baked_from(axis)), log};
   KernelCall call;
   call.kernel = "softmax";
   call.config = config_of(config);

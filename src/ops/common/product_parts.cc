@@ -8,7 +8,7 @@
 namespace quern {
 namespace {
 
-constexpr int64_t kAlignment = 256;  // bytes, of where a window begins
+constexpr auto kAlignment = static_cast<int64_t>(kBindingAlignment);
 // Partial results that one kernel adds up or puts side by side, beside its output.
 constexpr size_t kMaxParts = 7;
 
@@ -68,11 +68,7 @@ class Product {
     for (const BatchAxis& axis : g.batch) last += (axis.size - 1) * axis.b;
     return last + 1;
   }
-  static int64_t count_of(const GemmCall& g) {
-    int64_t count = g.m * g.n;
-    for (const BatchAxis& axis : g.batch) count *= axis.size;
-    return count;
-  }
+  static int64_t count_of(const GemmCall& g) { return g.m * g.n * batch_count(g.batch); }
 
   /// The range of `span` elements from `start` on, from an aligned byte on.
   struct Range {

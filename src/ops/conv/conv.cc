@@ -55,8 +55,7 @@ uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
 /// Rows are channels, which are known; columns the output positions of an image.
 Varies varies_of(LowerContext& ctx) {
   const TensorInfo& y = ctx.output(0);
-  Varies varies;
-  for (size_t i = 2; i < y.rank(); ++i) varies.n = varies.n || !y.is_baked(i);
+  Varies varies{.n = !y.is_baked_from(2)};
   varies.any = varies.n || !y.is_baked(0);
   return varies;
 }
@@ -138,9 +137,7 @@ Result<void> lower(LowerContext& ctx) {
   if (!is_f32_like(ctx.input(0).dtype)) return unsupported("a convolution of f64");
   QUERN_ASSIGN(ConvShape s, conv_shape(ctx));
   if (s.rank() > 2 && !s.is_pointwise()) return unsupported("three spatial axes");
-  for (size_t i = 1; i < ctx.input(1).rank(); ++i) {
-    if (!ctx.input(1).is_baked(i)) return unsupported("a kernel of unknown shape");
-  }
+  if (!ctx.input(1).is_baked_from(1)) return unsupported("a kernel of unknown shape");
   QUERN_TRY(check_u32(ctx, ctx.input(0).count()));
   QUERN_TRY(check_u32(ctx, ctx.output(0).count()));
   if (ctx.output(0).count() == 0) return {};

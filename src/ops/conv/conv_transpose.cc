@@ -110,9 +110,7 @@ Result<void> lower(LowerContext& ctx) {
   if (!is_f32_like(ctx.input(0).dtype)) return unsupported("a convolution of f64");
   QUERN_ASSIGN(ConvShape s, conv_shape(ctx, true));
   if (s.rank() > 2) return unsupported("three spatial axes");
-  for (size_t i = 1; i < ctx.input(1).rank(); ++i) {
-    if (!ctx.input(1).is_baked(i)) return unsupported("a kernel of unknown shape");
-  }
+  if (!ctx.input(1).is_baked_from(1)) return unsupported("a kernel of unknown shape");
   s.to_2d();
   if (s.dilations[0] != 1 || s.dilations[1] != 1) return unsupported("dilation");
   QUERN_TRY(check_u32(ctx, ctx.input(0).count()));

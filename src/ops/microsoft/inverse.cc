@@ -1,22 +1,14 @@
 // Inverse: the inverses of the last two axes' matrices, by elimination with the largest pivot.
 #include "ops/common/exprs.h"
-#include "ops/common/gemm.h"
+#include "ops/common/square_matrices.h"
 #include "ops/op_def.h"
 
 namespace quern {
 namespace {
 
-/// Smaller matrices have a formula.
-constexpr int64_t kMaxFormula = 3;
-
 Result<void> infer(InferContext& c) {
   c.set(0, c.type(0));
-  const Shape* x = c.shape(0);
-  if (x == nullptr) return {};
-  if (x->size() < 2 || proven_equal((*x)[x->size() - 1], (*x)[x->size() - 2]) == false) {
-    return c.error(cat("input ", *x, " holds no square matrices"));
-  }
-  return {};
+  return check_square(c);
 }
 
 /// The cofactor of the mirrored element over the determinant.
@@ -24,7 +16,7 @@ Result<Expr> formula(ExprContext& c, size_t) {
   ExprBuilder& b = c.b;
   const size_t rank = c.input(0).rank();
   const int64_t n = c.input(0).dims[rank - 1];
-  if (n > kMaxFormula) return unsupported(cat(c.node().describe(), ": matrices of order ", n));
+  if (n > kMaxFormulaOrder) return unsupported(cat(c.node().describe(), ": matrices of order ", n));
   std::vector<Expr> at = c.indices();
   const Expr row = at[rank - 1];
   const Expr column = at[rank - 2];
@@ -60,25 +52,6 @@ Result<Expr> formula(ExprContext& c, size_t) {
   return b.div(above, determinant);
 }
 
-Result<void> lower(LowerContext& ctx) {
-  const TensorInfo& x = ctx.input(0);
-  const int64_t n = x.dims.back();
-  const bool baked = x.is_baked(x.rank() - 1) && x.is_baked(x.rank() - 2);
-  if (baked && n <= kMaxFormula) return unsupported("small matrices have a formula");
-  if (x.count() == 0) return {};
-  const int64_t count = x.count() / (n * n);
-  QUERN_TRY(check_u32(ctx, x.count() * 2));
-  KernelCall call;
-  call.kernel = "inverse";
-  const auto elements = static_cast<uint64_t>(x.count()) * 2;
-  QUERN_ASSIGN(Storage work, ctx.scratch(elements * 4));
-  call.bindings = {
-      ctx.bind_in("x", 0), {"work", work, DType::kF32, elements}, ctx.bind_out("y", 0)};
-  call.params = {static_cast<uint32_t>(n), static_cast<uint32_t>(count)};
-  call.workgroups = split_workgroups(static_cast<uint64_t>(count), ctx.target());
-  return ctx.dispatch(std::move(call));
-}
-
 }  // namespace
 
 extern const OpDef op_inverse;
@@ -88,7 +61,7 @@ const OpDef op_inverse = {
     .types = kFloats,
     .infer = infer,
     .expr = formula,
-    .lower = lower,
+    .lower = [](LowerContext& ctx) { return lower_elimination(ctx, "inverse", 2); },
     .cpu_kernel = "inverse",
 };
 

@@ -2,6 +2,7 @@
 // `work`, n rows of 2 n, and makes the left half the unit matrix; the largest element of each column
 // is its pivot.
 const WG = 128u;
+//@use pivot
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> work: array<f32>;
@@ -11,9 +12,6 @@ struct Params { n: u32, count: u32 }
 
 fn load_x(i: u32) -> f32 { return x[i]; } //@load x
 fn store_y(i: u32, v: f32) { y[i] = v; } //@store y
-
-var<workgroup> sizes: array<f32, WG>;
-var<workgroup> rows: array<u32, WG>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u,
@@ -32,21 +30,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   }
   storageBarrier();
   for (var k = 0u; k < n; k++) {
-    var size = -1.0;
-    var row = k;
-    for (var i = k + lid; i < n; i += WG) {
-      let v = abs(work[base + i * width + k]);
-      if (v > size) { size = v; row = i; }
-    }
-    sizes[lid] = size;
-    rows[lid] = row;
-    for (var d = WG / 2u; d > 0u; d /= 2u) {
-      workgroupBarrier();
-      if (lid < d && sizes[lid + d] > sizes[lid]) { sizes[lid] = sizes[lid + d]; rows[lid] = rows[lid + d]; }
-    }
-    workgroupBarrier();
     let top = base + k * width;
-    let found = base + rows[0] * width;
+    let found = base + pivot_row(lid, base, n, width, k) * width;
     let pivot = work[found + k];
     storageBarrier();
     for (var j = k + lid; j < width; j += WG) {

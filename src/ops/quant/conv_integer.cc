@@ -69,9 +69,7 @@ Result<void> lower(LowerContext& ctx) {
     if (bit_width(ctx.input(i).dtype) != 8) return unsupported("integers of more than 8 bits");
   }
   QUERN_ASSIGN(ConvShape s, conv_shape(ctx));
-  for (size_t i = 1; i < ctx.input(kW).rank(); ++i) {
-    if (!ctx.input(kW).is_baked(i)) return unsupported("a kernel of unknown shape");
-  }
+  if (!ctx.input(kW).is_baked_from(1)) return unsupported("a kernel of unknown shape");
   QUERN_TRY(check_u32(ctx, ctx.input(kX).count()));
   QUERN_TRY(check_u32(ctx, ctx.output(0).count()));
   if (ctx.output(0).count() == 0) return {};
