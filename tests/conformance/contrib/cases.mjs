@@ -4,6 +4,7 @@ import { attention } from './attention.mjs';
 import { blocks } from './blocks.mjs';
 import { cached } from './cached.mjs';
 import { layers } from './layers.mjs';
+import { machines } from './machines.mjs';
 import { quantised, quantisedContrib } from './quantised.mjs';
 
 export const cases = [];
@@ -14,3 +15,4 @@ blocks(add);
 quantisedContrib(add);
 attention(add);
 cached(add);
+machines(add);

@@ -123,6 +123,9 @@ export function modelProto({ nodes, inputs, initializers = {}, outputs, opset = 
   }
   const model = new Message().integer(1, 10).string(2, 'quern-tests').message(7, graph);
   model.message(8, new Message().string(1, '').integer(2, opset));
-  model.message(8, new Message().string(1, 'com.microsoft').integer(2, 1));
+  const domains = new Set(['com.microsoft', ...nodes.map(({ domain }) => domain ?? '')]);
+  for (const domain of domains) {
+    if (domain) model.message(8, new Message().string(1, domain).integer(2, 1));
+  }
   return model.finish();
 }
