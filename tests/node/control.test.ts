@@ -261,6 +261,40 @@ const cases: Record<string, Case> = {
       ],
     ],
   },
+  'Scan of opset 8, with the lengths of a batch': {
+    opset: 8,
+    graph: {
+      nodes: [
+        node(
+          'Scan',
+          ['lengths', 's', 't', 'p', 'q'],
+          ['s_out', 't_out', 'both_out', 'scaled_out'],
+          {
+            body: scanBody(),
+            num_scan_inputs: { int: 2 },
+            directions: { ints: [0, 1] },
+          },
+        ),
+      ],
+      inputs: [
+        value('lengths', 'i64', [2]),
+        value('s', 'f32', [2, 3]),
+        value('t', 'f32', [2, 3]),
+        value('p', 'f32', [2, 5, 3]),
+        value('q', 'f32', [2, 5, 3]),
+      ],
+      outputs: ['s_out', 't_out', 'both_out', 'scaled_out'].map((name) => value(name, 'f32')),
+    },
+    runs: [
+      [
+        list('lengths', [5, 3]),
+        floats('s', [2, 3]),
+        floats('t', [2, 3], 2),
+        floats('p', [2, 5, 3], 3),
+        floats('q', [2, 5, 3], 4),
+      ],
+    ],
+  },
   'a Scan in a Loop, with an If on data inside': {
     graph: {
       initializers: [...constants, flag('yes', true)],

@@ -212,6 +212,7 @@ extern const OpDef op_scan;
 const OpDef op_scan = {
     .name = "Scan",
     .since = 8,
+    .min_inputs = 0,
     .max_inputs = kVariadic,
     .max_outputs = kVariadic,
     .types = kAllTypes,
