@@ -18,7 +18,7 @@ function(quern_module name)
     # Pages keep script-src 'self' 'wasm-unsafe-eval'.
     -sDYNAMIC_EXECUTION=0
     -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB -sSTACK_SIZE=1MB
-    -sEXPORTED_RUNTIME_METHODS=HEAPU8,wasmMemory
+    -sEXPORTED_RUNTIME_METHODS=HEAPU8,wasmMemory$<$<BOOL:${QUERN_THREADS}>:,PThread>
     -sINCOMING_MODULE_JS_API=locateFile,wasmBinary,instantiateWasm,print,printErr,onAbort
     # The oldest browsers with WebAssembly exceptions and SIMD.
     -sMIN_CHROME_VERSION=95 -sMIN_FIREFOX_VERSION=100 -sMIN_SAFARI_VERSION=160400

@@ -53,6 +53,11 @@ export class WasmCore {
     return new WasmCore(await startWasm(options));
   }
 
+  /** Ends the module's threads, which would keep its memory; nothing can be called any more. */
+  close(): void {
+    this.#wasm.PThread?.terminateAllThreads();
+  }
+
   /** Begins a file. `keepWeights`: its large payloads stay here, for the CPU device. */
   begin(keepWeights: boolean, structureLimit: number): void {
     if (this.#loader) this.#wasm._quern_loader_free(this.#loader);
@@ -222,6 +227,7 @@ export async function inlineCore(options: WasmOptions): Promise<Core> {
       return invoke(core, name, args);
     },
     close() {
+      core?.close();
       core = undefined;
     },
   };

@@ -10,6 +10,8 @@ export type WasmName = 'quern-core' | 'quern-cpu' | 'quern-cpu-threads';
 /** What the Emscripten modules export: src/api/abi.h. */
 export interface WasmExports {
   wasmMemory: WebAssembly.Memory;
+  /** Emscripten's workers, in the module with threads. */
+  PThread?: { terminateAllThreads(): void };
   _quern_abi_version(): number;
   _quern_has_cpu(): number;
   _quern_alloc(size: number): number;

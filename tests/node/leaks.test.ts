@@ -1,5 +1,6 @@
 // Loading and disposing again and again: nothing stays.
 
+import { readdirSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -85,4 +86,13 @@ describe(`${rounds} rounds of load, run and dispose`, () => {
   test('on WebAssembly', { timeout: 300_000 }, async () => {
     expectFlat(await repeat({ device: 'wasm', threads: 1 }));
   });
+});
+
+test('threads of WebAssembly end with their model', { timeout: 120_000 }, async () => {
+  const count = (): number => readdirSync('/proc/self/task').length;
+  await once({ device: 'wasm', threads: 2 });
+  const before = count();
+  for (let i = 0; i < 20; i++) await once({ device: 'wasm', threads: 2 });
+  // They end by themselves, soon after they were told to.
+  await expect.poll(count, { timeout: 10_000 }).toBeLessThanOrEqual(before);
 });
