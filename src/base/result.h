@@ -25,9 +25,9 @@ struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
 
-  /// The same error with `context` and ": " put before its message.
+  /// The same error with `context` and ": " put before its message, unless it begins with it.
   [[nodiscard]] Error in(std::string_view context) && {
-    message.insert(0, cat(context, ": "));
+    if (!message.starts_with(context)) message.insert(0, cat(context, ": "));
     return std::move(*this);
   }
 };
