@@ -18,9 +18,9 @@ function wrap(type, name, make) {
 
 /**
  * Once, before any engine is loaded: devices get timestamps; buffers and WebAssembly memories are
- * counted.
+ * counted. `copyShared`: as Dawn for Node needs it.
  */
-export function installMeter() {
+export function installMeter({ copyShared = false } = {}) {
   wrap(
     GPUAdapter,
     'requestDevice',
@@ -63,7 +63,30 @@ export function installMeter() {
         return original.call(this);
       },
   );
-  // onnxruntime-web hands over views of shared memory, which Dawn for Node refuses.
+  if (copyShared) copySharedMemory();
+  const { Memory } = WebAssembly;
+  WebAssembly.Memory = new Proxy(Memory, {
+    construct(target, [descriptor]) {
+      const one = new target(descriptor);
+      made.memories.push(one);
+      return one;
+    },
+  });
+  for (const name of ['instantiate', 'instantiateStreaming']) {
+    const original = WebAssembly[name];
+    WebAssembly[name] = async (...args) => {
+      const result = await original.apply(WebAssembly, args);
+      const { exports } = result.instance ?? result;
+      for (const value of Object.values(exports)) {
+        if (value instanceof Memory && !made.memories.includes(value)) made.memories.push(value);
+      }
+      return result;
+    };
+  }
+}
+
+/** onnxruntime-web hands over views of shared memory, which Dawn for Node refuses. */
+function copySharedMemory() {
   wrap(
     GPUQueue,
     'writeBuffer',
@@ -86,22 +109,6 @@ export function installMeter() {
         );
       },
   );
-  const { Memory, instantiate } = WebAssembly;
-  WebAssembly.Memory = new Proxy(Memory, {
-    construct(target, [descriptor]) {
-      const one = new target(descriptor);
-      made.memories.push(one);
-      return one;
-    },
-  });
-  WebAssembly.instantiate = async (...args) => {
-    const result = await instantiate.call(WebAssembly, ...args);
-    const { exports } = result.instance ?? result;
-    for (const value of Object.values(exports)) {
-      if (value instanceof Memory && !made.memories.includes(value)) made.memories.push(value);
-    }
-    return result;
-  };
 }
 
 export const gpuBytes = (device) => memory.get(device)?.peak;

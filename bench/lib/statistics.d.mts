@@ -6,9 +6,13 @@ export interface Spread {
 }
 
 export interface Row {
+  /** The engine's name on the command line. */
+  key?: string;
   engine: string;
   load?: number;
   first?: number;
+  /** Medians of further loads with their first runs. */
+  again?: { load: number; first: number; both: number };
   run?: Spread;
   pipelined?: number;
   gpu?: number;
@@ -19,6 +23,7 @@ export interface Row {
   error?: number | string;
   failed?: string;
   missing?: string;
+  detail?: string;
 }
 
 type Outputs = Record<string, { data: ArrayLike<number | bigint> }>;

@@ -48,18 +48,19 @@ const mb = (x) => (x ? (x / 1e6).toFixed(x >= 1e7 ? 0 : 1) : '-');
 /** A model's rows as text; times in milliseconds, memory in MB. */
 export function modelTable({ title, nodes, rows }) {
   const head = [
-    ...['engine', 'load', 'first', 'median', 'p10', 'p90', 'pipelined', 'GPU', 'submit'],
+    ...['engine', 'load', 'first', 'again', 'median', 'p10', 'p90', 'pipelined', 'GPU', 'submit'],
     ...['dispatches', 'GPU MB', 'host MB', 'rel. L2', 'note'],
   ];
   const cells = rows.map((row) => [
     row.engine,
-    ...[row.load, row.first, row.run?.median, row.run?.p10, row.run?.p90].map(ms),
+    ...[row.load, row.first, row.again?.both].map(ms),
+    ...[row.run?.median, row.run?.p10, row.run?.p90].map(ms),
     ...[row.pipelined, row.gpu, row.submit].map(ms),
     row.dispatches ?? '-',
     mb(row.gpuBytes),
     mb(row.hostBytes),
     typeof row.error === 'number' ? row.error.toExponential(1) : '-',
-    (row.failed ?? row.missing ?? (typeof row.error === 'string' ? row.error : '') ?? '')
+    (row.failed ?? row.missing ?? (typeof row.error === 'string' ? row.error : row.detail) ?? '')
       .replace(/\s+/g, ' ')
       .slice(0, 100),
   ]);

@@ -54,9 +54,15 @@ export class GpuMemory {
   readonly #arenas: Arena[] = [];
   readonly #scratch: GPUBuffer[] = [];
 
-  constructor(gpu: Gpu, weights: WeightStore) {
+  /** Milliseconds that one submission may keep the device. */
+  readonly sliceTime: number;
+  /** When the device was last known to be done with something. */
+  #lastDone = 0;
+
+  constructor(gpu: Gpu, weights: WeightStore, sliceTime = Infinity) {
     this.gpu = gpu;
     this.weights = weights;
+    this.sliceTime = sliceTime;
     this.tensors = new BufferPool(gpu, 'tensor', storageUsage, kept);
     this.staging = new BufferPool(gpu, 'staging', stagingUsage, kept);
   }
@@ -147,6 +153,16 @@ export class GpuMemory {
 
   giveArena(arena: Arena | undefined): void {
     for (const buffer of arena?.buffers ?? []) this.tensors.give(buffer);
+  }
+
+  /** Milliseconds that what was just submitted keeps the device, after what came before. */
+  async timeSubmitted(): Promise<number> {
+    const submitted = performance.now();
+    await this.gpu.guard(this.gpu.queue.onSubmittedWorkDone());
+    const done = performance.now();
+    const time = done - Math.max(submitted, this.#lastDone);
+    this.#lastDone = done;
+    return time;
   }
 
   /** For copies inside a buffer: all of them may share it, since commands go in order. */

@@ -99,6 +99,8 @@ export class OutputSink {
   /** By leaf of the outputs. */
   readonly #tensors = new Map<number, Tensor>();
   readonly #pending: Promise<unknown>[] = [];
+  /** Ends, and never fails, when the last segment is submitted; undefined where it is already. */
+  submitted: Promise<void> | undefined;
   /** Reject kept values that later runs wait for. */
   readonly #failures: ((error: unknown) => void)[] = [];
 
@@ -153,7 +155,7 @@ export class OutputSink {
     return read;
   }
 
-  /** The submission itself is made at once. */
+  /** The submission itself, or its first slice, is made at once. */
   async #carryOut(
     plan: GpuPlan,
     feeds: readonly (Tensor | undefined)[],
@@ -161,12 +163,14 @@ export class OutputSink {
     staged: readonly Staged[],
     staging: GPUBuffer | undefined,
   ): Promise<void> {
-    const checked = plan.submit(
+    const { checked, submitted } = plan.submit(
       feeds,
       targets.filter(({ port }) => portBytes(port) > 0),
       this.#probe,
     );
     checked.catch(() => {}); // awaited below
+    this.submitted = submitted;
+    if (submitted) await submitted; // a buffer that is being mapped takes no more copies
     const take = (memory: ArrayBuffer): void => {
       for (const { port, offset, take } of staged) {
         take(new Uint8Array(memory, offset, portBytes(port)));

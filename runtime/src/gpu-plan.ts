@@ -1,5 +1,6 @@
 // A segment on the device: its memory and bind groups, made once, and its submission.
 
+import { breathe } from './async.js';
 import type { Probe } from './backend.js';
 import { InternalError } from './errors.js';
 import { byteSize, elementCount } from './dtype.js';
@@ -8,6 +9,7 @@ import type { Arena, GpuMemory } from './gpu-memory.js';
 import type { Pipelines } from './pipelines.js';
 import { BufferKind, type BufferRequest, type Port, type Segment, type Slice } from './plan.js';
 import { copy, Recording, type Place, paramsWindow } from './replay.js';
+import { Slices, slicesUnderWay } from './slices.js';
 import { tensorBytes, type Tensor } from './tensor.js';
 
 /** Arenas of a run, by segment. */
@@ -17,6 +19,13 @@ export type Arenas = readonly (Arena | undefined)[];
 export interface Target {
   port: Port;
   to: Place;
+}
+
+export interface Submission {
+  /** Fails with what the device objects to. */
+  checked: Promise<void>;
+  /** Ends, and never fails, when all is submitted; undefined where it is already. */
+  submitted: Promise<void> | undefined;
 }
 
 /** Inputs that lie so near to each other in the arena that one write puts them all in place. */
@@ -37,11 +46,13 @@ export class GpuPlan {
   /** Has the device taken a submission without an objection? */
   #proven = false;
   readonly #recording: Recording;
+  readonly #slices: Slices;
   readonly #params: GPUBuffer | undefined;
   readonly #owned: readonly BufferRequest[];
   /** Nothing else is alive in the arena when inputs are written: bytes between them are free. */
   readonly #groups: readonly UploadGroup[];
   readonly #single: readonly Port[];
+  #destroyed = false;
 
   private constructor(
     segment: Segment,
@@ -55,6 +66,7 @@ export class GpuPlan {
     this.#memory = memory;
     this.#arenas = arenas;
     this.#recording = recording;
+    this.#slices = new Slices(recording.length, memory.sliceTime);
     this.#params = params;
     this.#owned = owned;
     const groups = groupUploads(segment.uploads, arenas.length - 1);
@@ -88,34 +100,76 @@ export class GpuPlan {
 
   /**
    * Puts the inputs in place, encodes the steps and the copies out of them, and submits: at once,
-   * so that commands of several runs can't mix. The promise fails with what the device objects to.
+   * or slice by slice. Commands of several runs must not mix: the next run's may come when all of
+   * this one's are submitted.
    */
   submit(
     feeds: readonly (Tensor | undefined)[],
     targets: readonly Target[],
     probe?: Probe,
-  ): Promise<void> {
+  ): Submission {
     const { gpu } = this.#memory;
-    const work = (): void => {
+    const work = (begin: number, end: number): void => {
       const encoder = gpu.device.createCommandEncoder();
-      for (const group of this.#groups) this.#uploadGroup(encoder, group, feeds);
-      for (const port of this.#single) this.#upload(encoder, port, feeds[port.index]);
-      this.#recording.encode(encoder, probe);
-      for (const { port, to } of targets) {
-        copy(encoder, this.#resolve(port.slice!), to, port.slice!.bytes);
+      if (begin === 0) {
+        for (const group of this.#groups) this.#uploadGroup(encoder, group, feeds);
+        for (const port of this.#single) this.#upload(encoder, port, feeds[port.index]);
+      }
+      this.#recording.encode(encoder, probe, begin, end);
+      if (end === this.#recording.length) {
+        for (const { port, to } of targets) {
+          copy(encoder, this.#resolve(port.slice!), to, port.slice!.bytes);
+        }
       }
       gpu.queue.submit([encoder.finish()]);
     };
     // The same commands were found good before; only a caller's buffers may be bad now. A check
     // costs a round trip to the device's process.
-    if (this.#proven && feeds.every((feed) => feed?.location !== 'gpu')) {
-      work();
+    const isGood = this.#proven && feeds.every((feed) => feed?.location !== 'gpu');
+    const carryOut = (begin: number, end: number): Promise<void> => {
+      if (!isGood) return gpu.scoped('run', () => work(begin, end)).checked;
+      work(begin, end);
       return Promise.resolve();
-    }
-    const { checked } = gpu.scoped('run', work);
-    return checked.then(() => {
-      this.#proven = true;
-    });
+    };
+    if (this.#slices.timed && !probe) return this.#inSlices(carryOut);
+    const checked = carryOut(0, this.#recording.length);
+    return { checked: isGood ? checked : this.#prove(checked), submitted: undefined };
+  }
+
+  /** At most a few slices are on the device, so that others' work waits no longer than for those. */
+  #inSlices(carryOut: (begin: number, end: number) => Promise<void>): Submission {
+    const { ends } = this.#slices;
+    const checks: Promise<void>[] = [];
+    const times: Promise<number>[] = [];
+    const slice = (i: number): void => {
+      checks.push(carryOut(ends[i - 1] ?? 0, ends[i]!));
+      times.push(this.#memory.timeSubmitted());
+      checks.at(-1)!.catch(() => {}); // awaited below, as the times are
+      times.at(-1)!.catch(() => {});
+    };
+    slice(0); // what is submitted at once needs no turn of its own
+    const rest = async (): Promise<void> => {
+      for (let i = 1; i < ends.length; i++) {
+        if (i >= slicesUnderWay) await times[i - slicesUnderWay];
+        await breathe();
+        if (this.#destroyed) throw new InternalError('plan: it was destroyed while it ran');
+        slice(i);
+      }
+    };
+    const all = rest();
+    const timed = all.then(() => Promise.all(times));
+    // A device that is lost tells the run by other ways.
+    timed.then(
+      (list) => this.#slices.ends === ends && this.#slices.adjust(list),
+      () => {},
+    );
+    const checked = this.#prove(all.then(() => Promise.all(checks)));
+    return { checked, submitted: ends.length > 1 ? all.catch(() => {}) : undefined };
+  }
+
+  async #prove(checked: Promise<unknown>): Promise<void> {
+    await checked;
+    this.#proven = true;
   }
 
   #uploadGroup(
@@ -149,6 +203,7 @@ export class GpuPlan {
 
   /** Frees what is the plan's own; commands submitted before still run. */
   destroy(): void {
+    this.#destroyed = true;
     if (this.#params) this.#memory.gpu.destroyBuffer(this.#params);
     for (const request of this.#owned) this.#memory.destroy(request);
   }

@@ -82,6 +82,8 @@ export interface GpuSessionOptions {
   coreBytes: number;
   /** Runs under way at once; more wait. */
   maxConcurrent: number;
+  /** Milliseconds that one submission may keep the device; Infinity where nobody else needs it. */
+  sliceTime?: number;
 }
 
 export class GpuSession implements Backend {
@@ -109,7 +111,7 @@ export class GpuSession implements Backend {
     this.#core = core;
     this.#description = description;
     this.#coreBytes = options.coreBytes;
-    this.#memory = new GpuMemory(gpu, weights);
+    this.#memory = new GpuMemory(gpu, weights, options.sliceTime);
     this.#pipelines = new Pipelines(gpu);
     this.#state = new StateStore(this.#memory);
     this.#slots = new Semaphore(maxConcurrent);
@@ -223,6 +225,7 @@ export class GpuSession implements Backend {
     signal?.throwIfAborted();
     this.#last = [cached.plan.segment];
     void sink.submit(cached.plan, feeds, wanted);
+    turn.keepUntil(sink.submitted);
     return sink;
   }
 
@@ -355,6 +358,7 @@ export class GpuSession implements Backend {
         plans.push(plan);
         signal?.throwIfAborted();
         const values = sink.submit(plan, feeds, wanted);
+        turn.keepUntil(sink.submitted);
         if (segment.done) break;
         // Others may go on meanwhile, but for runs whose state has to come after this one's.
         if (state.size === 0) turn.give();
@@ -367,6 +371,7 @@ export class GpuSession implements Backend {
       probe?.work(await this.#core.call('runWork', run));
       this.#last = segments;
     } finally {
+      await sink.submitted;
       await turn.take();
       await this.#core.call('endRun', run).catch(() => {});
       // The queue carries out what was submitted before others may use this memory.
@@ -474,6 +479,7 @@ export class GpuSession implements Backend {
 class Turn {
   readonly #lock: Lock;
   #release: (() => void) | undefined;
+  #over: Promise<void> | undefined;
 
   constructor(lock: Lock) {
     this.#lock = lock;
@@ -483,9 +489,16 @@ class Turn {
     this.#release ??= await this.#lock.acquire();
   }
 
+  /** Holds on to the place until something is over, even if it is given up before. */
+  keepUntil(over: Promise<void> | undefined): void {
+    this.#over = over;
+  }
+
   give(): void {
-    this.#release?.();
+    const release = this.#release;
     this.#release = undefined;
+    if (release && this.#over) void this.#over.then(release);
+    else release?.();
   }
 }
 

@@ -75,6 +75,11 @@ export interface LoadOptions {
   moreOutputs?: readonly string[];
   /** Runs under way at once on the GPU, 2 by default; more wait. */
   maxConcurrent?: number;
+  /**
+   * Milliseconds that one submission may keep the GPU, so that pages draw their frames while a
+   * large model runs: its commands go in slices. 8 by default, in Node Infinity: all at once.
+   */
+  sliceTime?: number;
   signal?: AbortSignal;
   onProgress?(progress: Progress): void;
 }
@@ -86,9 +91,13 @@ export interface LoadOptions {
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   const start = performance.now();
   const { signal, device = 'auto', fallback, maxConcurrent = 2 } = options;
+  const { sliceTime = platform.sliceTime } = options;
   signal?.throwIfAborted();
   if (!Number.isInteger(maxConcurrent) || maxConcurrent < 1) {
     throw new InvalidArgumentError(`maxConcurrent: ${maxConcurrent} is no positive number`);
+  }
+  if (!(sliceTime > 0)) {
+    throw new InvalidArgumentError(`sliceTime: ${sliceTime} is no positive number`);
   }
   const opened = await openModel(source);
   if (fallback) opened.main = await rereadable(opened.main, signal);
@@ -103,6 +112,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     wasmBase: baseOf(options.wasmBase),
     warm: options.warm ?? true,
     maxConcurrent,
+    sliceTime,
     timings: {},
     notes: [],
   });

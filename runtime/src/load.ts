@@ -34,6 +34,7 @@ export interface LoadContext {
   wasmBase: string | undefined;
   warm: boolean;
   maxConcurrent: number;
+  sliceTime: number;
   /** Milliseconds of the phases are put here. */
   timings: Record<string, number>;
   /** Things a report should tell. */
@@ -83,6 +84,7 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
       description,
       coreBytes: await core.call('memory'),
       maxConcurrent: context.maxConcurrent,
+      sliceTime: context.sliceTime,
     });
     if (context.warm) {
       const onProgress = (loaded: number, total: number): void =>

@@ -21,6 +21,7 @@ let instance: Promise<GPU> | undefined;
 Object.assign(platform, {
   workerByDefault: false,
   mayBlock: true,
+  sliceTime: Infinity,
   cores: availableParallelism,
   sharedMemory: () => true,
   gpu,

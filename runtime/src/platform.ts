@@ -11,6 +11,8 @@ export interface Platform {
   workerByDefault: boolean;
   /** May this thread block while others compute for it? */
   mayBlock: boolean;
+  /** Milliseconds that one submission may keep the GPU, which draws the page too. */
+  sliceTime: number;
   /** Logical cores. */
   cores(): number;
   /** Can WebAssembly have shared memory here? */
@@ -29,6 +31,7 @@ const inPage = typeof document !== 'undefined';
 export const platform: Platform = {
   workerByDefault: inPage,
   mayBlock: !inPage,
+  sliceTime: 8,
   cores: () => globalThis.navigator?.hardwareConcurrency ?? 1,
   sharedMemory: () =>
     typeof SharedArrayBuffer !== 'undefined' && globalThis.crossOriginIsolated === true,

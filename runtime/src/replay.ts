@@ -118,14 +118,21 @@ export class Recording {
     return new Recording(commands);
   }
 
+  /** Commands, for `encode` in parts. */
+  get length(): number {
+    return this.#commands.length;
+  }
+
   get dispatches(): number {
     return this.#commands.filter((command) => 'program' in command).length;
   }
 
-  encode(encoder: GPUCommandEncoder, probe?: Probe): void {
+  /** The commands from `begin` to before `end`. */
+  encode(encoder: GPUCommandEncoder, probe?: Probe, begin = 0, end = this.length): void {
     let pass: GPUComputePassEncoder | undefined;
     let program: CompiledProgram | undefined;
-    for (const command of this.#commands) {
+    for (let i = begin; i < end; i++) {
+      const command = this.#commands[i]!;
       if ('program' in command) {
         if (!pass || probe?.apart) {
           pass?.end();

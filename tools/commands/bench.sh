@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 #
 # bench.sh [bench.mjs's options]       engines side by side: bench/bench.mjs
+# bench.sh page [page.mjs's]            engines side by side in Chromium: bench/page.mjs
 # bench.sh kernels [kernels.mjs's]     single operators on the GPU: bench/kernels.mjs
 # bench.sh overhead MODELS [...]       Quern beside a program of empty kernels: bench/overhead.mjs
 # bench.sh peers                       installs the other engines in bench/node_modules
@@ -18,7 +19,7 @@ case $what in
     # The CPU build comes in the package; CUDA's would be downloaded.
     cd "$ROOT/bench" && ONNXRUNTIME_NODE_INSTALL=skip exec npm install --no-audit --no-fund
     ;;
-  kernels | overhead) shift ;;
+  page | kernels | overhead) shift ;;
   *) what=bench ;;
 esac
 need_npm

@@ -5,13 +5,18 @@ import { fileURLToPath } from 'node:url';
 
 const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 
+/** Does the system have a GPU's device files? */
+export function hasGpu() {
+  return (
+    existsSync('/dev/nvidiactl') ||
+    (existsSync('/dev/dri') && readdirSync('/dev/dri').some((name) => name.startsWith('render')))
+  );
+}
+
 /** The driver description that VK_ICD_FILENAMES should name, or undefined for the system's. */
 export function vulkanDriver() {
   if (process.env.VK_ICD_FILENAMES) return process.env.VK_ICD_FILENAMES;
-  const hasGpu =
-    existsSync('/dev/nvidiactl') ||
-    (existsSync('/dev/dri') && readdirSync('/dev/dri').some((name) => name.startsWith('render')));
-  return !hasGpu && existsSync(SWIFTSHADER) ? SWIFTSHADER : undefined;
+  return !hasGpu() && existsSync(SWIFTSHADER) ? SWIFTSHADER : undefined;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) process.stdout.write(vulkanDriver() ?? '');

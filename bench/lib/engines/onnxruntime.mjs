@@ -1,12 +1,7 @@
-// onnxruntime-web (WebGPU in its asyncify and JSPI builds, with and without graph capture) and
-// onnxruntime-node on the CPU.
+// onnxruntime-web: WebGPU in its asyncify and JSPI builds, with and without graph capture, and
+// WebAssembly. In Node and in pages.
 
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-
-import { made } from '../meter.mjs';
-import { readWhole } from '../models.mjs';
+import { installed, Missing } from './missing.mjs';
 
 const typeNames = {
   f32: 'float32',
@@ -19,61 +14,80 @@ const typeNames = {
   bool: 'bool',
 };
 
-/** f16 as the class takes it: Node 24 has Float16Array, which onnxruntime then wants. */
+/** f16 as the class takes it: Node 24 and browsers have Float16Array, which it then wants. */
 function dataOf({ dtype, data }) {
   const { Float16Array } = globalThis;
   if (dtype !== 'f16' || !Float16Array) return data;
   return new Float16Array(data.buffer, data.byteOffset, data.length);
 }
 
-const asTensor = (ort, input) => new ort.Tensor(typeNames[input.dtype], dataOf(input), input.dims);
+export const asTensor = (ort, input) =>
+  new ort.Tensor(typeNames[input.dtype], dataOf(input), input.dims);
 
 /** Outputs as the bench compares them. */
-function results(outputs) {
+export function results(outputs) {
   return Object.fromEntries(
     Object.entries(outputs).map(([name, { data, dims }]) => [name, { data, dims }]),
   );
 }
 
-const imported = new Map();
+const files = {
+  asyncify: 'ort.webgpu.min.mjs',
+  jspi: 'ort.jspi.min.mjs',
+  wasm: 'ort.wasm.min.mjs',
+};
 
-/** `build`: asyncify or jspi. */
-export function onnxruntimeWeb(root, { build, capture = false }) {
-  const label = `onnxruntime-web WebGPU ${build}${capture ? ', graph capture' : ''}`;
+/**
+ * `base`: URL of the package's dist/, undefined where it is not installed. `build`: asyncify, jspi
+ * (both WebGPU) or wasm. `threads`: of its WebAssembly; in Node only one works, since its workers
+ * fetch a file URL.
+ */
+export function onnxruntimeWeb(base, { build, capture = false, threads = 1 }) {
+  const webgpu = build !== 'wasm';
   return {
-    name: label,
+    name: webgpu
+      ? `onnxruntime-web WebGPU ${build}${capture ? ', graph capture' : ''}`
+      : `onnxruntime-web WASM, ${threads} thread${threads > 1 ? 's' : ''}`,
     async create(model) {
       if (build === 'jspi' && !('Suspending' in WebAssembly)) {
-        throw new Missing('WebAssembly has no JSPI: Node 24 with --experimental-wasm-jspi');
+        throw new Missing('WebAssembly has no JSPI here (Node: 24, --experimental-wasm-jspi)');
       }
-      const dist = join(root, 'onnxruntime-web/dist/');
-      const file = build === 'jspi' ? 'ort.jspi.min.mjs' : 'ort.webgpu.min.mjs';
-      if (!imported.has(file)) imported.set(file, await importIfThere(join(dist, file)));
-      const ort = imported.get(file);
-      ort.env.wasm.numThreads = 1; // more fail in Node: its workers fetch a file URL
-      ort.env.wasm.wasmPaths = pathToFileURL(dist).href;
+      // An instance of its own: capturing may leave one in a state that fails all later runs.
+      const script = new URL(files[build], installed(base, 'onnxruntime-web'));
+      if (capture) script.search = 'capture';
+      const ort = await import(script.href);
+      ort.env.wasm.numThreads = threads;
+      ort.env.wasm.wasmPaths = base;
       ort.env.logLevel = 'error';
-      ort.env.webgpu.powerPreference = 'high-performance';
+      if (webgpu) ort.env.webgpu.powerPreference = 'high-performance';
       const options = {
-        executionProviders: ['webgpu'],
+        executionProviders: [webgpu ? 'webgpu' : 'wasm'],
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
-        ...(await externalOf(model)),
+        freeDimensionOverrides: model.freeDims,
+        ...(model.external
+          ? { externalData: [{ path: model.external.name, data: await model.external.bytes() }] }
+          : {}),
         ...(capture ? { enableGraphCapture: true, preferredOutputLocation: 'gpu-buffer' } : {}),
       };
       const bytes = await model.bytes();
       const session = await ort.InferenceSession.create(bytes, options);
-      const device = await ort.env.webgpu.device;
       const feeds = Object.fromEntries(
         Object.entries(model.inputs).map(([name, input]) => [name, asTensor(ort, input)]),
       );
+      if (!webgpu) {
+        return {
+          run: async () => results(await session.run(feeds, model.wanted)),
+          close: () => session.release(),
+        };
+      }
+      const device = await ort.env.webgpu.device;
       const onDevice = gpuFeeds(ort, device, model.inputs, capture);
       // A second session whose outputs stay on the device, where the first one's don't.
       let second = capture ? session : undefined;
       return {
         device,
         idle: () => device.queue.onSubmittedWorkDone(),
-        hostBytes: () => largest(made.memories),
         async run() {
           if (!capture) return results(await session.run(feeds, model.wanted));
           onDevice.write();
@@ -126,52 +140,3 @@ function gpuFeeds(ort, device, inputs, all) {
   write();
   return { feeds, write, close: () => buffers.forEach(([buffer]) => buffer.destroy()) };
 }
-
-const largest = (memories) => Math.max(0, ...memories.map(({ buffer }) => buffer.byteLength));
-
-async function externalOf({ external }) {
-  if (!external) return {};
-  return { externalData: [{ path: external.name, data: await readWhole(external.path) }] };
-}
-
-/** An engine that is not installed here. */
-export class Missing extends Error {}
-
-async function importIfThere(file) {
-  try {
-    return await import(pathToFileURL(file).href);
-  } catch (error) {
-    if (error?.code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    throw new Missing(`not installed: ${file}`);
-  }
-}
-
-/** The reference, f32 on the CPU. */
-export function onnxruntimeNode(root) {
-  return {
-    name: 'onnxruntime-node CPU',
-    async create(model) {
-      let ort;
-      try {
-        const require = createRequire(join(root, 'onnxruntime-node/package.json'));
-        ort = require(join(root, 'onnxruntime-node'));
-      } catch (error) {
-        throw new Missing(`onnxruntime-node: ${String(error?.message ?? error).split('\n')[0]}`);
-      }
-      const session = await ort.InferenceSession.create(model.path, {
-        executionProviders: ['cpu'],
-        logSeverityLevel: 3,
-      });
-      const feeds = Object.fromEntries(
-        Object.entries(model.inputs).map(([name, input]) => [name, asTensor(ort, input)]),
-      );
-      return {
-        run: async () => results(await session.run(feeds, model.wanted)),
-        close: () => session.release(),
-      };
-    },
-  };
-}
-
-export const moduleRoot = (require, name) =>
-  dirname(dirname(require.resolve(`${name}/package.json`)));

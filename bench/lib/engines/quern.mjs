@@ -1,17 +1,15 @@
-// Quern as built, on WebGPU or WebAssembly.
-
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+// Quern as built, on WebGPU or WebAssembly. In Node and in pages.
 
 import { made } from '../meter.mjs';
 
-export function quern(runtime, device) {
+/** `entry`: URL of the package's script for this platform. `threads`: of WebAssembly. */
+export function quern(entry, { device, threads }) {
   return {
-    name: device === 'wasm' ? 'Quern WASM' : 'Quern WebGPU',
+    name:
+      device === 'wasm' ? `Quern WASM${threads > 1 ? `, ${threads} threads` : ''}` : 'Quern WebGPU',
     async create(model) {
-      const entry = pathToFileURL(resolve(join(runtime, 'dist/node.js'))).href;
       const { load, Tensor } = await import(entry);
-      const loaded = await load(model.path, { device, maxConcurrent: 4 });
+      const loaded = await load(model.source, { device, maxConcurrent: 4, threads });
       const feeds = Object.fromEntries(
         Object.entries(model.inputs).map(([name, { dtype, dims, data }]) => [
           name,
@@ -20,7 +18,7 @@ export function quern(runtime, device) {
       );
       const engine = {
         detail: loaded.report().notes.join('; '),
-        threads: loaded.report().threads,
+        phases: loaded.report().timings.phases,
         async run() {
           return loaded.run(feeds, model.wanted && { outputs: model.wanted });
         },
@@ -28,14 +26,13 @@ export function quern(runtime, device) {
         close: () => loaded.dispose(),
       };
       if (device === 'wasm') return engine;
-      const gpu = made.devices.at(-1);
+      const gpu = made.devices.findLast(({ label }) => label === 'quern');
       const onGpu = model.wanted
         ? Object.fromEntries(model.wanted.map((name) => [name, 'gpu']))
         : 'gpu';
       return {
         ...engine,
         device: gpu,
-        gpuBytes: () => loaded.report().memory.total,
         async launch() {
           const outputs = await loaded.run(feeds, { outputs: onGpu });
           for (const tensor of Object.values(outputs)) tensor.dispose();

@@ -1,24 +1,13 @@
 // TensorFlow.js on WebGPU, on the convolutional models: an ONNX graph through its operators, as its
 // own converter would write it: NHWC, batch normalisation and activations inside convolutions.
 
-import { createRequire } from 'node:module';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-
 import { made } from '../meter.mjs';
 import { readGraph } from '../onnx.mjs';
-import { Missing } from './onnxruntime.mjs';
 
 let library;
 
-async function openLibrary(root) {
-  if (!existsSync(join(root, '@tensorflow/tfjs-backend-webgpu'))) {
-    throw new Missing('TensorFlow.js is not installed: ./dev bench peers');
-  }
-  globalThis.window ??= globalThis; // where its backend looks for a GPU
-  const require = createRequire(join(root, '@tensorflow/package.json'));
-  const tf = require('@tensorflow/tfjs-core');
-  require('@tensorflow/tfjs-backend-webgpu');
+async function start(open) {
+  const tf = await open();
   if (!(await tf.setBackend('webgpu'))) throw new Error('TensorFlow.js takes no WebGPU');
   await tf.ready();
   return tf;
@@ -30,11 +19,12 @@ function flush(backend) {
   if (backend.commandEncoder) backend.submitQueue();
 }
 
-export function tfjs(root) {
+/** `open`: gives the library with its WebGPU backend; throws Missing where it is not installed. */
+export function tfjs(open) {
   return {
     name: 'TensorFlow.js WebGPU',
     async create(model) {
-      library ??= openLibrary(root);
+      library ??= start(open);
       const tf = await library;
       const graph = new TfGraph(tf, readGraph(await model.bytes()));
       const { device } = tf.backend();
