@@ -38,6 +38,8 @@ export interface WeightInfo {
   offset: number;
   /** Does anything read it after the passes? */
   used: boolean;
+  /** Its elements in the device's memory, where they are not of its type. */
+  stored?: 'f16';
 }
 
 /**
@@ -52,6 +54,8 @@ export interface NodeInfo {
   op: string;
   domain: string;
   place: NodePlace;
+  /** The type in memory of a result of floats: f16 may stand for f32 (docs/precision.md). */
+  precision?: DType;
   /** Operators of a fused node. */
   body?: string[];
 }
@@ -69,6 +73,13 @@ export interface Description {
   nodes: NodeInfo[];
   /** How often each pass found something. */
   hits: Record<string, number>;
+  precision: {
+    used: 'f32' | 'f16';
+    /** Why it is f32 though f16 was asked for. */
+    reason?: string;
+    /** Bytes of the constants that are no entries of `weights`. */
+    constantBytes: number;
+  };
 }
 
 /** The core's JSON, null dims made undefined. */

@@ -29,7 +29,7 @@ const help = `quern COMMAND MODEL [options]
     --trace FILE            writes a run's timeline, for Perfetto or chrome://tracing
   diff MODEL                runs it in two ways, compares every value, names the first node that
                             differs, saves it as a test folder; status 1 where something differs
-    --a WAY  --b WAY        webgpu or wasm, then /no-passes, /threads=N; the first is the reference;
+    --a WAY  --b WAY        webgpu or wasm, then /no-passes, /threads=N, /f16; the first is the reference;
                             by default wasm/no-passes and webgpu
     --input NAME=VALUE      as above
     --l2 E                  bounds the relative L2 error of a value, 1e-4 by default
@@ -46,12 +46,13 @@ const help = `quern COMMAND MODEL [options]
     --binding-limit BYTES   takes a GPU device to bind no more at once: a test of large tensors
     --quiet                 no lines for cases that pass
 
-  --device auto|webgpu|wasm    --threads N    --no-passes    --json
+  --device auto|webgpu|wasm    --precision f32|f16|auto    --threads N    --no-passes    --json
   --wasm FOLDER                takes the WebAssembly modules from there
 `;
 
 const options = {
   device: { type: 'string', default: 'auto' },
+  precision: { type: 'string', default: 'f32' },
   threads: { type: 'string' },
   passes: { type: 'boolean', default: true },
   input: { type: 'string', multiple: true },
@@ -177,16 +178,20 @@ interface Tolerances {
 
 interface Values {
   device: string;
+  precision: string;
   passes: boolean;
   threads?: string;
   wasm?: string;
 }
 
-function loadOptions({ device, passes, threads, wasm }: Values): LoadOptions {
+function loadOptions({ device, precision, passes, threads, wasm }: Values): LoadOptions {
   if (device !== 'auto' && device !== 'webgpu' && device !== 'wasm') {
     throw new InvalidArgumentError(`--device ${device}: it is one of auto, webgpu, wasm`);
   }
-  const chosen: LoadOptions = { device, passes };
+  if (precision !== 'f32' && precision !== 'f16' && precision !== 'auto') {
+    throw new InvalidArgumentError(`--precision ${precision}: it is one of f32, f16, auto`);
+  }
+  const chosen: LoadOptions = { device, precision, passes };
   if (wasm !== undefined) chosen.wasmBase = pathToFileURL(resolve(wasm));
   if (threads !== undefined) chosen.threads = count(threads, '--threads');
   return chosen;

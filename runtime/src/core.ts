@@ -4,7 +4,7 @@
 import { coreError, InternalError } from './errors.js';
 import { startWasm, type WasmExports, type WasmOptions } from './wasm.js';
 
-const abiVersion = 3;
+const abiVersion = 4;
 
 /** Words of one event: a part of a chunk that belongs to a weight. */
 const eventWords = 7;
@@ -113,6 +113,19 @@ export class WasmCore {
     const memory = this.#wasm._quern_session_weight(this.#session, weight) >>> 0;
     if (!memory) throw new InternalError(`core: weight ${weight} has no memory`);
     this.#heap().set(bytes, memory + offset);
+  }
+
+  /**
+   * WebGPU device: f16 in memory for f32 tensors (docs/precision.md); gives the new description.
+   * `automatic`: only where nothing in the model speaks against it.
+   */
+  narrow(weightPeaks: Float32Array, automatic: boolean): string {
+    const { buffer, byteOffset, byteLength, length } = weightPeaks;
+    this.#withBytes(new Uint8Array(buffer, byteOffset, byteLength), (at) =>
+      this.#wasm._quern_session_narrow(this.#session, at, length, automatic ? 1 : 0),
+    );
+    this.#check(this.#wasm._quern_session_describe(this.#session));
+    return this.#resultText();
   }
 
   /** WebGPU device: begins a run with assumed dims, for its programs. */

@@ -389,6 +389,7 @@ export class GpuSession implements Backend {
       return paramsBuffer(this.#memory, segment);
     });
     if (segment.once.length > 0) await this.#runOnce(segment.once, params);
+    this.#freeNarrowed(segment.once);
     for (const request of buffers) {
       if (request.kind === BufferKind.once) this.#memory.destroy(request);
     }
@@ -409,6 +410,15 @@ export class GpuSession implements Backend {
       recording.encode(encoder);
       this.#gpu.queue.submit([encoder.finish()]);
     });
+  }
+
+  /** Weights that are f16 from now on: the steps that made them so are submitted. */
+  #freeNarrowed(once: readonly Step[]): void {
+    const slices = once.flatMap((step) => (step.kind === 'dispatch' ? step.slices : []));
+    for (const { kind, index } of slices) {
+      if (kind !== BufferKind.weight || !this.#description.weights[index]?.stored) continue;
+      this.#memory.weights.free(index);
+    }
   }
 
   /** Frees what only the message's own plan would have used. */

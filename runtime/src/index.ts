@@ -7,6 +7,7 @@ import { InvalidArgumentError, isLack } from './errors.js';
 import { loadWasm, loadWebGpu, type LoadContext, type Progress } from './load.js';
 import { Model, type ModelOrigin } from './model.js';
 import { platform } from './platform.js';
+import { precisions, type Precision } from './precision.js';
 import { openModel, rereadable, type ModelSource } from './sources.js';
 
 export type {
@@ -42,7 +43,8 @@ export type {
   ProfiledNode,
   ProfileOptions,
 } from './profile.js';
-export type { ModelReport, NodeReport } from './report.js';
+export type { Precision } from './precision.js';
+export type { ModelReport, NodeReport, PrecisionReport } from './report.js';
 export type { ModelFiles, ModelSource, SourceInput } from './sources.js';
 export { Tensor } from './tensor.js';
 export type { Value } from './value.js';
@@ -66,6 +68,13 @@ export interface LoadOptions {
   wasmBase?: string | URL;
   /** false: compiles no GPU programs before the first run. */
   warm?: boolean;
+  /**
+   * 'f16': memory of half the size for the weights and inner values of an f32 model, where that is
+   * safe, with arithmetic in f32; results differ by some 1e-3. 'auto': so where the GPU has
+   * shader-f16 and nothing in the model speaks against it. By default 'f32'. WebAssembly stays in
+   * f32; report().precision says what was done and why.
+   */
+  precision?: Precision;
   /** false: no optimisation, to find a fault in one. */
   passes?: boolean;
   /**
@@ -91,13 +100,16 @@ export interface LoadOptions {
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   const start = performance.now();
   const { signal, device = 'auto', fallback, maxConcurrent = 2 } = options;
-  const { sliceTime = platform.sliceTime } = options;
+  const { precision = 'f32', sliceTime = platform.sliceTime } = options;
   signal?.throwIfAborted();
   if (!Number.isInteger(maxConcurrent) || maxConcurrent < 1) {
     throw new InvalidArgumentError(`maxConcurrent: ${maxConcurrent} is no positive number`);
   }
   if (!(sliceTime > 0)) {
     throw new InvalidArgumentError(`sliceTime: ${sliceTime} is no positive number`);
+  }
+  if (!precisions.includes(precision)) {
+    throw new InvalidArgumentError(`precision: '${String(precision)}' is none of f32, f16, auto`);
   }
   const opened = await openModel(source);
   if (fallback) opened.main = await rereadable(opened.main, signal);
@@ -108,6 +120,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     worker: options.worker,
     threads: options.threads,
     passes: options.passes ?? true,
+    precision,
     moreOutputs: options.moreOutputs ?? [],
     wasmBase: baseOf(options.wasmBase),
     warm: options.warm ?? true,

@@ -10,6 +10,8 @@ import { InvalidArgumentError, InvalidModelError } from './errors.js';
 import { Gpu } from './gpu.js';
 import { GpuSession } from './gpu-session.js';
 import { platform } from './platform.js';
+import { precisionReport, WeightPeaks, type Precision } from './precision.js';
+import type { PrecisionReport } from './report.js';
 import { rereadable, type Chunk, type OpenedModel, type Source } from './sources.js';
 import type { WasmOptions } from './wasm.js';
 import { WeightStore } from './weights.js';
@@ -30,6 +32,7 @@ export interface LoadContext {
   worker: boolean | undefined;
   threads: number | undefined;
   passes: boolean;
+  precision: Precision;
   moreOutputs: readonly string[];
   wasmBase: string | undefined;
   warm: boolean;
@@ -44,6 +47,7 @@ export interface LoadContext {
 export interface Loaded {
   backend: Backend;
   description: Description;
+  precision: PrecisionReport;
 }
 
 /** The structure of a model, apart from its weights, may take so many bytes. */
@@ -54,7 +58,10 @@ const mostThreads = 8;
 export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promise<Loaded> {
   const { signal } = context;
   const gpu = new Gpu(open);
-  const weights = new WeightStore(gpu);
+  const { precision: asked } = context;
+  const lacksF16 = asked === 'auto' && !open.device.features.has('shader-f16');
+  const peaks = asked === 'f32' || lacksF16 ? undefined : new WeightPeaks();
+  const weights = new WeightStore(gpu, peaks);
   let core: Core | undefined;
   let session: GpuSession | undefined;
   try {
@@ -66,11 +73,15 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
     timer('download');
 
     if (context.moreOutputs.length > 0) await core.call('moreOutputs', context.moreOutputs);
-    const description = parseDescription(
+    let description = parseDescription(
       await core.call('finish', targetWords(open, context.passes)),
     );
     timer('import');
     await externalToGpu(context, description, weights);
+    if (peaks) {
+      const values = peaks.values(description.weights.length);
+      description = parseDescription(await core.call('narrow', values, asked === 'auto'));
+    }
     description.weights.forEach(({ used }, weight) => {
       if (!used) weights.free(weight);
     });
@@ -92,7 +103,12 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
       await abortable(session.warm(onProgress), signal);
       timer('compile');
     }
-    return { backend: session, description };
+    const reason = lacksF16 ? 'the GPU lacks shader-f16' : undefined;
+    return {
+      backend: session,
+      description,
+      precision: precisionReport(asked, description, reason),
+    };
   } catch (error) {
     if (session) session.dispose();
     else {
@@ -240,7 +256,15 @@ export async function loadWasm(context: LoadContext): Promise<Loaded> {
     });
     timer('externalData');
     const memory = await core.call('memory');
-    return { backend: new CpuSession(core, description, threads, memory), description };
+    return {
+      backend: new CpuSession(core, description, threads, memory),
+      description,
+      precision: precisionReport(
+        context.precision,
+        description,
+        context.precision === 'f32' ? undefined : 'WebAssembly computes and stores in f32',
+      ),
+    };
   } catch (error) {
     core.close();
     throw error;

@@ -193,7 +193,7 @@ export class Model {
   }
 
   report(): ModelReport {
-    const { backend, description } = this.#loaded;
+    const { backend, description, precision } = this.#loaded;
     const { memory, uncaptured, programs, plansCached, kernels, hostElements } = backend.report();
     const { reason, adapter, notes, loadTime, phases } = this.#origin;
     return {
@@ -212,6 +212,7 @@ export class Model {
         hostElements: hostElements.get(node.id) ?? 0,
       })),
       weights: description.weights.map((weight) => ({ ...weight })),
+      precision: { ...precision },
       passes: { ...description.hits },
       programs,
       plansCached,

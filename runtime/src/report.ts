@@ -2,12 +2,24 @@
 
 import type { MemoryReport, NodeInfo, NodeKernel, ObjectCounts, WeightInfo } from './backend.js';
 import type { AdapterInfo } from './device.js';
+import type { Precision } from './precision.js';
 
 export interface NodeReport extends NodeInfo {
   /** GPU programs of the last run. */
   kernels: NodeKernel[];
   /** Elements computed on the host. */
   hostElements: number;
+}
+
+/** What LoadOptions.precision has come to. */
+export interface PrecisionReport {
+  asked: Precision;
+  /** f16: at least some tensors of type f32 are f16 in memory; `nodes` say which. */
+  used: 'f32' | 'f16';
+  /** Why it is f32 though it might have been f16. */
+  reason: string | undefined;
+  /** Bytes of all weights and constants that the model reads, as the device holds them. */
+  weightBytes: number;
 }
 
 export interface ModelReport {
@@ -27,6 +39,7 @@ export interface ModelReport {
   /** Nodes after the passes. */
   nodes: NodeReport[];
   weights: WeightInfo[];
+  precision: PrecisionReport;
   /** How often each pass found something. */
   passes: Record<string, number>;
   /** GPU programs made so far. */

@@ -29,6 +29,7 @@ export interface WasmExports {
   _quern_session_free(session: number): void;
   _quern_session_describe(session: number): number;
   _quern_session_weight(session: number, weight: number): number;
+  _quern_session_narrow(session: number, peaks: number, count: number, automatic: number): number;
   _quern_session_warm(session: number, batch: number, dim: number): number;
   _quern_run_start(session: number, inputs: number, size: number): number;
   _quern_run_take(session: number): number;

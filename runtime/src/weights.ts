@@ -3,6 +3,7 @@
 import type { WeightRange } from './core.js';
 import { LimitError } from './errors.js';
 import { align, storageUsage, type Gpu } from './gpu.js';
+import type { WeightPeaks } from './precision.js';
 
 /** Weights below this share buffers. */
 const largeWeight = 8 << 20;
@@ -27,6 +28,7 @@ interface Pool {
 
 export class WeightStore {
   readonly #gpu: Gpu;
+  readonly #peaks: WeightPeaks | undefined;
   readonly #regions = new Map<number, Region>();
   readonly #pools = new Map<GPUBuffer, Pool>();
   #pool: Pool | undefined;
@@ -42,8 +44,10 @@ export class WeightStore {
   #unsent = 0;
   #sent: Promise<unknown>[] = [];
 
-  constructor(gpu: Gpu) {
+  /** `peaks` sees all that is written. */
+  constructor(gpu: Gpu, peaks?: WeightPeaks) {
     this.#gpu = gpu;
+    this.#peaks = peaks;
   }
 
   get(weight: number): Region | undefined {
@@ -103,6 +107,7 @@ export class WeightStore {
     comingBytes?: number,
   ): Promise<void> | undefined {
     const region = this.allocate(weight, whole, comingBytes);
+    this.#peaks?.add(weight, offset, bytes);
     let at = offset;
     let rest = bytes;
     if (at % 4 !== 0 && this.#carryWeight === weight && this.#carryOffset + this.#carried === at) {

@@ -138,7 +138,7 @@ Result<std::unique_ptr<Walk>> warm(QuernSession& session, uint32_t batch, uint32
 
 }  // namespace
 
-uint32_t quern_abi_version() { return 3; }
+uint32_t quern_abi_version() { return 4; }
 uint32_t quern_has_cpu() { return CpuSession::is_linked() ? 1 : 0; }
 void* quern_alloc(size_t size) { return std::malloc(size); }
 void quern_free(void* memory) { std::free(memory); }
@@ -193,6 +193,14 @@ int quern_session_describe(QuernSession* session) { return say(session->session-
 
 uint8_t* quern_session_weight(QuernSession* session, uint32_t weight) {
   return weight < session->weights.size() ? session->weights[weight].data() : nullptr;
+}
+
+int quern_session_narrow(QuernSession* session, const float* peaks, size_t count,
+                         uint32_t automatic) {
+  if (session->cpu) {
+    return fail({ErrorCode::kUnsupported, "the CPU keeps tensors of type f32 in f32"});
+  }
+  return give(session->session->narrow({peaks, peaks + count}, automatic != 0));
 }
 
 int quern_session_warm(QuernSession* session, uint32_t batch, uint32_t dim) {

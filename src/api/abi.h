@@ -19,7 +19,7 @@ struct QuernLoader;
 struct QuernSession;
 struct QuernRun;
 
-/// 3. Raised when anything here or in docs/plan-format.md changes.
+/// 4. Raised when anything here or in docs/plan-format.md changes.
 QUERN_EXPORT uint32_t quern_abi_version();
 /// 1 where CPU kernels are linked in (device 1 below).
 QUERN_EXPORT uint32_t quern_has_cpu();
@@ -57,13 +57,20 @@ QUERN_EXPORT void quern_session_free(QuernSession* session);
 /// Result, JSON: {format, producer, inputs: [{name, dtype, dims: [number | text] | null; of a
 /// container kind: "sequence" | "optional" | "map", element: {dtype, dims, ...}, key; optional:
 /// true where a run may leave it out}], outputs: same, hostInputs: [input numbers], weights:
-/// [{name, dtype, dims, bytes, file, offset, used}], nodes: [{id, name, op, domain, place: "device"
-/// | "view" | "host" | "shape" | "load" | "control", body: [ops of a fused node]}], hits: {pass:
-/// count}}. `file` "" is the model file itself. "host": strings and the like, on every device;
-/// "shape": arithmetic on what the host knows.
+/// [{name, dtype, dims, bytes, file, offset, used, stored: "f16" where f32 became that}], nodes:
+/// [{id, name, op, domain, place: "device" | "view" | "host" | "shape" | "load" | "control",
+/// precision: of a float result in memory, body: [ops of a fused node]}], hits: {pass: count},
+/// precision: {used: "f32" | "f16", reason, constantBytes}}. `file` "" is the model file itself.
+/// "host": strings and the like, on every device; "shape": arithmetic on what the host knows.
 QUERN_EXPORT int quern_session_describe(QuernSession* session);
 /// CPU device: the memory of a weight, to be filled with an external file's bytes.
 QUERN_EXPORT uint8_t* quern_session_weight(QuernSession* session, uint32_t weight);
+/// Before the first run on the WebGPU device: f16 in memory for f32 tensors, where that is safe
+/// (docs/precision.md). `peaks` is the largest magnitude in each weight, NaN where it is not known;
+/// `automatic` is not 0: only where nothing in the model speaks against it. The description says
+/// what became of it.
+QUERN_EXPORT int quern_session_narrow(QuernSession* session, const float* peaks, size_t count,
+                                      uint32_t automatic);
 /// WebGPU device: as quern_run_start, a run in which symbolic dims are `dim`, those first in an
 /// input's shape `batch`. Of its messages the programs, buffers and `once` steps are to be taken,
 /// the steps are not to be run; what it asks for may be assumed. An error of kind unsupported where

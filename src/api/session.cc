@@ -330,7 +330,54 @@ Result<void> Session::check_device(const Variant& variant) const {
 Result<void> Session::prepare(Variant& variant, const PassOptions& options) {
   QUERN_TRY(run_passes(*variant.graph, options, variant.report));
   variant.placement = place(*variant.graph);
+  if (narrow_) {
+    QUERN_TRY(quern::narrow(*variant.graph, variant.placement, *narrow_, variant.report));
+  }
   return check_device(variant);
+}
+
+Result<void> Session::narrow(std::vector<float> weight_peaks, bool automatic) {
+  if (!variants_.empty() || memory_.next_persistent != 0 || memory_.next_constant_pool != 0) {
+    return invalid_argument("the precision is chosen before the first run");
+  }
+  NarrowOptions options{std::move(weight_peaks), std::nullopt};
+  PassReport found;
+  QUERN_TRY(quern::narrow(*main_.graph, main_.placement, options, found));
+  const int wide = found.hits["f32 by range"];
+  if (found.hits["f16 values"] + found.hits["f16 weights"] == 0) {
+    precision_reason_ = "no tensor is large enough, safe, and read by kernels that take f16";
+  } else if (automatic && wide > 0) {
+    precision_reason_ = cat(wide, " tensors may be too large or too small for f16");
+  }
+  if (!precision_reason_.empty()) {
+    main_.placement.narrow.clear();
+    return {};
+  }
+  for (const auto& [name, count] : found.hits) main_.report.hits[name] = count;
+  options.weights = narrow_weights(*main_.graph, main_.placement);
+  narrow_ = std::move(options);
+  return {};
+}
+
+std::string Session::describe_precision() const {
+  std::string out = cat("{\"used\":\"", narrow_ ? "f16" : "f32", "\"");
+  if (!precision_reason_.empty()) {
+    out += ",\"reason\":";
+    append_json(out, precision_reason_);
+  }
+  uint64_t bytes = 0;
+  const auto add = [&](const Graph& graph, auto& self) -> void {
+    for (const auto& value : graph.values()) {
+      if (!value->constant || !value->constant->is_inline()) continue;
+      bytes += byte_size(main_.placement.stored(*value),
+                         static_cast<uint64_t>(value->constant->host.count()));
+    }
+    for (const auto& node : graph.nodes()) {
+      for (const Graph* body : node->subgraphs()) self(*body, self);
+    }
+  };
+  add(*main_.graph, add);
+  return out + cat(",\"constantBytes\":", bytes, "}");
 }
 
 std::unique_ptr<Session::Variant> Session::copy_with_inputs(
@@ -500,6 +547,7 @@ std::string Session::describe() const {
     }
   };
   mark(graph, mark);
+  const std::set<uint32_t> narrowed = narrow_weights(*main_.graph, main_.placement);
   for (size_t i = 0; i < model_.weights.size(); ++i) {
     const WeightInfo& w = model_.weights[i];
     if (i != 0) out += ',';
@@ -508,7 +556,8 @@ std::string Session::describe() const {
     out += cat(",\"dtype\":\"", name_of(w.dtype), "\",\"dims\":[", join(w.dims, ","),
                "],\"bytes\":", w.byte_length, ",\"file\":");
     append_json(out, w.file);
-    out += cat(",\"offset\":", w.file_offset, ",\"used\":", used[i] ? "true" : "false", "}");
+    out += cat(",\"offset\":", w.file_offset, ",\"used\":", used[i] ? "true" : "false",
+               narrowed.contains(static_cast<uint32_t>(i)) ? ",\"stored\":\"f16\"}" : "}");
   }
   out += "],\"nodes\":[";
   first = true;
@@ -519,6 +568,10 @@ std::string Session::describe() const {
     out += '{';
     append_node_json(out, node);
     out += cat(",\"place\":\"", place_of(node, main_.placement), "\"");
+    const Value* result = node.output(0);
+    if (result != nullptr && result->type.is_tensor() && is_float(result->type.dtype)) {
+      out += cat(",\"precision\":\"", name_of(main_.placement.stored(*result)), "\"");
+    }
     out += '}';
   });
   out += "],\"hits\":{";
@@ -529,7 +582,7 @@ std::string Session::describe() const {
     append_json(out, name);
     out += cat(":", count);
   }
-  out += "}}";
+  out += cat("},\"precision\":", describe_precision(), "}");
   return out;
 }
 

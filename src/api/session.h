@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "ir/graph.h"
+#include "passes/narrow.h"
 #include "passes/passes.h"
 #include "passes/placement.h"
 #include "plan/walk.h"
@@ -39,6 +40,11 @@ class Session {
   [[nodiscard]] const std::vector<uint32_t>& host_inputs() const { return host_inputs_; }
   [[nodiscard]] const PassReport& pass_report() const { return main_.report; }
 
+  /// Before the first run: has f32 tensors in f16 in the device's memory where that is safe
+  /// (docs/precision.md). `weight_peaks` as in NarrowOptions. `automatic`: only where nothing
+  /// speaks against it in the whole model.
+  Result<void> narrow(std::vector<float> weight_peaks, bool automatic);
+
   /// Checks inputs against the declared types: number, kind, element type, rank, fixed dims, and
   /// that a symbol has one value. The error says which input, what it was and what was expected.
   Result<void> check_inputs(const std::vector<RunInput>& inputs) const;
@@ -52,7 +58,7 @@ class Session {
   Result<std::vector<RunInput>> assumed_inputs(int64_t batch, int64_t dim) const;
 
   /// JSON: inputs, outputs (name, dtype, dims as numbers or text), which inputs the host reads,
-  /// weights, nodes with operator and place, passes' hits.
+  /// weights, nodes with operator, place and precision, passes' hits.
   [[nodiscard]] std::string describe() const;
 
  private:
@@ -78,6 +84,7 @@ class Session {
   /// A copy of the graph as imported, with these inputs in the place of their defaults.
   std::unique_ptr<Variant> copy_with_inputs(std::span<const uint32_t> replaced) const;
   Result<void> find_host_inputs();
+  [[nodiscard]] std::string describe_precision() const;
 
   Model model_;
   Backend& backend_;
@@ -91,6 +98,8 @@ class Session {
   size_t specialisations_ = 0;
   std::vector<uint32_t> host_inputs_;
   std::map<std::string, std::unique_ptr<Variant>> variants_;
+  std::optional<NarrowOptions> narrow_;  ///< for the graphs to come; nothing: all is f32
+  std::string precision_reason_;         ///< why it is f32 though f16 was asked for
 };
 
 /// JSON, for a profile: the nodes of the walk's graph that made steps for the device, with what

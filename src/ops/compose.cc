@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 
+#include "ir/expr_ops.h"
 #include "ops/op_def.h"
 
 namespace quern {
@@ -10,8 +11,17 @@ namespace {
 
 /// Nesting of expressions that inlining may reach.
 constexpr int kMaxDepth = 256;
+/// The largest finite f16.
+constexpr double kLargestF16 = 65504;
 /// Tensors of a node are numbered inputs first, outputs from here.
 constexpr size_t kOutputs = 1 << 16;
+
+/// What is too large for f16 becomes its largest number; what was f16 already stays as it is.
+Expr bounded(ExprBuilder& b, const ExprProgram& program, Expr value) {
+  const ExprNode& node = program.at(value);
+  if (is_load(node.op) && program.inputs[node.slot].dtype == DType::kF16) return value;
+  return b.min(b.max(value, b.number(value, -kLargestF16)), b.number(value, kLargestF16));
+}
 
 class Composer {
  public:
@@ -43,6 +53,7 @@ class Composer {
         const Graph* body = frame_.node->subgraph("body");
         QUERN_ASSIGN(value, value_at(body->outputs[output], identity_));
       }
+      if (is_narrow(frame_, output)) value = bounded(builder_, program(), value);
       program().outputs.push_back({value, info.dtype});
     }
     QUERN_TRY(builder_.check());
@@ -192,6 +203,32 @@ Result<Expr> Composer::node_value(const OpFrame& frame, size_t output,
 Result<Composed> compose(const OpFrame& frame, std::span<const OpFrame> body,
                          std::span<const uint32_t> outputs, const Value* anchor) {
   return Composer(frame, body, anchor).run(outputs);
+}
+
+bool is_narrow(const OpFrame& frame, size_t i) {
+  const Value* v = frame.node->output(i);
+  return i < frame.outputs.size() && frame.outputs[i].dtype == DType::kF16 && v != nullptr &&
+         v->type.is_tensor() && v->type.dtype == DType::kF32;
+}
+
+Result<Composed> compose_bound(const TensorInfo& info) {
+  Composed composed;
+  ExprProgram& program = composed.program;
+  ExprBuilder b(program);
+  std::vector<Expr> index;
+  for (size_t a = 0; a < info.rank(); ++a) {
+    const bool baked = info.is_baked(a);
+    if (!baked) program.params.push_back(info.dims[a]);
+    program.domain.push_back(
+        {info.dims[a], baked ? -1 : static_cast<int32_t>(program.params.size()) - 1});
+    index.push_back(b.index(static_cast<uint32_t>(a)));
+  }
+  program.inputs.push_back({DType::kF32, program.domain, true});
+  composed.inputs.push_back(Composed::kAnchor);
+  program.outputs.push_back({bounded(b, program, b.load(0, index)), DType::kF16});
+  QUERN_TRY(b.check());
+  QUERN_TRY(verify(program));
+  return composed;
 }
 
 int anchor_of(std::span<const OpFrame> body) {

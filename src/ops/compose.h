@@ -23,6 +23,12 @@ struct Composed {
 Result<Composed> compose(const OpFrame& frame, std::span<const OpFrame> body,
                          std::span<const uint32_t> outputs, const Value* anchor = nullptr);
 
+/// Is output `i` of type f32, and f16 in memory? Expressions for such bound what they give.
+bool is_narrow(const OpFrame& frame, size_t i);
+/// For kernels that have computed such a tensor of these dims: their element (the anchor input),
+/// bounded to finite f16.
+Result<Composed> compose_bound(const TensorInfo& info);
+
 /// The inner node of a fusion that has a hand-written kernel; -1 where all are expressions.
 int anchor_of(std::span<const OpFrame> body);
 

@@ -18,8 +18,18 @@ struct Placement {
   std::vector<uint8_t> host_node;
   /// The value depends on constants alone; what large ones become is computed once at load.
   std::vector<uint8_t> constant;
+  /// The value is of type f32, but its elements lie in device memory as f16 (passes/narrow.h).
+  std::vector<uint8_t> narrow;
   /// Numbers of the graph inputs whose contents the host needs, ascending.
   std::vector<uint32_t> host_inputs;
+
+  /// The element type of a value in device memory.
+  [[nodiscard]] DType stored(const Value& value) const {
+    return is_narrow(value) ? DType::kF16 : value.type.dtype;
+  }
+  [[nodiscard]] bool is_narrow(const Value& value) const {
+    return value.id < narrow.size() && narrow[value.id] != 0;
+  }
 };
 
 /// Does it take or give strings? They are on the host on every device, and so is what works on

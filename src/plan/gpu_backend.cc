@@ -329,9 +329,8 @@ Result<void> GpuBackend::lower(const LowerJob& job, Walk& walk) {
   }
   const OpDef& def = *job.frame.def;
   if (def.lower != nullptr) {
-    Lowering lowering(*this, job.frame, job.inputs, job.outputs, walk);
     const Walk::Mark mark = walk.mark();
-    auto done = def.lower(lowering);
+    auto done = lower_kernel(job, walk);
     // A form that the hand-written kernels lack takes the general one.
     const bool lacking = !done && (done.error().code == ErrorCode::kUnsupported ||
                                    done.error().code == ErrorCode::kLimit);
@@ -345,6 +344,51 @@ Result<void> GpuBackend::lower(const LowerJob& job, Walk& walk) {
                                                     : name_of(job.frame.inputs[0].dtype)));
   }
   return lower_expression(job, walk);
+}
+
+Result<void> GpuBackend::lower_kernel(const LowerJob& job, Walk& walk) {
+  const OpDef& def = *job.frame.def;
+  const bool narrow = is_narrow(job.frame, 0);
+  if (narrow && (!def.takes_epilogue || has_large(job, walk))) return lower_kernel_wide(job, walk);
+  Lowering lowering(*this, job.frame, job.inputs, job.outputs, walk);
+  if (narrow) {
+    // What is too large for f16 is bounded as it is stored.
+    QUERN_ASSIGN(Composed bound, compose_bound(job.frame.outputs[0]));
+    lowering.set_epilogue(std::move(bound), {Storage{}}, job.outputs[0], DType::kF16);
+  }
+  const Walk::Mark mark = walk.mark();
+  QUERN_TRY(def.lower(lowering));
+  if (lowering.epilogue_done() || job.frame.outputs[0].count() == 0) return {};
+  walk.rewind(mark);
+  return lower_kernel_wide(job, walk);
+}
+
+Result<void> GpuBackend::lower_kernel_wide(const LowerJob& job, Walk& walk) {
+  LowerJob wide = job;
+  std::vector<size_t> narrow;
+  for (size_t i = 0; i < job.outputs.size(); ++i) {
+    if (!is_narrow(job.frame, i)) continue;
+    TensorInfo& info = wide.frame.outputs[i];
+    info.dtype = DType::kF32;
+    QUERN_ASSIGN(wide.outputs[i], walk.temporary(static_cast<uint64_t>(info.count()) * 4));
+    narrow.push_back(i);
+  }
+  Lowering lowering(*this, wide.frame, wide.inputs, wide.outputs, walk);
+  QUERN_TRY(job.frame.def->lower(lowering));
+  for (size_t i : narrow) {
+    QUERN_TRY(this->narrow(*job.frame.node, wide.outputs[i], job.outputs[i],
+                           job.frame.outputs[i].count(), walk));
+  }
+  return {};
+}
+
+Result<void> GpuBackend::narrow(const Node& node, Storage from, Storage to, int64_t count,
+                                Walk& walk) {
+  TensorInfo info;
+  info.dims = {count};
+  QUERN_ASSIGN(Composed bound, compose_bound(info));
+  bound.program.inputs[0].is_anchor = false;
+  return dispatch_expression(node, std::move(bound.program), {from}, {to}, walk);
 }
 
 Result<void> GpuBackend::lower_expression(const LowerJob& job, Walk& walk) {
@@ -375,7 +419,9 @@ Result<void> GpuBackend::lower_each(const LowerJob& job, Walk& walk) {
       const Value* v = frame.node->outputs[i];
       Storage s;
       for (size_t o = 0; v != nullptr && o < body.outputs.size(); ++o) {
-        if (body.outputs[o] == v) s = job.outputs[o];
+        if (body.outputs[o] != v) continue;
+        s = job.outputs[o];
+        inner.frame.outputs[i].dtype = job.frame.outputs[o].dtype;
       }
       if (v != nullptr && s.id == UINT32_MAX) {
         const TensorInfo& info = frame.outputs[i];

@@ -34,6 +34,8 @@ class GpuBackend final : public Backend {
   Result<void> lower(const LowerJob& job, Walk& walk) override;
   [[nodiscard]] bool lacks(const Node& node, const OpDef& def) const override;
   std::vector<ProgramEntry> take_programs() override { return programs_.take_new(); }
+  Result<void> narrow(const Node& node, Storage from, Storage to, int64_t count,
+                      Walk& walk) override;
   [[nodiscard]] const ProgramTable& programs() const { return programs_; }
   [[nodiscard]] const Target& target() const { return target_; }
 
@@ -45,6 +47,10 @@ class GpuBackend final : public Backend {
   /// A fusion node by node, where one kernel can't bind all it needs.
   Result<void> lower_each(const LowerJob& job, Walk& walk);
   Result<void> lower_anchor(const LowerJob& job, size_t anchor, Walk& walk);
+  /// A node by its hand-written kernel.
+  Result<void> lower_kernel(const LowerJob& job, Walk& walk);
+  /// The same, to f32 first: its output of type f32 is f16 in memory.
+  Result<void> lower_kernel_wide(const LowerJob& job, Walk& walk);
   /// The anchor by its expression, and the rest of the fusion as a kernel after it.
   Result<void> lower_anchor_apart(const LowerJob& job, size_t anchor, Walk& walk);
   Result<void> dispatch_expression(const Node& node, ExprProgram program,

@@ -23,6 +23,13 @@ uint32_t aligned_axes(const Value& input, const Value& output) {
   return mask;
 }
 
+/// The element type that the model knows: narrow tensors have another one in memory.
+DType declared(const Value* value, DType stored) {
+  const bool narrow = stored == DType::kF16 && value != nullptr && value->type.is_tensor() &&
+                      value->type.dtype == DType::kF32;
+  return narrow ? DType::kF32 : stored;
+}
+
 /// Is the value the same number, or numbers, in every binding?
 bool is_fixed(const Value& value) {
   if (value.constant) return true;
@@ -54,6 +61,10 @@ uint32_t baked_axes(const Type& type, size_t rank) {
     if ((*type.shape)[a].is_const()) mask |= 1u << a;
   }
   return mask;
+}
+
+Result<void> Backend::narrow(const Node& node, Storage, Storage, int64_t, Walk&) {
+  return internal_error(cat(node.describe(), ": this device has no tensors in f16 for f32"));
 }
 
 Walk::Walk(Graph& graph, const Placement& placement, Backend& backend, SessionMemory& memory,
@@ -155,7 +166,7 @@ Result<RunTensor*> Walk::tensor(const Value* value) {
   if (!t.info.present && value->constant) {
     const Constant& c = *value->constant;
     t.info.present = true;
-    t.info.dtype = c.dtype;
+    t.info.dtype = placement_.is_narrow(*value) ? DType::kF16 : c.dtype;
     t.info.dims = c.dims;
     t.info.baked = UINT32_MAX;
     if (c.is_inline()) {
@@ -259,8 +270,8 @@ Result<OpFrame> Walk::frame_of(const Node& node, const OpDef& def,
     }
     infer_inputs[i].present = true;
     infer_inputs[i].host = t->host.get();
-    infer_inputs[i].type =
-        Type::tensor(t->info.dtype, Shape(t->info.dims.begin(), t->info.dims.end()));
+    infer_inputs[i].type = Type::tensor(declared(node.inputs[i], t->info.dtype),
+                                        Shape(t->info.dims.begin(), t->info.dims.end()));
   }
   InferContext context(node, std::move(infer_inputs));
   if (auto inferred = def.infer(context); !inferred) {
@@ -272,6 +283,7 @@ Result<OpFrame> Walk::frame_of(const Node& node, const OpDef& def,
     const Type& type = context.outputs()[i].type;
     info.present = node.outputs[i] != nullptr;
     info.dtype = type.dtype;
+    if (info.present && placement_.is_narrow(*node.outputs[i])) info.dtype = DType::kF16;
     if (info.present && type.kind == Type::Kind::kTensor) {
       std::optional<Dims> dims;
       if (type.shape) dims = constant_dims(*type.shape);
@@ -362,7 +374,7 @@ Result<void> Walk::alias(const Node& node, const OpDef& def) {
   out = {};
   out.info = frame.outputs[0];
   const RunTensor& in = *inputs[0];
-  if (in.host && in.host->strings.empty() &&
+  if (in.host && in.host->strings.empty() && in.host->dtype == in.info.dtype &&
       byte_size(in.info.dtype, static_cast<uint64_t>(in.info.count())) <= 4096) {
     HostTensor copy = *in.host;
     copy.dims = out.info.dims;
@@ -386,16 +398,17 @@ Result<Storage> Walk::device_storage(const Value* value) {
   const uint64_t bytes = byte_size(t->info.dtype, static_cast<uint64_t>(t->info.count()));
   QUERN_TRY(check_size(*value, bytes));
   if (value->constant && !value->constant->is_inline()) {
-    const uint32_t weight = value->constant->weight;
-    t->storage = add_planned(StorageKind::kWeight, bytes, {BufferKind::kWeight, weight, 0, bytes});
+    QUERN_ASSIGN(t->storage, weight_storage(*value, bytes));
     storages_[t->storage.id].value = value;
     return t->storage;
   }
   if (value->constant) {
     const ConstantPtr& key = value->constant;
-    auto it = memory_.constants.find(key);
-    if (it == memory_.constants.end()) {
-      it = memory_.constants.emplace(key, add_constant(session_pool_, t->host->bytes)).first;
+    const bool narrow = placement_.is_narrow(*value);
+    auto& known = narrow ? memory_.narrow_constants : memory_.constants;
+    auto it = known.find(key);
+    if (it == known.end()) {
+      it = known.emplace(key, add_constant(session_pool_, stored_bytes(*t->host, narrow))).first;
     }
     t->storage = add_planned(StorageKind::kConstant, bytes, it->second);
     return t->storage;
@@ -506,6 +519,9 @@ Result<void> Walk::run_on_device(const Node& node, const OpDef& def) {
       for (const OpFrame& inner : job.body) {
         if (inner.node == v->producer) frame.outputs.push_back(inner.outputs[v->producer_index]);
       }
+    }
+    for (size_t i = 0; i < frame.outputs.size() && i < node.outputs.size(); ++i) {
+      if (placement_.is_narrow(*node.outputs[i])) frame.outputs[i].dtype = DType::kF16;
     }
     if (frame.outputs.size() != node.outputs.size()) {
       return internal_error(cat(node.describe(), ": an output of the fusion has no producer"));

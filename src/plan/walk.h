@@ -90,6 +90,9 @@ class Backend {
   [[nodiscard]] virtual bool lacks(const Node& node, const OpDef& def) const = 0;
   /// Programs not yet handed out.
   virtual std::vector<ProgramEntry> take_programs() { return {}; }
+  /// Steps that write f32 elements as f16, for `node`.
+  virtual Result<void> narrow(const Node& node, Storage from, Storage to, int64_t count,
+                              Walk& walk);
 };
 
 /// By Value::id: results of load programs of one graph, and where they are.
@@ -104,7 +107,9 @@ struct MadeNode {
 /// What all walks of a session share.
 struct SessionMemory {
   std::map<std::string, std::unique_ptr<MadeNode>> made;  ///< jobs keep pointers to them
-  std::map<ConstantPtr, Slice> constants;  ///< inline constants that are on the device
+  std::map<ConstantPtr, Slice> constants;         ///< inline constants that are on the device
+  std::map<ConstantPtr, Slice> narrow_constants;  ///< the same, as f16
+  std::map<uint32_t, Slice> narrow_weights;       ///< by weight number: what was made of it
   uint32_t next_constant_pool = 0;
   uint32_t next_persistent = 0;
 };
@@ -219,6 +224,9 @@ class Walk {
   Result<std::vector<const RunTensor*>> operands(const Node& node);
   Result<RunTensor*> tensor(const Value* value);
   Result<Storage> device_storage(const Value* value);
+  Result<Storage> weight_storage(const Value& value, uint64_t bytes);
+  /// The elements as they are, or f32 as f16.
+  static std::vector<uint8_t> stored_bytes(const HostTensor& host, bool narrow);
   Result<Storage> upload_host(RunTensor& tensor, std::string_view name);
   /// The value as it is now, held: what another value or a list may refer to.
   Result<RunTensor> reference(const Value* value);
@@ -291,6 +299,7 @@ class Walk {
   std::vector<PendingStep> steps_;                        ///< of the present segment
   std::vector<PendingStep> once_;                         ///< of the load program
   std::vector<std::pair<const Value*, Storage>> loaded_;  ///< what the load program makes
+  std::vector<std::pair<uint32_t, Storage>> narrowed_;    ///< weights that it makes f16
   std::vector<uint8_t> params_;
   std::vector<Upload> uploads_;
   std::vector<const Value*> requests_;  ///< values that the host waits for

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "plan/memory_plan.h"
 #include "plan/walk.h"
@@ -39,6 +40,40 @@ Slice Walk::add_constant(Pool& pool, const std::vector<uint8_t>& bytes) {
   pool.bytes.resize(offset + padded(bytes.size()));
   if (!bytes.empty()) std::memcpy(pool.bytes.data() + offset, bytes.data(), bytes.size());
   return {BufferKind::kConstants, pool.index, offset, bytes.size()};
+}
+
+Result<Storage> Walk::weight_storage(const Value& value, uint64_t bytes) {
+  const uint32_t weight = value.constant->weight;
+  if (!placement_.is_narrow(value)) {
+    return add_planned(StorageKind::kWeight, bytes, {BufferKind::kWeight, weight, 0, bytes});
+  }
+  if (const auto it = memory_.narrow_weights.find(weight); it != memory_.narrow_weights.end()) {
+    return add_planned(StorageKind::kLoaded, bytes, it->second);
+  }
+  for (const auto& [number, storage] : narrowed_) {
+    if (number == weight) return storage;
+  }
+  if (value.uses.empty()) return internal_error(cat("weight '", value.name, "' has no use"));
+  const int64_t count = static_cast<int64_t>(bytes / 2);
+  const Storage from =
+      add_planned(StorageKind::kWeight, bytes * 2, {BufferKind::kWeight, weight, 0, bytes * 2});
+  const Storage to = add_storage(StorageKind::kLoaded, bytes);
+  storages_[to.id].used_by_run = true;
+  const bool was_loading = std::exchange(loading_, true);
+  auto done = backend_.narrow(*value.uses[0].node, from, to, count, *this);
+  loading_ = was_loading;
+  QUERN_TRY(done);
+  narrowed_.emplace_back(weight, to);
+  return to;
+}
+
+std::vector<uint8_t> Walk::stored_bytes(const HostTensor& host, bool narrow) {
+  if (!narrow) return host.bytes;
+  std::vector<uint8_t> bytes(static_cast<size_t>(host.count()) * 2);
+  for (int64_t i = 0; i < host.count(); ++i) {
+    store_float(DType::kF16, bytes.data(), i, host.float_at(i));
+  }
+  return bytes;
 }
 
 Storage Walk::window(Storage whole, uint64_t offset, uint64_t bytes) {
@@ -225,6 +260,10 @@ void Walk::plan_once(std::vector<BufferRequest>& requests) {
     if (s.slice.buffer == BufferKind::kPersistent) results_[value->id] = s.slice;
   }
   loaded_.clear();
+  for (const auto& [weight, storage] : narrowed_) {
+    memory_.narrow_weights[weight] = storages_[storage.id].slice;
+  }
+  narrowed_.clear();
 }
 
 std::vector<Step> Walk::finish_steps(std::vector<PendingStep>& pending) {
@@ -298,8 +337,8 @@ Result<PlanMessage> Walk::close_segment(bool done) {
     for (const Value* value : requests_) keep_to_end(environment_[value->id].storage);
     keep_environment();
   }
-  plan_once(message.buffers);
   QUERN_TRY(plan_run(segment));
+  plan_once(message.buffers);
   flush_pool(session_pool_, false, message.buffers);
   flush_pool(plan_pool_, true, message.buffers);
   segment.once = finish_steps(once_);

@@ -145,6 +145,7 @@ async function rig(
     ...{ format: 'onnx', producer: '', hostInputs: [], weights: [], nodes: [], hits: {} },
     inputs,
     outputs,
+    precision: { used: 'f32', constantBytes: 0 },
   };
   const session = new GpuSession({
     open,

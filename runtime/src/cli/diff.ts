@@ -123,7 +123,7 @@ export async function diffModel(request: DiffRequest): Promise<DiffResult> {
   return result;
 }
 
-/** DEVICE, and after slashes: passes, no-passes, threads=N. */
+/** DEVICE, and after slashes: passes, no-passes, threads=N, f32, f16. */
 function optionsOf(text: string, common: LoadOptions): LoadOptions {
   const [device, ...settings] = text.split('/');
   if (device !== 'webgpu' && device !== 'wasm') {
@@ -133,10 +133,11 @@ function optionsOf(text: string, common: LoadOptions): LoadOptions {
   for (const setting of settings) {
     const threads = /^threads=([1-9]\d*)$/.exec(setting);
     if (threads) options.threads = Number(threads[1]);
+    else if (setting === 'f32' || setting === 'f16') options.precision = setting;
     else if (setting === 'passes' || setting === 'no-passes') options.passes = setting === 'passes';
     else {
       throw new InvalidArgumentError(
-        `${text}: '${setting}' is none of passes, no-passes, threads=N`,
+        `${text}: '${setting}' is none of passes, no-passes, threads=N, f32, f16`,
       );
     }
   }

@@ -23,6 +23,7 @@ export function inspectText(name: string, model: Model): string {
     `\noutputs\n${values(model.outputs)}`,
     `\noperators\n${operators(report.nodes)}`,
     `\nweights\n${weights(report)}`,
+    ...(report.precision.asked === 'f32' ? [] : [`\nprecision\n${precision(report)}`]),
     `\nruns on\n  ${deviceLine(report)}\n${places(report)}`,
     `\nmemory\n${memory(report)}`,
     `\nload\n${times(report)}`,
@@ -57,6 +58,18 @@ function weights({ weights: list }: ModelReport): string {
   return `  ${parts.join(', ')}\n${table(
     largest.map((weight) => [weight.name, valueType(weight), bytes(weight.bytes)]),
   )}`;
+}
+
+function precision({ precision: { asked, used, reason, weightBytes }, nodes }: ModelReport) {
+  const counts = new Map<string, number>();
+  for (const { precision: one, place } of nodes) {
+    if (one && place === 'device') counts.set(one, (counts.get(one) ?? 0) + 1);
+  }
+  const results = [...counts].map(([one, count]) => `${count} ${one}`).join(', ');
+  return (
+    `  ${used}, asked for ${asked}${reason ? `: ${reason}` : ''}\n` +
+    `  weights and constants of ${bytes(weightBytes)}; results of nodes on the device: ${results}\n`
+  );
 }
 
 function places({ nodes, programs }: ModelReport): string {
