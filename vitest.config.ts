@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 import { vulkanDriver } from './tools/lib/vulkan.mjs';
+import { wgslText } from './tools/lib/wgsl-text.mjs';
 
 // Before a worker process loads Dawn: which Vulkan driver it draws with.
 const driver = vulkanDriver();
@@ -9,6 +10,7 @@ if (driver) process.env['VK_ICD_FILENAMES'] = driver;
 const exclude = ['**/node_modules/**', '**/dist/**', 'tests/consumers/**', 'tests/data/**'];
 
 export default defineConfig({
+  plugins: [wgslText],
   test: {
     passWithNoTests: true,
     // Dawn and onnxruntime-node are native add-ons: one process a file.

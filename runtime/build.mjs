@@ -10,6 +10,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
+import { wgslText } from '../tools/lib/wgsl-text.mjs';
+
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, 'dist');
 const fresh = join(dist, '.fresh');
@@ -35,6 +37,7 @@ const bundle = await rolldown({
     cli: 'src/cli.ts',
   },
   external: [/^node:/, /^webgpu$/, /\/wasm\/quern-[\w-]+\.js$/],
+  plugins: [wgslText],
   platform: 'neutral',
   tsconfig: join(here, 'tsconfig.json'),
   // import() of a computed URL is meant.

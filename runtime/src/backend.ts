@@ -1,6 +1,7 @@
 // What a model asks of its device, WebGPU and WebAssembly alike.
 
 import type { DType } from './dtype.js';
+import type { Gpu } from './gpu.js';
 import type { Dispatch } from './plan.js';
 import type { Tensor } from './tensor.js';
 import type { Tree } from './value.js';
@@ -169,7 +170,7 @@ export interface Backend {
   readonly threads: number;
   readonly counters: Readonly<ObjectCounts>;
   /** Where it is on one. */
-  readonly device?: GPUDevice;
+  readonly gpu?: Gpu;
   /** Wanted outputs by number. */
   run(request: RunRequest): Promise<Map<number, Tree<Tensor>>>;
   /** Forgets the kept outputs, before runs that are made later. */

@@ -12,6 +12,7 @@ import {
   type NumericDType,
 } from './dtype.js';
 import { InvalidArgumentError } from './errors.js';
+import type { PixelFeed } from './pixel-feeds.js';
 import { Tensor } from './tensor.js';
 import type { Tree } from './value.js';
 
@@ -23,9 +24,10 @@ export type TensorFeed = Tensor | Elements | Element | { data: Elements; dims: r
 
 /**
  * A value for an input of any kind: an array for a sequence, a Map for a map, null for an optional
- * without value.
+ * without value; a picture; a GPUBuffer with the elements, where the model fixes all dims.
  */
-export type Feed = TensorFeed | readonly Feed[] | ReadonlyMap<Element, Element> | null;
+export type Feed =
+  TensorFeed | PixelFeed | GPUBuffer | readonly Feed[] | ReadonlyMap<Element, Element> | null;
 
 /** The value of an input that may be a container. */
 export function toTree(info: ValueInfo, feed: Feed): Tree<Tensor> {

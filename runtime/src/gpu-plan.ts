@@ -192,8 +192,9 @@ export class GpuPlan {
     const feed = checkedFeed(port, given);
     if (feed.byteLength === 0) return;
     const to = this.#resolve(port.slice!);
-    if (feed.location === 'gpu')
-      copy(encoder, { buffer: feed.buffer, offset: 0 }, to, feed.byteLength);
+    const { memory } = feed;
+    if (memory?.draw) memory.draw(this.#memory.gpu, encoder, to, feed.byteLength);
+    else if (memory) copy(encoder, { buffer: memory.buffer, offset: 0 }, to, feed.byteLength);
     else this.#memory.write(to.buffer, to.offset, tensorBytes(feed));
   }
 

@@ -121,8 +121,8 @@ export class GpuSession implements Backend {
     return this.#gpu.counters;
   }
 
-  get device(): GPUDevice {
-    return this.#gpu.device;
+  get gpu(): Gpu {
+    return this.#gpu;
   }
 
   get corePlace(): 'inline' | 'worker' {

@@ -80,6 +80,19 @@ export class Gpu {
     buffer.destroy();
   }
 
+  /** A texture of 4 bytes a pixel. */
+  createTexture(descriptor: GPUTextureDescriptor): GPUTexture {
+    this.throwIfLost();
+    const texture = this.device.createTexture(descriptor);
+    this.liveBytes += texture.width * texture.height * 4;
+    return texture;
+  }
+
+  destroyTexture(texture: GPUTexture): void {
+    this.liveBytes -= texture.width * texture.height * 4;
+    texture.destroy();
+  }
+
   createBindGroup(layout: GPUBindGroupLayout, entries: GPUBindGroupEntry[]): GPUBindGroup {
     this.counters.bindGroups++;
     return this.device.createBindGroup({ layout, entries });

@@ -4,8 +4,10 @@
 
 import { chooseDevice, lackOf, type DeviceChoice } from './device.js';
 import { InvalidArgumentError, isLack } from './errors.js';
-import { loadWasm, loadWebGpu, type LoadContext, type Progress } from './load.js';
+import { loadWasm, loadWebGpu, type LoadContext, type Loaded, type Progress } from './load.js';
 import { Model, type ModelOrigin } from './model.js';
+import { PixelFeeds } from './pixel-feeds.js';
+import type { PixelOptions } from './pixels/options.js';
 import { platform } from './platform.js';
 import { precisions, type Precision } from './precision.js';
 import { openModel, rereadable, type ModelSource } from './sources.js';
@@ -43,6 +45,9 @@ export type {
   ProfiledNode,
   ProfileOptions,
 } from './profile.js';
+export type { PixelFeed, PixelSource, RawPixels } from './pixel-feeds.js';
+export type { DrawOptions, DrawTarget } from './pixels/draw-options.js';
+export type { PixelOptions } from './pixels/options.js';
 export type { Precision } from './precision.js';
 export type { ModelReport, NodeReport, PrecisionReport } from './report.js';
 export type { ModelFiles, ModelSource, SourceInput } from './sources.js';
@@ -82,6 +87,8 @@ export interface LoadOptions {
    * that the graph lacks are left out. Passes join no nodes across them.
    */
   moreOutputs?: readonly string[];
+  /** How pictures become inputs, by input (docs/pixels.md). */
+  preprocess?: Record<string, PixelOptions>;
   /** Runs under way at once on the GPU, 2 by default; more wait. */
   maxConcurrent?: number;
   /**
@@ -145,10 +152,21 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     return { ...loaded, ...origin };
   };
 
+  const modelOf = async (loaded: Loaded, origin: ModelOrigin): Promise<Model> => {
+    try {
+      const pixels = new PixelFeeds(loaded.description.inputs, options.preprocess);
+      await pixels.prepare(loaded.backend.gpu);
+      return new Model(loaded, { ...origin, loadTime: performance.now() - start }, pixels);
+    } catch (error) {
+      loaded.backend.dispose();
+      throw error;
+    }
+  };
+
   const chosen = await chooseDevice(device, options.powerPreference);
   if (chosen.kind === 'wasm') {
     const made = await onWasm(chosen.reason);
-    return new Model(made, { ...made, loadTime: performance.now() - start });
+    return modelOf(made, made);
   }
   const fallBack = fallback
     ? (why: string) => onWasm(`fell back: ${why}`, new AbortController().signal)
@@ -156,11 +174,11 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   const own = context();
   try {
     const loaded = await loadWebGpu(own, chosen.open);
-    return new Model(loaded, {
+    return await modelOf(loaded, {
       reason: chosen.reason,
       adapter: chosen.open.info,
       notes: own.notes,
-      loadTime: performance.now() - start,
+      loadTime: 0,
       phases: own.timings,
       fallBack,
     });
@@ -169,7 +187,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     const lack = lackOf(error, chosen.open.info);
     if (!fallBack) throw lack;
     const made = await onWasm(`fell back: ${lack.message}`);
-    return new Model(made, { ...made, loadTime: performance.now() - start });
+    return modelOf(made, made);
   }
 }
 

@@ -5,6 +5,8 @@ import { lackOf, type AdapterInfo } from './device.js';
 import { InvalidArgumentError, isLack, UnsupportedError } from './errors.js';
 import { toTree, type Feed } from './feeds.js';
 import type { Loaded } from './load.js';
+import type { PixelFeeds } from './pixel-feeds.js';
+import type { DrawOptions, DrawTarget } from './pixels/draw-options.js';
 import type { Profile, ProfileOptions } from './profile.js';
 import { difference, type ModelReport } from './report.js';
 import type { Tensor } from './tensor.js';
@@ -38,6 +40,8 @@ export interface ModelOrigin {
   fallBack: ((why: string) => Promise<Loaded & ModelOrigin>) | undefined;
 }
 
+type Outputs = Map<number, Tree<Tensor>>;
+
 const noObjects: ObjectCounts = { buffers: 0, bindGroups: 0, pipelines: 0, shaderModules: 0 };
 
 export class Model {
@@ -45,6 +49,7 @@ export class Model {
   static readonly name = 'Model';
 
   #loaded: Loaded;
+  readonly #pixels: PixelFeeds;
   #origin: ModelOrigin;
   #switching: Promise<void> | undefined;
   #disposed = false;
@@ -54,8 +59,9 @@ export class Model {
   #lastObjects = noObjects;
 
   /** @internal */
-  constructor(loaded: Loaded, origin: ModelOrigin) {
+  constructor(loaded: Loaded, origin: ModelOrigin, pixels: PixelFeeds) {
     this.#loaded = loaded;
+    this.#pixels = pixels;
     this.#origin = origin;
   }
 
@@ -83,17 +89,21 @@ export class Model {
   ): Promise<Record<string, V>> {
     if (this.#disposed) throw disposed();
     options.signal?.throwIfAborted();
-    const request = this.#request(feeds, options);
     const start = performance.now();
     const { backend } = this.#loaded;
     const { adapter } = this.#origin;
     const before = { ...backend.counters };
-    let outputs: Map<number, Tree<Tensor>>;
+    let request: RunRequest | undefined;
+    const begin = (tensors: Record<string, Feed>): Promise<Outputs> => {
+      request = this.#request(tensors, options);
+      return backend.run(request);
+    };
+    let outputs: Outputs;
     try {
-      outputs = await backend.run(request);
+      outputs = await this.#begin(feeds, begin);
     } catch (error) {
       if (this.#disposed) throw disposed();
-      if (!adapter || !isLack(error)) throw error;
+      if (!adapter || !request || !isLack(error)) throw error;
       const lack = lackOf(error, adapter);
       if (!(await this.#fallBack(lack.message))) throw lack;
       outputs = await this.#loaded.backend.run(request);
@@ -105,6 +115,15 @@ export class Model {
     return Object.fromEntries(
       [...outputs].map(([output, tree]) => [this.outputs[output]!.name, valueOf(tree) as V]),
     );
+  }
+
+  /** Calls `begin` with tensors in the place of pictures: at once where there are none. */
+  #begin(
+    feeds: Record<string, Feed>,
+    begin: (tensors: Record<string, Feed>) => Promise<Outputs>,
+  ): Promise<Outputs> {
+    if (!this.#pixels.needed(feeds)) return begin(feeds);
+    return this.#pixels.run(feeds, this.#loaded.backend.gpu, begin);
   }
 
   /** Once for all runs that fail; false where there is nothing to fall back to. */
@@ -177,14 +196,25 @@ export class Model {
    */
   async profile(feeds: Record<string, Feed>, options: ProfileOptions = {}): Promise<Profile> {
     if (this.#disposed) throw disposed();
-    const { device } = this.#loaded.backend;
-    if (!device) throw new UnsupportedError('profile: only WebGPU has timestamps of dispatches');
-    const request = this.#request(feeds, { outputs: 'gpu' });
+    const { gpu } = this.#loaded.backend;
+    if (!gpu) throw new UnsupportedError('profile: only WebGPU has timestamps of dispatches');
+    if (!this.#pixels.needed(feeds)) this.#request(feeds, {}); // what is wrong shows at once
     const { profileRuns } = await import('./profile.js'); // pages that never ask don't load it
-    return profileRuns(device, options, async (probe) => {
-      const outputs = await this.#loaded.backend.run({ ...request, probe });
+    return profileRuns(gpu.device, options, async (probe) => {
+      const begin = (tensors: Record<string, Feed>): Promise<Outputs> =>
+        this.#loaded.backend.run({ ...this.#request(tensors, { outputs: 'gpu' }), probe });
+      const outputs = await this.#begin(feeds, begin);
       for (const tensor of [...outputs.values()].flatMap(leavesOf)) tensor.dispose();
     });
+  }
+
+  /**
+   * Draws an output as image, mask, heat map or blend to a canvas or GPUTexture, on the GPU where the
+   * model is on one: nothing is read back (docs/pixels.md).
+   */
+  async draw(tensor: Tensor, target: DrawTarget, options: DrawOptions = {}): Promise<void> {
+    if (this.#disposed) throw disposed();
+    await this.#pixels.draw(tensor, target, options, this.#loaded.backend.gpu);
   }
 
   /** Forgets kept outputs: the next run with `state` begins anew. */
@@ -232,6 +262,7 @@ export class Model {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#pixels.dispose();
     this.#loaded.backend.dispose();
   }
 

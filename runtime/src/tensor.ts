@@ -12,10 +12,18 @@ import {
   type NumericDType,
 } from './dtype.js';
 import { InvalidArgumentError } from './errors.js';
+import type { Gpu } from './gpu.js';
 
 /** Device memory of a tensor. */
 export interface TensorMemory {
   readonly buffer: GPUBuffer;
+  /** Instead of the buffer: commands that make the tensor's elements in `bytes` bytes at `to`. */
+  draw?(
+    gpu: Gpu,
+    encoder: GPUCommandEncoder,
+    to: { buffer: GPUBuffer; offset: number },
+    bytes: number,
+  ): void;
   /** A copy of the first `bytes` bytes; undefined where only the buffer's owner can read it. */
   read?(bytes: number): Promise<ArrayBuffer>;
   free?(): void;
@@ -105,6 +113,11 @@ export class Tensor<D extends DType = DType> {
     throw new InvalidArgumentError(
       this.#data ? 'tensor: its data is on the CPU' : 'tensor: it is disposed',
     );
+  }
+
+  /** @internal */
+  get memory(): TensorMemory | undefined {
+    return this.#memory;
   }
 
   /** This tensor in host memory: itself, or a copy of what is on the GPU. */
