@@ -91,12 +91,14 @@ export class QuernHandler implements InferenceSessionHandler {
           `got dims [${value.dims.join(', ')}]`,
       );
     });
+    // Where a model takes a scalar, onnxruntime takes [1] too, and libraries count on it.
+    const dims = info.dims?.length === 0 && value.size === 1 ? [] : value.dims;
     switch (value.location) {
       case 'cpu':
       case 'cpu-pinned':
-        return new QuernTensor(dtype, value.dims, value.data as never);
+        return new QuernTensor(dtype, dims, value.data as never);
       case 'gpu-buffer':
-        return QuernTensor.fromGpuBuffer(value.gpuBuffer, dtype as 'f32', value.dims);
+        return QuernTensor.fromGpuBuffer(value.gpuBuffer, dtype as 'f32', dims);
       case 'none':
         throw new InvalidArgumentError(`input '${name}': the tensor is disposed`);
       case 'texture':
