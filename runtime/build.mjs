@@ -35,6 +35,8 @@ const bundle = await rolldown({
     node: 'src/node.ts',
     'node-worker': 'src/node-worker.ts',
     cli: 'src/cli.ts',
+    ort: 'src/ort/index.ts',
+    'ort-node': 'src/ort/node.ts',
   },
   external: [/^node:/, /^webgpu$/, /\/wasm\/quern-[\w-]+\.js$/],
   plugins: [wgslText],
@@ -49,7 +51,7 @@ await bundle.write({
   minify: true,
   plugins: [{ name: 'plain-quotes', generateBundle: plainQuotes }],
   // Parts that entries share; the first is named after the folder.
-  chunkFileNames: ({ name }) => ({ src: 'main.js', node: 'node-platform.js' })[name] ?? '[name].js',
+  chunkFileNames: ({ name }) => ({ src: 'main.js', node: 'node-platform.js', ort: 'ort-api.js' })[name] ?? '[name].js',
   entryFileNames: '[name].js',
 });
 await bundle.close();

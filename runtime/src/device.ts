@@ -82,11 +82,18 @@ export async function chooseDevice(
   }
 }
 
-async function requestAdapter(powerPreference?: GPUPowerPreference): Promise<GPUAdapter> {
+/** `software`: one that runs on the CPU. */
+export async function requestAdapter(
+  powerPreference?: GPUPowerPreference,
+  software = false,
+): Promise<GPUAdapter> {
   const gpu = await platform.gpu();
   let adapter: GPUAdapter | null;
   try {
-    adapter = await gpu.requestAdapter(powerPreference ? { powerPreference } : undefined);
+    adapter = await gpu.requestAdapter({
+      ...(powerPreference ? { powerPreference } : {}),
+      ...(software ? { forceFallbackAdapter: true } : {}),
+    });
   } catch (error) {
     throw new UnsupportedError(`webgpu: no adapter: ${String(error)}`, { cause: error });
   }
@@ -168,7 +175,8 @@ async function openShared(
   };
 }
 
-async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+/** A device with all that Quern makes use of. */
+export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const requiredLimits = Object.fromEntries(
     wantedLimits.map((name) => [name, adapter.limits[name]]),
   );
