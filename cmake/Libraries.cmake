@@ -1,4 +1,4 @@
-# Object libraries: quern_core, quern_import, quern_cpu. Their objects are linked directly, never
+# Object libraries: quern_core, quern_import, quern_formats, quern_cpu. Their objects are linked directly, never
 # through archives, so tables and exported functions can't be left out; unused code still is.
 
 set(QUERN_STD_HEADERS
@@ -33,6 +33,15 @@ if(QUERN_IMPORT_SOURCES)
     quern_flavour(quern_import -fexceptions -fno-rtti)
   endif()
   list(APPEND QUERN_OBJECTS quern_import)
+endif()
+
+# Importers of other formats than ONNX: in native programs, and for the web in quern-formats alone.
+if(QUERN_FORMATS_SOURCES)
+  add_library(quern_formats OBJECT EXCLUDE_FROM_ALL ${QUERN_FORMATS_SOURCES})
+  quern_flavour(quern_formats ${_no_exceptions})
+  if(NOT EMSCRIPTEN)
+    list(APPEND QUERN_OBJECTS quern_formats)
+  endif()
 endif()
 
 if(QUERN_CPU AND (QUERN_CPU_SOURCES OR QUERN_GENERATED_CPU))

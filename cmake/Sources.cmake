@@ -2,7 +2,10 @@
 #   *_test.cc, *_testing.cc              tests, and helpers of tests
 #   *_fuzz.cc                            a fuzzer each
 #   src/cpu/**, src/ops/**/*_cpu.cc      CPU kernels (QUERN_CPU)
-#   src/import/**                        importers: the only code with C++ exceptions
+#   src/import/{onnx,scan}/**            the ONNX importer: the only code with C++ exceptions
+#   other src/import/**, src/api/convert_abi.cc
+#                                        importers of other formats: natively in every program, for
+#                                        the web a module of their own
 #   src/api/native_main.cc               the program quern_native
 #   tools/cli/*.cc                       a native program each
 #   every other src/**/*.cc              the core
@@ -18,6 +21,7 @@ file(GLOB QUERN_CPU_KERNEL_HEADER CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/cpu
 
 set(QUERN_CORE_SOURCES)
 set(QUERN_IMPORT_SOURCES)
+set(QUERN_FORMATS_SOURCES)
 set(QUERN_CPU_SOURCES)
 set(QUERN_TEST_SOURCES)
 set(QUERN_FUZZ_SOURCES)
@@ -45,8 +49,10 @@ foreach(file IN LISTS _all)
     if(in_op_group)
       list(APPEND QUERN_CPU_KERNEL_SOURCES "${file}")
     endif()
-  elseif(path MATCHES "^import/")
+  elseif(path MATCHES "^import/(onnx|scan)/")
     list(APPEND QUERN_IMPORT_SOURCES "${file}")
+  elseif(path MATCHES "^import/" OR path STREQUAL "api/convert_abi.cc")
+    list(APPEND QUERN_FORMATS_SOURCES "${file}")
   else()
     list(APPEND QUERN_CORE_SOURCES "${file}")
     if(in_op_group)

@@ -48,6 +48,22 @@ add_custom_command(TARGET ${QUERN_MODULE} POST_BUILD
   VERBATIM)
 unset(_files)
 
+# The importers of other formats than ONNX, a module that pages load only for those. It takes what
+# it uses of the core; the core's own exports are left out with src/api.
+if(NOT QUERN_CPU)
+  quern_module(quern-formats)
+  target_link_libraries(quern-formats PRIVATE quern_flags quern_formats
+    "$<FILTER:$<TARGET_OBJECTS:quern_core>,EXCLUDE,/src/api/>"
+    "$<FILTER:$<TARGET_OBJECTS:quern_import>,INCLUDE,/import/scan/>")
+  add_dependencies(quern-formats quern_core quern_import)
+  set(_files "$<TARGET_FILE_DIR:quern-formats>/quern-formats")
+  add_custom_command(TARGET quern-formats POST_BUILD
+    COMMAND ${CMAKE_COMMAND} -E copy_if_different
+            "${_files}.js" "${_files}.wasm" "${CMAKE_SOURCE_DIR}/runtime/wasm"
+    VERBATIM)
+  unset(_files)
+endif()
+
 # A module for tests: it traps where a numeric operator is computed on the host, other than shape
 # arithmetic (src/plan/walk.cc). It lies in build/<preset>/trap, under the name of the real one.
 if(NOT QUERN_CPU)

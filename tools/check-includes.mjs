@@ -16,7 +16,7 @@ const ALLOWED = {
   plan: ['base', 'ir', 'shader', 'ops', 'passes'],
   package: ['base', 'ir', 'ops', 'passes', 'plan'],
   cpu: ['base', 'ir', 'shader', 'ops', 'plan'],
-  import: ['base', 'ir', 'ops'],
+  import: ['base', 'image', 'ir', 'ops'],
   api: ['base', 'ir', 'shader', 'ops', 'passes', 'plan', 'package', 'cpu', 'import'],
 };
 

@@ -1,6 +1,6 @@
 // The worker's side of a core in a worker: one message a call, answered by one message.
 
-import { invoke, WasmCore, type CoreCall } from './core.js';
+import { invoke, startCore, type CoreCall, type WasmCore } from './core.js';
 import { toMessage, type ErrorMessage } from './errors.js';
 import type { WasmOptions } from './wasm.js';
 
@@ -36,7 +36,7 @@ export function serveCore(scope: WorkerScope): void {
     const { id } = message;
     try {
       let result: unknown;
-      if ('open' in message) core = await WasmCore.start(message.open);
+      if ('open' in message) core = await startCore(message.open);
       else result = invoke(core, message.call, message.args as never);
       const parts = isRecord(result) ? [result, ...Object.values(result)] : [];
       scope.postMessage({ id, result }, transferables(parts));

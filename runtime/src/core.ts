@@ -231,9 +231,16 @@ export interface Core {
   close(): void;
 }
 
+/** Starts a module; that of other formats has calls of its own (converter.ts). */
+export async function startCore(options: WasmOptions): Promise<WasmCore> {
+  if (options.name !== 'quern-formats') return WasmCore.start(options);
+  const { WasmConverter } = await import('./converter.js');
+  return (await WasmConverter.start(options)) as unknown as WasmCore;
+}
+
 /** A core on this thread. */
 export async function inlineCore(options: WasmOptions): Promise<Core> {
-  let core: WasmCore | undefined = await WasmCore.start(options);
+  let core: WasmCore | undefined = await startCore(options);
   return {
     place: 'inline',
     async call(name, ...args) {

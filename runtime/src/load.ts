@@ -12,7 +12,14 @@ import { GpuSession } from './gpu-session.js';
 import { platform } from './platform.js';
 import { precisionReport, WeightPeaks, type Precision } from './precision.js';
 import type { PrecisionReport } from './report.js';
-import { rereadable, type Chunk, type OpenedModel, type Source } from './sources.js';
+import {
+  mayBeForeign,
+  parts,
+  rereadable,
+  type Chunk,
+  type OpenedModel,
+  type Source,
+} from './sources.js';
 import type { WasmOptions } from './wasm.js';
 import { WeightStore } from './weights.js';
 
@@ -121,6 +128,30 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
   }
 }
 
+/** The file in chunks; where it is no ONNX, what its format's importer makes of it. */
+async function* onnxChunks(context: LoadContext): AsyncGenerator<Chunk> {
+  const { source, signal } = context;
+  const chunks = source.main.read(signal)[Symbol.asyncIterator]();
+  let done = false;
+  try {
+    let next = await chunks.next();
+    if (!next.done && mayBeForeign(next.value)) {
+      const { convert } = await import('./formats.js');
+      const first = next.value.slice(); // valid only until the next one
+      const open = (options: WasmOptions): Promise<Core> => openCore(context, options);
+      const converted = await convert(context, open, first, chunks);
+      context.source = converted.source;
+      if (converted.onnx) yield* parts(converted.onnx);
+      else yield* converted.source.main.read(signal);
+      return;
+    }
+    for (; !next.done; next = await chunks.next()) yield next.value;
+    done = true;
+  } finally {
+    if (!done) await chunks.return?.();
+  }
+}
+
 /** Fast where it is safe: bytes that are known to be payload never cross to the core. */
 async function feedToGpu(context: LoadContext, core: Core, weights: WeightStore): Promise<void> {
   const { source, signal } = context;
@@ -142,7 +173,7 @@ async function feedToGpu(context: LoadContext, core: Core, weights: WeightStore)
     ({ present, ahead } = following(fed.ranges.at(-1), fed.ahead));
   };
 
-  for await (const chunk of source.main.read(signal)) {
+  for await (const chunk of onnxChunks(context)) {
     const total = source.main.size();
     const coming = total === undefined ? undefined : Math.max(0, total - loaded);
     let rest = chunk;
@@ -239,7 +270,7 @@ export async function loadWasm(context: LoadContext): Promise<Loaded> {
     const timer = stopwatch(context.timings);
     await core.call('begin', true, structureLimit);
     let loaded = 0;
-    for await (const chunk of source.main.read(signal)) {
+    for await (const chunk of onnxChunks(context)) {
       await core.call('feed', core.place === 'worker' ? new Uint8Array(chunk) : chunk);
       loaded += chunk.length;
       context.onProgress({ phase: 'download', loaded, total: source.main.size() });

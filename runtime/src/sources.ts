@@ -19,6 +19,8 @@ export interface Source {
   size(): number | undefined;
   /** Bytes [offset, offset + length); undefined where a source can be read only once. */
   range?(offset: number, length: number, signal?: AbortSignal): AsyncIterable<Chunk>;
+  /** Its bytes are at hand: reading them again fetches nothing. */
+  local?: boolean;
   /** The source of a file beside this one. */
   sibling?: (path: string) => Promise<Source>;
 }
@@ -101,7 +103,7 @@ function resolve(url: string): string {
 }
 
 /** What it takes to go on with a chunk: parts of at most chunkLimit. */
-function* parts(bytes: Chunk): Generator<Chunk> {
+export function* parts(bytes: Chunk): Generator<Chunk> {
   for (let at = 0; at < bytes.length; at += chunkLimit) {
     yield bytes.subarray(at, at + chunkLimit);
   }
@@ -110,6 +112,7 @@ function* parts(bytes: Chunk): Generator<Chunk> {
 function bytesSource(bytes: Chunk): Source {
   return {
     name: 'bytes',
+    local: true,
     async *read() {
       yield* parts(bytes);
     },
@@ -130,6 +133,7 @@ function blobSource(blob: Blob): Source {
   }
   return {
     name: 'name' in blob ? String(blob.name) : 'blob',
+    local: true,
     read: () => range(0, blob.size),
     size: () => blob.size,
     range,
@@ -219,6 +223,15 @@ async function* streamChunks(
     if (!ended) await reader.cancel().catch(() => {});
     reader.releaseLock();
   }
+}
+
+/**
+ * May a file that begins so be in another format than ONNX? Nearly all ONNX files begin with their
+ * version, which is greater than 1; the others are told apart by what knows all formats.
+ */
+export function mayBeForeign(head: Chunk): boolean {
+  const isFlatbuffer = String.fromCharCode(...head.subarray(4, 8)) === 'TFL3';
+  return head[0] !== 8 || head[1] === 1 || isFlatbuffer;
 }
 
 /** The same source, to be read again: streams are first read to their end. */

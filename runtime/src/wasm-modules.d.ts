@@ -15,3 +15,8 @@ declare module '*/quern-cpu-threads.js' {
   const create: WasmFactory;
   export default create;
 }
+declare module '*/quern-formats.js' {
+  import type { WasmFactory } from './wasm.js';
+  const create: WasmFactory;
+  export default create;
+}

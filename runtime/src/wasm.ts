@@ -4,8 +4,11 @@
 
 import { InternalError, textOf } from './errors.js';
 
-/** quern-core has no CPU kernels and is small; the others run models without a GPU. */
-export type WasmName = 'quern-core' | 'quern-cpu' | 'quern-cpu-threads';
+/**
+ * quern-core has no CPU kernels and is small; quern-cpu and quern-cpu-threads run models without a
+ * GPU; quern-formats reads other formats than ONNX, and nothing else.
+ */
+export type WasmName = 'quern-core' | 'quern-cpu' | 'quern-cpu-threads' | 'quern-formats';
 
 /** What the Emscripten modules export: src/api/abi.h. */
 export interface WasmExports {
@@ -38,6 +41,26 @@ export interface WasmExports {
   _quern_run_work(run: number): number;
   _quern_run_free(run: number): void;
   _quern_cpu_run?: (session: number, inputs: number, size: number) => number;
+}
+
+/** What quern-formats exports: src/api/convert_abi.cc. */
+export interface FormatsExports {
+  wasmMemory: WebAssembly.Memory;
+  _quern_alloc(size: number): number;
+  _quern_free(memory: number): void;
+  _quern_result_data(): number;
+  _quern_result_size(): number;
+  _quern_format_of(head: number, size: number): number;
+  _quern_convert_new(
+    head: number,
+    headSize: number,
+    size: number,
+    inlineBelow: number,
+    memoryLimit: number,
+  ): number;
+  _quern_convert_free(converter: number): void;
+  _quern_convert_advance(converter: number, bytes: number, size: number): number;
+  _quern_convert_onnx(converter: number, name: number, size: number): number;
 }
 
 /** What the factory takes of Emscripten's many options. */
@@ -82,5 +105,7 @@ function importOwn(name: WasmName): WasmModule {
       return import('../wasm/quern-cpu.js');
     case 'quern-cpu-threads':
       return import('../wasm/quern-cpu-threads.js');
+    case 'quern-formats':
+      return import('../wasm/quern-formats.js');
   }
 }

@@ -2,7 +2,8 @@
 //   quern_native print MODEL [--no-passes]        the graph after the passes
 //   quern_native plan MODEL [--dim N] [--wgsl]    the WebGPU plan with assumed dims
 //   quern_native check FOLDER... [--rtol R] [--atol A] [--l2 E] [--no-passes] [--threads N]
-//                                                 test folders, as in the ONNX suite
+//                                                 test folders, as in the ONNX suite; --model NAME
+//                                                 for another file than model.onnx
 //   quern_native run FOLDER... --save NAME [--no-passes]
 //                                                 writes the outputs of test_data_set_0 there, as
 //                                                 NAME_0.pb and so on
@@ -17,7 +18,7 @@
 
 #include "api/cpu_session.h"
 #include "api/session.h"
-#include "import/onnx/file.h"
+#include "import/convert/file.h"
 #include "import/onnx/import.h"
 #include "import/onnx/tensor_proto.h"
 #include "ir/print.h"
@@ -37,6 +38,7 @@ struct Options {
   int64_t dim = 16;
   int threads = 1;
   std::string save;
+  std::string model = "model.onnx";
   bool passes = true;
   bool wgsl = false;
   bool quiet = false;
@@ -59,6 +61,8 @@ Options parse(int count, char** words) {
       options.threads = std::atoi(next());
     else if (word == "--save")
       options.save = next();
+    else if (word == "--model")
+      options.model = next();
     else if (word == "--no-passes")
       options.passes = false;
     else if (word == "--wgsl")
@@ -79,7 +83,7 @@ struct Loaded {
 
 Result<Loaded> load(const std::string& path, const Options& options,
                     std::unique_ptr<Backend> backend) {
-  QUERN_ASSIGN(LoadedModel file, load_onnx_file(path));
+  QUERN_ASSIGN(LoadedModel file, load_model_file(path));
   QUERN_TRY(check_supported(file.model, find_op));
   QUERN_TRY(check_nodes(file.model, find_op));
   Loaded loaded;
@@ -202,7 +206,7 @@ Result<std::vector<RunInput>> read_inputs(const Session& session, const fs::path
 
 Result<double> check_case(const fs::path& folder, const Options& options) {
   QUERN_ASSIGN(Loaded loaded,
-               load((folder / "model.onnx").string(), options, CpuSession::make_backend()));
+               load((folder / options.model).string(), options, CpuSession::make_backend()));
   Session& session = *loaded.session;
   CpuSession cpu(session, *loaded.backend, loaded.weights, options.threads);
   const Graph& graph = *session.model().graph;
@@ -281,7 +285,7 @@ std::string tensor_proto(const HostTensor& tensor) {
 
 Result<void> run_case(const fs::path& folder, const Options& options) {
   QUERN_ASSIGN(Loaded loaded,
-               load((folder / "model.onnx").string(), options, CpuSession::make_backend()));
+               load((folder / options.model).string(), options, CpuSession::make_backend()));
   CpuSession cpu(*loaded.session, *loaded.backend, loaded.weights, options.threads);
   const fs::path data = folder / "test_data_set_0";
   QUERN_ASSIGN(std::vector<RunInput> inputs, read_inputs(*loaded.session, data));

@@ -1,6 +1,7 @@
 #include "api/session.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <set>
 
@@ -12,6 +13,22 @@ namespace {
 
 /// Specialisations of one session.
 constexpr size_t kMaxVariants = 8;
+
+/// The bounds of a dim in the metadata that importers of other formats write: "s0:1:64 s1:4:512".
+std::pair<int64_t, int64_t> bounds_of(const Model& model, std::string_view symbol) {
+  std::pair<int64_t, int64_t> bounds = {0, INT64_MAX};
+  const auto all = model.metadata.find("quern.dims");
+  if (all == model.metadata.end()) return bounds;
+  const std::string text = cat(" ", all->second);
+  const std::string key = cat(" ", symbol, ":");
+  const size_t at = text.find(key);
+  if (at == text.npos) return bounds;
+  const char* end = text.data() + text.size();
+  const char* from = text.data() + at + key.size();
+  const char* colon = std::from_chars(from, end, bounds.first).ptr;
+  if (colon != end) std::from_chars(colon + 1, end, bounds.second);
+  return bounds;
+}
 
 void append_dims_json(std::string& out, const std::optional<Shape>& shape) {
   if (!shape) {
@@ -454,6 +471,17 @@ Result<void> Session::check_inputs(const std::vector<RunInput>& inputs) const {
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (is_left_out(inputs[i]) && may_be_absent(model_.inputs[i])) continue;
     QUERN_TRY(checker.check(model_.inputs[i], inputs[i]));
+    const std::optional<Shape>& shape = model_.inputs[i].type.shape;
+    for (size_t a = 0; shape && a < shape->size() && a < inputs[i].dims.size(); ++a) {
+      if ((*shape)[a].is_const()) continue;
+      std::string symbol;
+      append(symbol, (*shape)[a]);
+      const auto [lower, upper] = bounds_of(model_, symbol);
+      if (inputs[i].dims[a] >= lower && inputs[i].dims[a] <= upper) continue;
+      return invalid_argument(cat("input '", model_.inputs[i].name, "': dim ", a, ", '", symbol,
+                                  "', is ", inputs[i].dims[a], ", expected ", lower, " to ",
+                                  upper));
+    }
   }
   for (uint32_t i : host_inputs_) {
     if (!has_contents(inputs[i])) {
@@ -500,7 +528,8 @@ Result<std::vector<RunInput>> Session::assumed_inputs(int64_t batch, int64_t dim
     for (const Dim& d : *declared.type.shape) {
       std::string symbol;
       append(symbol, d);
-      const int64_t number = input.dims.empty() ? batch : dim;
+      const auto [lower, upper] = bounds_of(model_, symbol);
+      const int64_t number = std::min(std::max(input.dims.empty() ? batch : dim, lower), upper);
       input.dims.push_back(d.is_const() ? d.value()
                                         : assumed.emplace(symbol, number).first->second);
     }

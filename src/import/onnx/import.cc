@@ -93,6 +93,10 @@ Result<Model> import_onnx(std::span<const uint8_t> skeleton, std::span<const Sca
   model.graph = std::make_unique<Graph>();
   onnx::ConstantReader constants(skeleton, weights, options.sparse_limit, budget);
   onnx::GraphBuilder builder(functions, constants, budget, options.max_depth, ir_version >= 4);
+  // From importers of other formats (docs/formats.md).
+  if (const auto format = model.metadata.find("quern.format"); format != model.metadata.end()) {
+    model.format = format->second;
+  }
   QUERN_TRY(builder.build(graph, *model.graph, nullptr, {.opsets = &model.opsets}));
   model.inputs = std::move(builder.inputs());
   QUERN_TRY(model.graph->sort());
