@@ -13,8 +13,8 @@ const toFirst = ({ load, first }) => load + first;
 const right = ({ error, failed }) => !failed && typeof error === 'number' && error < 1e-2;
 
 /**
- * [{ what, value, bar, ok, text }] of the result of measure(); `ok` is undefined without a bar, and
- * what can't be told is left out. `value`: a ratio, or bytes.
+ * [{ what, value, bar, ok, text }] of the result of measure(), without what can't be told. `value`:
+ * a ratio, or bytes. `slower`: how many times Quern's median the peer's is to be.
  */
 export function verdicts({ rows }, { slower = 10 } = {}) {
   const ours = rows.find(({ key, failed }) => key === 'quern' && !failed);

@@ -53,27 +53,33 @@ const wantedFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 't
 
 const softwareNames = /swiftshader|llvmpipe|lavapipe|microsoft basic render|\bwarp\b|software/i;
 
-/** Decides for a device. 'auto' takes no GPU that is emulated by the CPU. */
+/**
+ * Decides for a device. 'auto' takes no GPU that is emulated by the CPU. `onWebGpu` is told as soon
+ * as it is to be WebGPU, which may fail afterwards.
+ */
 export async function chooseDevice(
   choice: DeviceChoice,
   powerPreference?: GPUPowerPreference,
+  onWebGpu: () => void = () => {},
 ): Promise<Chosen> {
   if (choice === 'wasm') return { kind: 'wasm', reason: 'asked for' };
   if (choice !== 'auto' && choice !== 'webgpu') {
     if (typeof choice !== 'object' || typeof choice.createBuffer !== 'function') {
       throw new InvalidArgumentError('device: it is none of auto, webgpu, wasm, a GPUDevice');
     }
+    onWebGpu();
     return { kind: 'webgpu', reason: 'the caller’s device', open: borrow(choice) };
   }
 
   let reason = 'a GPU is there';
   try {
+    if (choice === 'webgpu') onWebGpu();
     const adapter = await requestAdapter(powerPreference);
     const info = describeAdapter(adapter.info, isFallback(adapter));
     if (choice === 'webgpu') reason = 'asked for';
     else if (info.software) {
       return { kind: 'wasm', reason: `the only GPU adapter is software: ${nameOf(info)}` };
-    }
+    } else onWebGpu();
     const open = await openShared(adapter, info, powerPreference);
     return { kind: 'webgpu', reason, open };
   } catch (error) {

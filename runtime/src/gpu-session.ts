@@ -39,14 +39,15 @@ const oneByteText = new TextDecoder('latin1');
 const cachedPlans = 16;
 /**
  * Symbolic dims, [first of a shape, others], while programs are made ahead: kernels have a few
- * variants by size, and new dims shall find theirs made.
+ * variants by size, and new dims shall find theirs made. Runs mostly need those of the first dims,
+ * which load() waits for; the others' compile when the first run is done.
  */
 const assumedDims = [
+  [4, 160],
+  [1, 32],
   [1, 1],
   [2, 8],
-  [1, 32],
   [1, 33], // rows that are no whole vectors
-  [4, 160],
 ] as const;
 
 /** Of all dims known: what a value that is read back is taken to be; and segments at most. */
@@ -150,14 +151,16 @@ export class GpuSession implements Backend {
         }
         return;
       }
-      const programs: CompiledProgram[] = [];
+      let likely: CompiledProgram[] | undefined;
       for (const [batch, dim] of assumedDims) {
         const started = await unlessRefused(this.#core.call('warm', batch, dim));
         if (!started) continue;
-        const { run, message } = started;
-        programs.push(...(await this.#assume(run, await this.#apply(message), dim)));
+        const later = likely !== undefined;
+        const applied = await this.#apply(started.message, later);
+        const programs = await this.#assume(started.run, applied, dim, later);
+        likely ??= programs;
       }
-      await awaitPrograms(programs, onProgress);
+      await awaitPrograms(likely ?? [], onProgress);
     });
     this.#coreBytes = await this.#core.call('memory');
   }
@@ -166,7 +169,12 @@ export class GpuSession implements Backend {
    * The programs of a run that is not carried out, from its first segment on. Values that it would
    * read back are taken to be `value`: most often they are counts.
    */
-  async #assume(run: number, first: Applied, value: number): Promise<CompiledProgram[]> {
+  async #assume(
+    run: number,
+    first: Applied,
+    value: number,
+    later = false,
+  ): Promise<CompiledProgram[]> {
     const programs = [...first.programs];
     let applied = first;
     try {
@@ -175,7 +183,7 @@ export class GpuSession implements Backend {
         const message = await unlessRefused(this.#core.call('advance', run, encodeValues(values)));
         if (!message) break;
         this.#discard(applied);
-        applied = await this.#apply(message);
+        applied = await this.#apply(message, later);
         programs.push(...applied.programs);
       }
     } finally {
@@ -193,7 +201,9 @@ export class GpuSession implements Backend {
       try {
         const sink = await this.#submit(request, turn);
         turn.give();
-        return await abortable(sink.values(), request.signal);
+        const values = await abortable(sink.values(), request.signal);
+        this.#pipelines.compileRest();
+        return values;
       } finally {
         turn.give();
       }
@@ -381,9 +391,9 @@ export class GpuSession implements Backend {
   }
 
   /** Takes what is new in a message: programs, buffers, and steps that run this once. */
-  async #apply(bytes: Uint8Array): Promise<Applied> {
+  async #apply(bytes: Uint8Array, later = false): Promise<Applied> {
     const { programs, buffers, segment } = decodePlan(bytes);
-    const compiled = await this.#pipelines.add(programs);
+    const compiled = await this.#pipelines.add(programs, later);
     const params = await this.#gpu.checked('memory', () => {
       for (const request of buffers) this.#memory.create(request);
       return paramsBuffer(this.#memory, segment);
@@ -475,6 +485,7 @@ export class GpuSession implements Backend {
   }
 
   dispose(): void {
+    this.#pipelines.close();
     for (const { plan } of this.#plans.values()) plan.destroy();
     this.#plans.clear();
     this.#state.clear();
@@ -545,7 +556,7 @@ async function awaitPrograms(
   let ready = 0;
   await Promise.all(
     programs.map(async (program) => {
-      await program.ready;
+      await program.compile();
       onProgress(++ready, programs.length);
     }),
   );

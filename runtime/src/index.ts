@@ -2,9 +2,17 @@
 /// <reference lib="esnext.disposable" />
 // Quern: loads a model and runs it on WebGPU or WebAssembly.
 
-import { chooseDevice, lackOf, type DeviceChoice } from './device.js';
+import type { Core } from './core.js';
+import { chooseDevice, lackOf, type Chosen, type DeviceChoice } from './device.js';
 import { InvalidArgumentError, isLack } from './errors.js';
-import { loadWasm, loadWebGpu, type LoadContext, type Loaded, type Progress } from './load.js';
+import {
+  loadWasm,
+  loadWebGpu,
+  startCore,
+  type LoadContext,
+  type Loaded,
+  type Progress,
+} from './load.js';
 import { Model, type ModelOrigin } from './model.js';
 import { PixelFeeds } from './pixel-feeds.js';
 import type { PixelOptions } from './pixels/options.js';
@@ -163,17 +171,30 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     }
   };
 
-  const chosen = await chooseDevice(device, options.powerPreference);
+  const own = context();
+  let starting: Promise<Core> | undefined;
+  const startEarly = (): void => {
+    starting = startCore(own);
+    starting.catch(() => {}); // awaited in loadWebGpu
+  };
+  const closeEarly = (): void => void starting?.then((core) => core.close()).catch(() => {});
+  let chosen: Chosen;
+  try {
+    chosen = await chooseDevice(device, options.powerPreference, startEarly);
+  } catch (error) {
+    closeEarly();
+    throw error;
+  }
   if (chosen.kind === 'wasm') {
+    closeEarly();
     const made = await onWasm(chosen.reason);
     return modelOf(made, made);
   }
   const fallBack = fallback
     ? (why: string) => onWasm(`fell back: ${why}`, new AbortController().signal)
     : undefined;
-  const own = context();
   try {
-    const loaded = await loadWebGpu(own, chosen.open);
+    const loaded = await loadWebGpu(own, chosen.open, starting);
     return await modelOf(loaded, {
       reason: chosen.reason,
       adapter: chosen.open.info,

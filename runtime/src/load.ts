@@ -62,7 +62,16 @@ const structureLimit = 256 << 20;
 /** More threads than this help few models. */
 const mostThreads = 8;
 
-export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promise<Loaded> {
+/** The core of a WebGPU session: it may start while the device is asked for. */
+export function startCore(context: LoadContext): Promise<Core> {
+  return openCore(context, { name: 'quern-core', threads: 1, base: context.wasmBase });
+}
+
+export async function loadWebGpu(
+  context: LoadContext,
+  open: OpenDevice,
+  starting: Promise<Core> = startCore(context),
+): Promise<Loaded> {
   const { signal } = context;
   const gpu = new Gpu(open);
   const { precision: asked } = context;
@@ -72,7 +81,7 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
   let core: Core | undefined;
   let session: GpuSession | undefined;
   try {
-    core = await openCore(context, { name: 'quern-core', threads: 1, base: context.wasmBase });
+    core = await starting;
     const timer = stopwatch(context.timings);
     await core.call('begin', false, structureLimit);
     await gpu.checked('weights', () => {}); // a lost device shows before the download

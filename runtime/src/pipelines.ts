@@ -18,9 +18,10 @@ export interface CompiledProgram {
   number: number;
   label: string;
   layout: GPUBindGroupLayout;
-  /** Set when `ready` is. */
+  /** Set when `compile()` ends. */
   pipeline: GPUComputePipeline | undefined;
-  ready: Promise<void>;
+  /** Begins to compile, unless somebody did. */
+  compile(): Promise<void>;
 }
 
 export class Pipelines {
@@ -33,7 +34,12 @@ export class Pipelines {
    * As many compile at once as there are cores for it: with all 93 of a small model at once, Dawn
    * on SwiftShader takes twice the processor time, in threads that wait for each other.
    */
-  readonly #slots = new Semaphore(Math.min(Math.max(platform.cores(), 2), 16));
+  readonly #lanes = Math.min(Math.max(platform.cores(), 2), 16);
+  readonly #slots = new Semaphore(this.#lanes);
+  #closed = false;
+
+  /** Programs that no run has needed yet, in the order they came. */
+  #later: CompiledProgram[] = [];
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
@@ -43,8 +49,8 @@ export class Pipelines {
     return this.#programs.size;
   }
 
-  /** Begins to compile; failures show where a program is used. */
-  async add(programs: readonly Program[]): Promise<CompiledProgram[]> {
+  /** Begins to compile, or leaves it for `later`; failures show where a program is used. */
+  async add(programs: readonly Program[], later = false): Promise<CompiledProgram[]> {
     const compiled: CompiledProgram[] = [];
     const batch = 8;
     for (let first = 0; first < programs.length; first += batch) {
@@ -54,38 +60,56 @@ export class Pipelines {
       );
       compiled.push(...value);
       checked.catch(() => {}); // the pipelines tell it better
+      if (later) this.#later.push(...value);
+      else for (const program of value) void program.compile().catch(() => {});
       await breathe();
     }
     return compiled;
+  }
+
+  /** Compiles what was left for later, a few at a time, so that a run that needs one comes first. */
+  compileRest(): void {
+    const rest = this.#later;
+    this.#later = [];
+    const lane = async (): Promise<void> => {
+      for (let next = rest.shift(); next && !this.#closed; next = rest.shift()) {
+        await next.compile().catch(() => {});
+      }
+    };
+    for (let lanes = Math.max(1, this.#lanes >> 1); lanes > 0; lanes--) void lane();
+  }
+
+  /** Nothing more is compiled that nobody waits for. */
+  close(): void {
+    this.#closed = true;
+    this.#later = [];
   }
 
   #add(program: Program): CompiledProgram {
     const { group, pipeline: layout } = this.#layoutOf(program.access);
     const module = this.#moduleOf(program);
     this.#gpu.counters.pipelines++;
-    const compiled: CompiledProgram = {
-      number: program.number,
-      label: program.label,
-      layout: group,
-      pipeline: undefined,
-      ready: Promise.resolve(),
-    };
     const descriptor = {
       label: program.label,
       layout,
       compute: { module, constants: program.overrides },
     };
-    compiled.ready = this.#gpu.guard(
-      this.#slots.run(async () => {
-        this.#gpu.throwIfLost();
-        try {
-          compiled.pipeline = await this.#gpu.device.createComputePipelineAsync(descriptor);
-        } catch (error) {
-          throw await compileError(program, module, error);
-        }
-      }),
-    );
-    compiled.ready.catch(() => {});
+    let compiling: Promise<void> | undefined;
+    const create = async (): Promise<void> => {
+      this.#gpu.throwIfLost();
+      try {
+        compiled.pipeline = await this.#gpu.device.createComputePipelineAsync(descriptor);
+      } catch (error) {
+        throw await compileError(program, module, error);
+      }
+    };
+    const compiled: CompiledProgram = {
+      number: program.number,
+      label: program.label,
+      layout: group,
+      pipeline: undefined,
+      compile: () => (compiling ??= this.#gpu.guard(this.#slots.run(create))),
+    };
     this.#programs.set(program.number, compiled);
     return compiled;
   }

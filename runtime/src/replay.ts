@@ -75,6 +75,7 @@ export class Recording {
 
     const addDispatch = (step: Dispatch): void => {
       const program = pipelines.get(step.program);
+      if (!programs.has(program)) void program.compile().catch(() => {}); // awaited below
       programs.add(program);
       const entries: GPUBindGroupEntry[] = step.slices.map((slice, binding) => ({
         binding,
@@ -114,7 +115,7 @@ export class Recording {
       await breathe();
     }
     await Promise.all(checks);
-    await Promise.all([...programs].map(({ ready }) => ready));
+    await Promise.all([...programs].map((program) => program.compile()));
     return new Recording(commands);
   }
 

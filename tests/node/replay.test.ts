@@ -1,174 +1,24 @@
 // The runtime's half of a run, with plans by hand in place of the core.
 
-import { afterAll, describe, expect, test } from 'vitest';
-import type { Description, RunRequest, ValueInfo } from '../../runtime/src/backend.js';
-import type { Core, CoreCall } from '../../runtime/src/core.js';
+import { describe, expect, test } from 'vitest';
 import { DeviceLostError, InternalError, LimitError } from '../../runtime/src/errors.js';
-import { Gpu } from '../../runtime/src/gpu.js';
-import { GpuSession } from '../../runtime/src/gpu-session.js';
-import { Access, BufferKind, type Port, type Slice } from '../../runtime/src/plan.js';
+import { Access, BufferKind, type Port } from '../../runtime/src/plan.js';
 import { Tensor } from '../../runtime/src/tensor.js';
-import { WeightStore } from '../../runtime/src/weights.js';
-import { WordReader } from '../../runtime/src/words.js';
-import { countingDevice, type DeviceCounts } from '../support/counting-device.js';
-import { defaultLimitsDevice } from '../support/dawn.js';
-import { encodePlan, planMessage } from './plan-writer.js';
-
-type Message = Parameters<typeof planMessage>[0];
-
-/** y = x * factor + w, element by element. */
-const scaleAndAdd = {
-  label: 'scale and add',
-  wgsl: /* wgsl */ `
-struct Params { count: u32, factor: f32 }
-override WG = 1u;
-@group(0) @binding(0) var<storage, read_write> x: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<uniform> params: Params;
-@compute @workgroup_size(WG) fn main(@builtin(global_invocation_id) id: vec3u) {
-  if (id.x < params.count) { y[id.x] = x[id.x] * params.factor + w[id.x]; }
-}`,
-  access: [Access.readWrite, Access.read, Access.readWrite, Access.uniform],
-  overrides: { WG: 64 },
-};
-
-function slice(kind: Slice['kind'], index: number, offset: number, bytes: number): Slice {
-  return { kind, index, offset, bytes };
-}
-const arena = (offset: number, bytes: number, segment = 0): Slice =>
-  slice(BufferKind.arena, segment, offset, bytes);
-
-function params(count: number, factor: number): Uint8Array {
-  const bytes = new Uint8Array(16);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, count, true);
-  view.setFloat32(4, factor, true);
-  return bytes;
-}
-
-function port(index: number, dims: number[], place: Slice): Port {
-  return { index, dtype: 'f32', dims, slice: place };
-}
-
-const value = (name: string, dims: (number | string)[]): ValueInfo => ({
-  name,
-  dtype: 'f32',
-  dims,
-});
-
-/** A core that answers from a script and notes what it is asked. */
-class ScriptedCore implements Core {
-  readonly place = 'inline';
-  readonly calls: string[] = [];
-  readonly #start: (dims: number[][]) => Message;
-  readonly #advance: (values: Float32Array[]) => Message;
-
-  constructor(
-    start: (dims: number[][]) => Message,
-    advance: (values: Float32Array[]) => Message = () => ({}),
-  ) {
-    this.#start = start;
-    this.#advance = advance;
-  }
-
-  async call(name: CoreCall, ...args: unknown[]): Promise<never> {
-    this.calls.push(name);
-    return this.#answer(name, args) as never;
-  }
-
-  #answer(name: CoreCall, args: unknown[]): unknown {
-    if (name === 'start') {
-      const reader = new WordReader(args[0] as Uint8Array);
-      const dims = reader.list((input) => {
-        input.word();
-        const shape = input.list((dim) => dim.wide());
-        input.word();
-        return shape;
-      });
-      return { run: 1, message: encodePlan(planMessage(this.#start(dims))) };
-    }
-    if (name === 'advance') {
-      const values = new WordReader(args[1] as Uint8Array).list((read) => read.blob().slice());
-      const floats = values.map((bytes) => new Float32Array(bytes.buffer));
-      return encodePlan(planMessage(this.#advance(floats)));
-    }
-    if (name === 'runReport') return '[]';
-    return name === 'memory' ? 0 : undefined;
-  }
-
-  close(): void {}
-}
-
-/** All outputs of these models are tensors. */
-type TensorSession = Omit<GpuSession, 'run'> & {
-  run(request: RunRequest): Promise<Map<number, Tensor>>;
-};
-
-interface Rig {
-  session: TensorSession;
-  gpu: Gpu;
-  counts: DeviceCounts;
-  core: ScriptedCore;
-}
-
-const opened: GPUDevice[] = [];
-afterAll(() => opened.forEach((device) => device.destroy()));
-
-async function rig(
-  core: ScriptedCore,
-  {
-    inputs,
-    outputs,
-    weights = [],
-    sliceTime = Infinity,
-  }: {
-    inputs: ValueInfo[];
-    outputs: ValueInfo[];
-    weights?: Float32Array<ArrayBuffer>[];
-    sliceTime?: number;
-  },
-): Promise<Rig> {
-  const { device, counts } = countingDevice(await defaultLimitsDevice());
-  opened.push(device);
-  const info = { vendor: '', architecture: '', device: '', description: '', software: true };
-  const open = { device, info, subgroupMin: 0, subgroupMax: 0, borrowed: true, release() {} };
-  const gpu = new Gpu(open);
-  const store = new WeightStore(gpu);
-  weights.forEach((data, weight) => {
-    void store.write(
-      { weight, bytes: data.byteLength, offset: 0 },
-      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-    );
-  });
-  const description: Description = {
-    ...{ format: 'onnx', producer: '', hostInputs: [], weights: [], nodes: [], hits: {} },
-    inputs,
-    outputs,
-    precision: { used: 'f32', constantBytes: 0 },
-  };
-  const session = new GpuSession({
-    open,
-    gpu,
-    weights: store,
-    core,
-    description,
-    coreBytes: 0,
-    maxConcurrent: 2,
-    sliceTime,
-  });
-  return { session: session as unknown as TensorSession, gpu, counts, core };
-}
-
-function request(feeds: (Tensor | undefined)[], options: Partial<RunRequest> = {}): RunRequest {
-  return { feeds, wanted: new Map([[0, 'cpu']]), state: new Map(), signal: undefined, ...options };
-}
-
-const vector = (...values: number[]): Tensor<'f32'> =>
-  new Tensor('f32', [values.length], Float32Array.from(values));
-const floats = (outputs: Map<number, Tensor>, index = 0): number[] => [
-  ...(outputs.get(index)!.data as Float32Array),
-];
+import {
+  arena,
+  floats,
+  params,
+  port,
+  request,
+  rig,
+  scaleAndAdd,
+  ScriptedCore,
+  slice,
+  value,
+  vector,
+  type Message,
+  type Rig,
+} from './session-rig.js';
 
 let programsSent = 0;
 
@@ -320,97 +170,6 @@ describe('a plan of one segment', () => {
     gpu.device.destroy();
     await expect(run).rejects.toBeInstanceOf(DeviceLostError);
     await expect(session.run(request([vector(1)]))).rejects.toBeInstanceOf(DeviceLostError);
-  });
-});
-
-/** x + w + w + ..., `count` dispatches, an odd number, from place to place in the arena. */
-function longPlan(count: number): Message {
-  const places = [arena(0, 16), arena(256, 16)];
-  const weight = slice(BufferKind.weight, 0, 0, 16);
-  return {
-    programs: programsSent++ === 0 ? [{ number: 0, ...scaleAndAdd }] : [],
-    segment: {
-      arenaBytes: 272,
-      liveBytes: 272,
-      params: params(2, 1),
-      uploads: [port(0, [2], arena(0, 8))],
-      steps: Array.from({ length: count }, (_, i) => ({
-        ...({ kind: 'dispatch', node: i, program: 0, workgroups: [1, 1, 1] } as const),
-        ...{ paramsOffset: 0, paramsBytes: 8 },
-        slices: [places[i % 2]!, weight, places[(i + 1) % 2]!],
-      })),
-      outputs: [port(0, [2], arena(256, 8))],
-    },
-  };
-}
-
-async function longRig(count: number, sliceTime: number): Promise<Rig> {
-  programsSent = 0;
-  return rig(new ScriptedCore(() => longPlan(count)), {
-    inputs: [value('x', [2])],
-    outputs: [value('y', [2])],
-    weights: [Float32Array.of(1, 10, 0, 0)],
-    sliceTime,
-  });
-}
-
-describe('a long plan in slices', () => {
-  const sum = (x: number, count = 9): number[] => [x + count, x + 10 * count];
-
-  test('short ones are joined: then all goes in one submission', async () => {
-    const { session, gpu, counts } = await longRig(201, 1e6);
-    const submits: number[] = [];
-    for (let x = 0; x < 5; x++) {
-      counts.reset();
-      expect(floats(await session.run(request([vector(x, x)])))).toEqual(sum(x, 201));
-      submits.push(counts.calls.submit);
-      await gpu.queue.onSubmittedWorkDone();
-    }
-    expect(submits).toEqual([4, 1, 1, 1, 1]);
-    session.dispose();
-    expect(counts.liveBytes).toBe(0);
-  });
-
-  test('long ones are cut; runs under way at once don’t mix, and make no object', async () => {
-    const { session, counts } = await longRig(9, 1e-6);
-    for (let x = 0; x < 3; x++) {
-      expect(floats(await session.run(request([vector(x, x)])))).toEqual(sum(x));
-    }
-    await Promise.all([1, 2, 3, 4].map((x) => session.run(request([vector(x, x)]))));
-    counts.reset();
-    const runs = [5, 6, 7, 8].map((x) => session.run(request([vector(x, x)])));
-    expect((await Promise.all(runs)).map((output) => floats(output))).toEqual(
-      [5, 6, 7, 8].map((x) => sum(x)),
-    );
-    expect(counts.calls.submit).toBe(4 * 9);
-    expect(counts.objects).toBe(0);
-    session.dispose();
-  });
-
-  test('an aborted run is carried out to its end, before others', async () => {
-    const { session, counts } = await longRig(9, 1e-6);
-    await session.run(request([vector(0, 0)]));
-    const controller = new AbortController();
-    counts.reset();
-    const aborted = session.run(request([vector(1, 1)], { signal: controller.signal }));
-    const next = session.run(request([vector(2, 2)]));
-    setTimeout(() => controller.abort(), 1);
-    await expect(aborted).rejects.toMatchObject({ name: 'AbortError' });
-    expect(floats(await next)).toEqual(sum(2));
-    expect(counts.calls.dispatchWorkgroups).toBe(2 * 9);
-    session.dispose();
-  });
-
-  test('one whose model is disposed meanwhile fails, and asks nothing of the device', async () => {
-    const { session, gpu } = await longRig(9, 1e-6);
-    await session.run(request([vector(0, 0)]));
-    await session.run(request([vector(0, 0)]));
-    gpu.device.pushErrorScope('validation');
-    const run = session.run(request([vector(1, 1)]));
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    session.dispose();
-    await expect(run).rejects.toBeInstanceOf(InternalError);
-    expect(await gpu.device.popErrorScope()).toBeNull();
   });
 });
 
