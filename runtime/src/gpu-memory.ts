@@ -1,6 +1,6 @@
 // The device memory of a session: weights, constants, results of load programs, arenas.
 
-import { InternalError } from './errors.js';
+import { InternalError, InvalidArgumentError } from './errors.js';
 import { BufferPool, stagingUsage, storageUsage, type Gpu } from './gpu.js';
 import { BufferKind, type BufferRequest, type Segment, type Slice } from './plan.js';
 import type { Place } from './replay.js';
@@ -53,12 +53,18 @@ export class GpuMemory {
   readonly #buffers = new Map<string, SessionBuffer>();
   readonly #arenas: Arena[] = [];
   readonly #scratch: GPUBuffer[] = [];
+  #closed = false;
 
   constructor(gpu: Gpu, weights: WeightStore) {
     this.gpu = gpu;
     this.weights = weights;
     this.tensors = new BufferPool(gpu, 'tensor', storageUsage, kept);
     this.staging = new BufferPool(gpu, 'staging', stagingUsage, kept);
+  }
+
+  /** What still goes on after a model is disposed must make nothing more. */
+  throwIfClosed(): void {
+    if (this.#closed) throw new InvalidArgumentError('model: it is disposed');
   }
 
   /** Makes what a message asks for; to be called under error scopes. */
@@ -118,6 +124,7 @@ export class GpuMemory {
    * all dims share it, and any number of runs may be under way. It is given back with unshare().
    */
   shareArena(segment: ArenaSize): Arena | undefined {
+    this.throwIfClosed();
     if (segment.arenaBytes === 0) return undefined;
     let best: Arena | undefined;
     for (const arena of this.#arenas) {
@@ -141,6 +148,7 @@ export class GpuMemory {
 
   /** An arena of one run alone, from the pool of tensors. */
   takeArena(segment: ArenaSize): Arena | undefined {
+    this.throwIfClosed();
     if (segment.arenaBytes === 0) return undefined;
     return new Arena(segment, (size) => this.tensors.take(size));
   }
@@ -151,6 +159,7 @@ export class GpuMemory {
 
   /** For copies inside a buffer: all of them may share it, since commands go in order. */
   scratch(bytes: number): GPUBuffer {
+    this.throwIfClosed();
     let found = this.#scratch.find(({ size }) => size >= bytes);
     if (!found) {
       found = this.gpu.createBuffer('scratch', bytes, storageUsage);
@@ -166,6 +175,7 @@ export class GpuMemory {
   }
 
   close(): void {
+    this.#closed = true;
     this.tensors.close();
     this.staging.close();
     this.weights.close();

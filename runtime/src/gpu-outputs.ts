@@ -161,11 +161,17 @@ export class OutputSink {
     staged: readonly Staged[],
     staging: GPUBuffer | undefined,
   ): Promise<void> {
-    const checked = plan.submit(
-      feeds,
-      targets.filter(({ port }) => portBytes(port) > 0),
-      this.#probe,
-    );
+    const give = (): void => {
+      if (staging) this.#memory.staging.give(staging);
+    };
+    let checked: Promise<void>;
+    try {
+      const some = targets.filter(({ port }) => portBytes(port) > 0);
+      checked = plan.submit(feeds, some, this.#probe);
+    } catch (error) {
+      give();
+      throw error;
+    }
     checked.catch(() => {}); // awaited below
     const take = (memory: ArrayBuffer): void => {
       for (const { port, offset, take } of staged) {
@@ -176,10 +182,9 @@ export class OutputSink {
       take(new ArrayBuffer(0)); // of tensors without elements
     else {
       const reading = this.#memory.gpu.readStaging(staging, take);
-      reading.catch(() => {});
+      reading.then(give, give);
       await checked;
       await reading;
-      this.#memory.staging.give(staging);
     }
     await checked;
   }
@@ -195,6 +200,12 @@ export class OutputSink {
     const complete = (tree: Tree<Port>): Tree<Tensor> =>
       mapTree(tree, ({ index }) => this.#tensors.get(index)!);
     return new Map([...this.#values].map(([output, tree]) => [output, complete(tree)]));
+  }
+
+  /** Frees what nobody will get, of a run that failed or was called off. */
+  async discard(): Promise<void> {
+    await Promise.allSettled(this.#pending);
+    for (const tensor of this.#tensors.values()) tensor.dispose();
   }
 
   #hand(

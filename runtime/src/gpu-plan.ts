@@ -96,6 +96,7 @@ export class GpuPlan {
     probe?: Probe,
   ): Promise<void> {
     const { gpu } = this.#memory;
+    gpu.throwIfLost();
     const work = (): void => {
       const encoder = gpu.device.createCommandEncoder();
       for (const group of this.#groups) this.#uploadGroup(encoder, group, feeds);

@@ -62,6 +62,7 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
     await core.call('begin', false, structureLimit);
     await gpu.checked('weights', () => {}); // a lost device shows before the download
     await feedToGpu(context, core, weights);
+    await gpu.checked('weights', () => {}); // and a device too small for them before the plan
     timer('download');
 
     if (context.moreOutputs.length > 0) await core.call('moreOutputs', context.moreOutputs);
@@ -70,6 +71,7 @@ export async function loadWebGpu(context: LoadContext, open: OpenDevice): Promis
     );
     timer('import');
     await externalToGpu(context, description, weights);
+    await gpu.checked('weights', () => {});
     description.weights.forEach(({ used }, weight) => {
       if (!used) weights.free(weight);
     });
