@@ -55,7 +55,7 @@ export class InternalError extends QuernError {
   }
 }
 
-/** The GPU device went away; the model has to be loaded again. */
+/** The GPU device went away, and could not be replaced (docs/device-life.md). */
 export class DeviceLostError extends QuernError {
   override readonly name = 'DeviceLostError';
   constructor(message: string, options?: ErrorOptions) {

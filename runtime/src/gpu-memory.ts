@@ -1,6 +1,6 @@
 // The device memory of a session: weights, constants, results of load programs, arenas.
 
-import { InternalError } from './errors.js';
+import { InternalError, InvalidArgumentError } from './errors.js';
 import { BufferPool, stagingUsage, storageUsage, type Gpu } from './gpu.js';
 import { BufferKind, type BufferRequest, type Segment, type Slice } from './plan.js';
 import type { Place } from './replay.js';
@@ -53,6 +53,7 @@ export class GpuMemory {
   readonly #buffers = new Map<string, SessionBuffer>();
   readonly #arenas: Arena[] = [];
   readonly #scratch: GPUBuffer[] = [];
+  #closed = false;
 
   /** Milliseconds that one submission may keep the device. */
   readonly sliceTime: number;
@@ -65,6 +66,11 @@ export class GpuMemory {
     this.sliceTime = sliceTime;
     this.tensors = new BufferPool(gpu, 'tensor', storageUsage, kept);
     this.staging = new BufferPool(gpu, 'staging', stagingUsage, kept);
+  }
+
+  /** What still goes on after a model is disposed must make nothing more. */
+  throwIfClosed(): void {
+    if (this.#closed) throw new InvalidArgumentError('model: it is disposed');
   }
 
   /** Makes what a message asks for; to be called under error scopes. */
@@ -124,6 +130,7 @@ export class GpuMemory {
    * all dims share it, and any number of runs may be under way. It is given back with unshare().
    */
   shareArena(segment: ArenaSize): Arena | undefined {
+    this.throwIfClosed();
     if (segment.arenaBytes === 0) return undefined;
     let best: Arena | undefined;
     for (const arena of this.#arenas) {
@@ -147,6 +154,7 @@ export class GpuMemory {
 
   /** An arena of one run alone, from the pool of tensors. */
   takeArena(segment: ArenaSize): Arena | undefined {
+    this.throwIfClosed();
     if (segment.arenaBytes === 0) return undefined;
     return new Arena(segment, (size) => this.tensors.take(size));
   }
@@ -167,6 +175,7 @@ export class GpuMemory {
 
   /** For copies inside a buffer: all of them may share it, since commands go in order. */
   scratch(bytes: number): GPUBuffer {
+    this.throwIfClosed();
     let found = this.#scratch.find(({ size }) => size >= bytes);
     if (!found) {
       found = this.gpu.createBuffer('scratch', bytes, storageUsage);
@@ -182,6 +191,7 @@ export class GpuMemory {
   }
 
   close(): void {
+    this.#closed = true;
     this.tensors.close();
     this.staging.close();
     this.weights.close();

@@ -163,14 +163,22 @@ export class OutputSink {
     staged: readonly Staged[],
     staging: GPUBuffer | undefined,
   ): Promise<void> {
-    const { checked, submitted } = plan.submit(
-      feeds,
-      targets.filter(({ port }) => portBytes(port) > 0),
-      this.#probe,
-    );
-    checked.catch(() => {}); // awaited below
-    this.submitted = submitted;
-    if (submitted) await submitted; // a buffer that is being mapped takes no more copies
+    const give = (): void => {
+      if (staging) this.#memory.staging.give(staging);
+    };
+    let checked: Promise<void>;
+    try {
+      const some = targets.filter(({ port }) => portBytes(port) > 0);
+      const submission = plan.submit(feeds, some, this.#probe);
+      ({ checked } = submission);
+      checked.catch(() => {}); // awaited below
+      this.submitted = submission.submitted;
+      // A buffer that is being mapped takes no more copies.
+      if (submission.submitted) await submission.submitted;
+    } catch (error) {
+      give();
+      throw error;
+    }
     const take = (memory: ArrayBuffer): void => {
       for (const { port, offset, take } of staged) {
         take(new Uint8Array(memory, offset, portBytes(port)));
@@ -180,10 +188,9 @@ export class OutputSink {
       take(new ArrayBuffer(0)); // of tensors without elements
     else {
       const reading = this.#memory.gpu.readStaging(staging, take);
-      reading.catch(() => {});
+      reading.then(give, give);
       await checked;
       await reading;
-      this.#memory.staging.give(staging);
     }
     await checked;
   }
@@ -199,6 +206,12 @@ export class OutputSink {
     const complete = (tree: Tree<Port>): Tree<Tensor> =>
       mapTree(tree, ({ index }) => this.#tensors.get(index)!);
     return new Map([...this.#values].map(([output, tree]) => [output, complete(tree)]));
+  }
+
+  /** Frees what nobody will get, of a run that failed or was called off. */
+  async discard(): Promise<void> {
+    await Promise.allSettled(this.#pending);
+    for (const tensor of this.#tensors.values()) tensor.dispose();
   }
 
   #hand(

@@ -109,6 +109,7 @@ export class GpuPlan {
     probe?: Probe,
   ): Submission {
     const { gpu } = this.#memory;
+    gpu.throwIfLost();
     const work = (begin: number, end: number): void => {
       const encoder = gpu.device.createCommandEncoder();
       if (begin === 0) {

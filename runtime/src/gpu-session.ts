@@ -194,29 +194,43 @@ export class GpuSession implements Backend {
   }
 
   async run(request: RunRequest): Promise<Map<number, Tree<Tensor>>> {
-    return this.#slots.run(async () => {
-      request.signal?.throwIfAborted();
+    const { signal } = request;
+    const running = this.#slots.run(async () => {
+      signal?.throwIfAborted();
+      const sink = new OutputSink(this.#memory, this.#state, request.probe);
       const turn = new Turn(this.#lock);
       await turn.take();
       try {
-        const sink = await this.#submit(request, turn);
+        await this.#submit(request, turn, sink);
         turn.give();
-        const values = await abortable(sink.values(), request.signal);
+        const values = await abortable(sink.values(), signal);
         this.#pipelines.compileRest();
         return values;
+      } catch (error) {
+        void sink.discard();
+        throw error;
       } finally {
         turn.give();
       }
     });
+    try {
+      return await abortable(running, signal); // also while it waits for others
+    } catch (error) {
+      // It may have ended well just before it was called off.
+      const free = (outputs: Map<number, Tree<Tensor>>): void => {
+        for (const tensor of [...outputs.values()].flatMap(leavesOf)) tensor.dispose();
+      };
+      running.then(free, () => {});
+      throw error;
+    }
   }
 
   /** Everything up to the last submission; `turn` is held, but for waits in between. */
-  async #submit(request: RunRequest, turn: Turn): Promise<OutputSink> {
+  async #submit(request: RunRequest, turn: Turn, sink: OutputSink): Promise<void> {
     const { signal } = request;
     const inputs = await this.#inputs(request);
     signal?.throwIfAborted();
     const feeds = inputs.flatMap((tree) => (tree ? leavesOf(tree) : [undefined]));
-    const sink = new OutputSink(this.#memory, this.#state, request.probe);
     const wanted = this.#wanted(request);
     const key = this.#keyOf(inputs);
     if (request.probe?.fresh) this.#forget(key);
@@ -225,7 +239,7 @@ export class GpuSession implements Backend {
       const begun = await this.#begin(inputs, { probe: request.probe });
       if ('run' in begun) {
         await this.#goOn(begun.run, begun.applied, { feeds, wanted, sink, turn, request });
-        return sink;
+        return;
       }
       cached = begun;
     } else {
@@ -236,7 +250,6 @@ export class GpuSession implements Backend {
     this.#last = [cached.plan.segment];
     void sink.submit(cached.plan, feeds, wanted);
     turn.keepUntil(sink.submitted);
-    return sink;
   }
 
   /** Feeds of the run, with kept state; those that the host reads are in host memory. */
@@ -307,6 +320,7 @@ export class GpuSession implements Backend {
       const plan = await GpuPlan.make(segment, this.#memory, this.#pipelines, params, owned, [
         arena,
       ]);
+      this.#memory.throwIfClosed();
       const cached = { plan, arena };
       this.#remember(this.#keyOf(shapes), cached);
       return cached;
@@ -395,6 +409,7 @@ export class GpuSession implements Backend {
     const { programs, buffers, segment } = decodePlan(bytes);
     const compiled = await this.#pipelines.add(programs, later);
     const params = await this.#gpu.checked('memory', () => {
+      this.#memory.throwIfClosed();
       for (const request of buffers) this.#memory.create(request);
       return paramsBuffer(this.#memory, segment);
     });

@@ -34,6 +34,8 @@ export class Gpu {
   liveBytes = 0;
   readonly #sizes = new WeakMap<GPUBuffer, number>();
   #lost: DeviceLostError | undefined;
+  /** Of a buffer made since the last check. */
+  #outOfMemory: LimitError | undefined;
   /** Those who wait for the device: told when it is lost. */
   readonly #waiting = new Set<(error: DeviceLostError) => void>();
   readonly #leave: () => void;
@@ -67,7 +69,19 @@ export class Gpu {
         `webgpu: ${label} takes ${size} bytes, the device's buffers hold ${maxBufferSize} at most`,
       );
     }
+    this.device.pushErrorScope('out-of-memory');
     const buffer = this.device.createBuffer({ label: `quern ${label}`, size, usage });
+    const held = this.liveBytes;
+    this.device.popErrorScope().then(
+      (error) => {
+        if (!error) return;
+        this.#outOfMemory ??= new LimitError(
+          `webgpu: out of memory: ${label} takes ${size} bytes, the model holds ${held} already` +
+            (error.message ? `: ${error.message}` : ''),
+        );
+      },
+      () => {}, // the device is lost
+    );
     this.counters.buffers++;
     this.liveBytes += size;
     this.#sizes.set(buffer, size);
@@ -151,6 +165,9 @@ export class Gpu {
   async #popScopes(what: string, count: number): Promise<void> {
     const popped = Array.from({ length: count }, () => this.device.popErrorScope());
     const errors = await this.guard(Promise.all(popped));
+    const outOfMemory = this.#outOfMemory;
+    this.#outOfMemory = undefined;
+    if (outOfMemory) throw outOfMemory;
     const error = errors.find((found) => found !== null);
     if (!error) return;
     // The scope pushed last, for memory, is the first one popped.

@@ -4,16 +4,9 @@
 
 import type { Core } from './core.js';
 import { chooseDevice, lackOf, type Chosen, type DeviceChoice } from './device.js';
-import { InvalidArgumentError, isLack } from './errors.js';
-import {
-  loadWasm,
-  loadWebGpu,
-  startCore,
-  type LoadContext,
-  type Loaded,
-  type Progress,
-} from './load.js';
-import { Model, type ModelOrigin } from './model.js';
+import { DeviceLostError, InvalidArgumentError, isLack } from './errors.js';
+import { loadWasm, loadWebGpu, startCore, type LoadContext, type Progress } from './load.js';
+import { Model, type LoadedModel } from './model.js';
 import { PixelFeeds } from './pixel-feeds.js';
 import type { PixelOptions } from './pixels/options.js';
 import { platform } from './platform.js';
@@ -79,6 +72,12 @@ export interface LoadOptions {
   worker?: boolean;
   /** A folder with the .wasm files and their scripts; by default they are found by themselves. */
   wasmBase?: string | URL;
+  /**
+   * Where a GPU device of Quern's own is lost, the model is loaded again from its source, and runs
+   * go on (docs/device-life.md). By default so for sources that can be read again, but for bytes,
+   * which would have to be kept: true keeps them. A device of the caller's is not replaced.
+   */
+  recover?: boolean;
   /** false: compiles no GPU programs before the first run. */
   warm?: boolean;
   /**
@@ -128,9 +127,9 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   }
   const opened = await openModel(source);
   if (fallback) opened.main = await rereadable(opened.main, signal);
-  const context = (): LoadContext => ({
+  const context = (after?: AbortSignal): LoadContext => ({
     source: opened,
-    signal,
+    signal: after ?? signal,
     onProgress: options.onProgress?.bind(options) ?? (() => {}),
     worker: options.worker,
     threads: options.threads,
@@ -144,72 +143,97 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     timings: {},
     notes: [],
   });
+  const unstoppable = (): AbortSignal => new AbortController().signal;
 
-  const onWasm = async (reason: string, after?: AbortSignal) => {
+  const onWasm = async (reason: string, after?: AbortSignal): Promise<LoadedModel> => {
     const begun = performance.now();
-    const own = { ...context(), signal: after ?? signal };
+    const own = context(after);
     const loaded = await loadWasm(own);
-    const origin: ModelOrigin = {
+    return {
+      ...loaded,
       reason,
       adapter: undefined,
       notes: own.notes,
       loadTime: performance.now() - begun,
       phases: own.timings,
       fallBack: undefined,
+      reload: undefined,
     };
-    return { ...loaded, ...origin };
   };
 
-  const modelOf = async (loaded: Loaded, origin: ModelOrigin): Promise<Model> => {
+  const onChosen = async (after?: AbortSignal): Promise<LoadedModel> => {
+    const begun = performance.now();
+    const own = context(after);
+    let starting: Promise<Core> | undefined;
+    const startEarly = (): void => {
+      starting = startCore(own);
+      starting.catch(() => {}); // awaited in loadWebGpu
+    };
+    const closeEarly = (): void => void starting?.then((core) => core.close()).catch(() => {});
+    let chosen: Chosen;
     try {
-      const pixels = new PixelFeeds(loaded.description.inputs, options.preprocess);
-      await pixels.prepare(loaded.backend.gpu);
-      return new Model(loaded, { ...origin, loadTime: performance.now() - start }, pixels);
+      chosen = await chooseDevice(device, options.powerPreference, startEarly);
     } catch (error) {
-      loaded.backend.dispose();
+      closeEarly();
       throw error;
+    }
+    if (chosen.kind === 'wasm') {
+      closeEarly();
+      return onWasm(chosen.reason, after);
+    }
+    const fallBack = fallback
+      ? (why: string) => onWasm(`fell back: ${why}`, unstoppable())
+      : undefined;
+    try {
+      const loaded = await loadWebGpu(own, chosen.open, starting);
+      return {
+        ...loaded,
+        reason: chosen.reason,
+        adapter: chosen.open.info,
+        notes: own.notes,
+        loadTime: performance.now() - begun,
+        phases: own.timings,
+        fallBack,
+        reload,
+      };
+    } catch (error) {
+      if (!isLack(error)) throw error;
+      const lack = lackOf(error, chosen.open.info);
+      if (!fallback) throw lack;
+      return onWasm(`fell back: ${lack.message}`, after);
     }
   };
 
-  const own = context();
-  let starting: Promise<Core> | undefined;
-  const startEarly = (): void => {
-    starting = startCore(own);
-    starting.catch(() => {}); // awaited in loadWebGpu
-  };
-  const closeEarly = (): void => void starting?.then((core) => core.close()).catch(() => {});
-  let chosen: Chosen;
+  // A device of the caller's is the caller's to replace.
+  const keepsBytes = options.recover ?? !(isBytes(source) || isBytes(modelOf(source)));
+  const mayReload = keepsBytes && typeof device === 'string' && opened.main.range !== undefined;
+  const reload = mayReload ? () => onChosen(unstoppable()) : undefined;
+
+  let made: LoadedModel;
   try {
-    chosen = await chooseDevice(device, options.powerPreference, startEarly);
+    made = await onChosen();
   } catch (error) {
-    closeEarly();
+    if (!(error instanceof DeviceLostError) || !mayReload) throw error;
+    signal?.throwIfAborted();
+    made = await onChosen();
+    made.notes.push(`loaded again: ${error.message}`);
+  }
+  try {
+    const pixels = new PixelFeeds(made.description.inputs, options.preprocess);
+    await pixels.prepare(made.backend.gpu);
+    return new Model(made, { ...made, loadTime: performance.now() - start }, pixels);
+  } catch (error) {
+    made.backend.dispose();
     throw error;
   }
-  if (chosen.kind === 'wasm') {
-    closeEarly();
-    const made = await onWasm(chosen.reason);
-    return modelOf(made, made);
-  }
-  const fallBack = fallback
-    ? (why: string) => onWasm(`fell back: ${why}`, new AbortController().signal)
-    : undefined;
-  try {
-    const loaded = await loadWebGpu(own, chosen.open, starting);
-    return await modelOf(loaded, {
-      reason: chosen.reason,
-      adapter: chosen.open.info,
-      notes: own.notes,
-      loadTime: 0,
-      phases: own.timings,
-      fallBack,
-    });
-  } catch (error) {
-    if (!isLack(error)) throw error;
-    const lack = lackOf(error, chosen.open.info);
-    if (!fallBack) throw lack;
-    const made = await onWasm(`fell back: ${lack.message}`);
-    return modelOf(made, made);
-  }
+}
+
+function modelOf(source: ModelSource): unknown {
+  return typeof source === 'object' && 'model' in source ? source.model : undefined;
+}
+
+function isBytes(source: unknown): boolean {
+  return source instanceof ArrayBuffer || ArrayBuffer.isView(source);
 }
 
 function baseOf(base: string | URL | undefined): string | undefined {

@@ -86,6 +86,7 @@ export async function loadWebGpu(
     await core.call('begin', false, structureLimit);
     await gpu.checked('weights', () => {}); // a lost device shows before the download
     await feedToGpu(context, core, weights);
+    await gpu.checked('weights', () => {}); // and a device too small for them before the plan
     timer('download');
 
     if (context.moreOutputs.length > 0) await core.call('moreOutputs', context.moreOutputs);
@@ -94,6 +95,7 @@ export async function loadWebGpu(
     );
     timer('import');
     await externalToGpu(context, description, weights);
+    await gpu.checked('weights', () => {});
     if (peaks) {
       const values = peaks.values(description.weights.length);
       description = parseDescription(await core.call('narrow', values, asked === 'auto'));

@@ -1,15 +1,22 @@
 // A loaded model, as a caller sees it.
 
-import type { ObjectCounts, OutputPlace, RunRequest, ValueInfo } from './backend.js';
+import { abortable } from './async.js';
+import type { Backend, ObjectCounts, OutputPlace, RunRequest, ValueInfo } from './backend.js';
 import { lackOf, type AdapterInfo } from './device.js';
-import { InvalidArgumentError, isLack, UnsupportedError } from './errors.js';
+import {
+  DeviceLostError,
+  InvalidArgumentError,
+  isLack,
+  textOf,
+  UnsupportedError,
+} from './errors.js';
 import { toTree, type Feed } from './feeds.js';
 import type { Loaded } from './load.js';
 import type { PixelFeeds } from './pixel-feeds.js';
 import type { DrawOptions, DrawTarget } from './pixels/draw-options.js';
 import type { Profile, ProfileOptions } from './profile.js';
 import { difference, type ModelReport } from './report.js';
-import type { Tensor } from './tensor.js';
+import { Tensor } from './tensor.js';
 import { leavesOf, valueOf, type Tree, type Value } from './value.js';
 
 export interface RunOptions {
@@ -37,11 +44,17 @@ export interface ModelOrigin {
   loadTime: number;
   phases: Record<string, number>;
   /** Where the caller wants it: loads the model again, for WebAssembly. */
-  fallBack: ((why: string) => Promise<Loaded & ModelOrigin>) | undefined;
+  fallBack: ((why: string) => Promise<LoadedModel>) | undefined;
+  /** Loads it again, on another device, where this one is lost. */
+  reload: (() => Promise<LoadedModel>) | undefined;
 }
+
+export type LoadedModel = Loaded & ModelOrigin;
 
 type Outputs = Map<number, Tree<Tensor>>;
 
+/** Of one run, on devices that are lost one after the other. */
+const mostAttempts = 3;
 const noObjects: ObjectCounts = { buffers: 0, bindGroups: 0, pipelines: 0, shaderModules: 0 };
 
 export class Model {
@@ -52,6 +65,11 @@ export class Model {
   readonly #pixels: PixelFeeds;
   #origin: ModelOrigin;
   #switching: Promise<void> | undefined;
+  /** Under way: after the loss of a device. */
+  #recovering: Promise<void> | undefined;
+  /** Inputs that have kept values, and those whose values went with a device. */
+  readonly #kept = new Set<string>();
+  readonly #lostState = new Set<string>();
   #disposed = false;
   #runs = 0;
   #firstRun: number | undefined;
@@ -90,31 +108,99 @@ export class Model {
     if (this.#disposed) throw disposed();
     options.signal?.throwIfAborted();
     const start = performance.now();
-    const { backend } = this.#loaded;
-    const { adapter } = this.#origin;
-    const before = { ...backend.counters };
-    let request: RunRequest | undefined;
-    const begin = (tensors: Record<string, Feed>): Promise<Outputs> => {
-      request = this.#request(tensors, options);
-      return backend.run(request);
-    };
-    let outputs: Outputs;
-    try {
-      outputs = await this.#begin(feeds, begin);
-    } catch (error) {
-      if (this.#disposed) throw disposed();
-      if (!adapter || !request || !isLack(error)) throw error;
-      const lack = lackOf(error, adapter);
-      if (!(await this.#fallBack(lack.message))) throw lack;
-      outputs = await this.#loaded.backend.run(request);
-    }
+    const { outputs, made } = await this.#outputs(feeds, options);
     this.#lastRun = performance.now() - start;
     this.#firstRun ??= this.#lastRun;
-    this.#lastObjects = difference(this.#loaded.backend.counters, before);
+    this.#lastObjects = made;
     this.#runs++;
+    for (const input of Object.values(options.state ?? {})) {
+      this.#kept.add(input);
+      this.#lostState.delete(input);
+    }
     return Object.fromEntries(
       [...outputs].map(([output, tree]) => [this.outputs[output]!.name, valueOf(tree) as V]),
     );
+  }
+
+  /** Runs; where the device is lost on the way, again on another one. */
+  async #outputs(
+    feeds: Record<string, Feed>,
+    options: RunOptions,
+  ): Promise<{ outputs: Outputs; made: ObjectCounts }> {
+    for (let attempt = 1; ; attempt++) {
+      if (this.#recovering) await abortable(this.#recovering, options.signal).catch(() => {});
+      options.signal?.throwIfAborted();
+      for (const input of Object.values(options.state ?? {})) {
+        if (!this.#lostState.has(input) || input in feeds) continue;
+        throw new DeviceLostError(
+          `state: what was kept for input '${input}' went with a lost device; feed it, or call ` +
+            'resetState() to begin anew',
+        );
+      }
+      let used = this.#loaded.backend;
+      const before = { ...used.counters };
+      const begin = (tensors: Record<string, Feed>): Promise<Outputs> => {
+        used = this.#loaded.backend;
+        return this.#withFallBack(this.#request(tensors, options));
+      };
+      try {
+        const outputs = await this.#begin(feeds, begin);
+        return { outputs, made: difference(this.#loaded.backend.counters, before) };
+      } catch (error) {
+        if (this.#disposed) throw disposed();
+        // A backend that was replaced meanwhile may fail in any way.
+        const lost = error instanceof DeviceLostError || used !== this.#loaded.backend;
+        if (!lost || options.signal?.aborted || attempt === mostAttempts) throw error;
+        await abortable(this.#recover(used, error), options.signal);
+        const gone = Object.entries(feeds).find(
+          ([, feed]) => feed instanceof Tensor && feed.location === 'gpu',
+        );
+        if (!gone) continue;
+        throw new DeviceLostError(`input '${gone[0]}': its tensor went with a lost device`, {
+          cause: error,
+        });
+      }
+    }
+  }
+
+  async #withFallBack(request: RunRequest): Promise<Outputs> {
+    const { adapter } = this.#origin;
+    try {
+      return await this.#loaded.backend.run(request);
+    } catch (error) {
+      if (this.#disposed || !adapter || !isLack(error)) throw error;
+      const lack = lackOf(error, adapter);
+      if (!(await this.#fallBack(lack.message))) throw lack;
+      return this.#loaded.backend.run(request);
+    }
+  }
+
+  /** Loads the model again, once for all runs that lost this backend's device. */
+  async #recover(used: Backend, error: unknown): Promise<void> {
+    if (used === this.#loaded.backend) {
+      const { reload } = this.#origin;
+      if (!reload) throw error;
+      this.#recovering ??= reload()
+        .then(
+          (fresh) => {
+            used.dispose();
+            if (this.#disposed) fresh.backend.dispose();
+            for (const input of this.#kept) this.#lostState.add(input);
+            this.#kept.clear();
+            this.#loaded = fresh;
+            fresh.notes.push(...this.#origin.notes, `loaded again: ${textOf(error)}`);
+            this.#origin = fresh;
+          },
+          (cause: unknown) => {
+            const why = `${textOf(error)}; loading the model again failed: ${textOf(cause)}`;
+            throw new DeviceLostError(why, { cause });
+          },
+        )
+        .finally(() => (this.#recovering = undefined));
+      this.#recovering.catch(() => {}); // every run that waits hears of it
+    }
+    await this.#recovering;
+    if (this.#disposed) throw disposed();
   }
 
   /** Calls `begin` with tensors in the place of pictures: at once where there are none. */
@@ -219,6 +305,8 @@ export class Model {
 
   /** Forgets kept outputs: the next run with `state` begins anew. */
   resetState(): void {
+    this.#kept.clear();
+    this.#lostState.clear();
     this.#loaded.backend.resetState();
   }
 

@@ -96,7 +96,10 @@ export class PixelFeeds {
     gpu: Gpu | undefined,
   ): Promise<void> {
     const { draw, DrawSlot } = await import('./pixels/draw.js');
-    if (gpu && !this.#disposed) this.#drawing ??= new DrawSlot(gpu);
+    if (gpu && !this.#disposed && this.#drawing?.gpu !== gpu) {
+      this.#drawing?.dispose(); // of a device that was lost
+      this.#drawing = new DrawSlot(gpu);
+    }
     await draw(gpu && this.#drawing, tensor, target, options);
   }
 

@@ -36,15 +36,24 @@ const uniformUsage = Usage.uniform | Usage.copyTarget;
 const converters = new WeakMap<GPUDevice, Map<Variant, Promise<Converter>>>();
 const made = new WeakMap<GPUDevice, Map<Variant, Converter>>();
 
+/** Devices that would not import a frame: software ones, as a rule. */
+const copying = new WeakSet<GPUDevice>();
+
 function variantOf({ device }: Gpu, { kind }: Pick<Source, 'kind'>): Variant {
   if (kind === 'buffer') return 'buffer';
-  return kind === 'video' && 'importExternalTexture' in device ? 'video' : 'texture';
+  const imports = 'importExternalTexture' in device && !copying.has(device);
+  return kind === 'video' && imports ? 'video' : 'texture';
 }
 
 /** Compiles what sources of that kind need; once for each device. */
 export async function prepare(gpu: Gpu, kind: Source['kind']): Promise<void> {
-  const { device } = gpu;
   const variant = variantOf(gpu, { kind });
+  await prepareVariant(gpu, variant);
+  if (variant === 'video') await prepareVariant(gpu, 'texture'); // where frames can't be imported
+}
+
+async function prepareVariant(gpu: Gpu, variant: Variant): Promise<void> {
+  const { device } = gpu;
   const ofDevice = converters.get(device) ?? new Map<Variant, Promise<Converter>>();
   const ready = made.get(device) ?? new Map<Variant, Converter>();
   converters.set(device, ofDevice);
@@ -101,7 +110,7 @@ export interface Target {
 
 /** What one picture of an input keeps on the device between runs. */
 export class Slot {
-  readonly #gpu: Gpu;
+  readonly gpu: Gpu;
   readonly #picture: PictureTexture;
   #params: GPUBuffer | undefined;
   #taps: GPUBuffer | undefined;
@@ -110,7 +119,7 @@ export class Slot {
   #bound: { group: GPUBindGroup; target: Target; source: object } | undefined;
 
   constructor(gpu: Gpu) {
-    this.#gpu = gpu;
+    this.gpu = gpu;
     this.#picture = new PictureTexture(gpu);
   }
 
@@ -125,7 +134,7 @@ export class Slot {
     source: Source,
     target: Target,
   ): void {
-    const gpu = this.#gpu;
+    const gpu = this.gpu;
     const { maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = gpu.device.limits;
     if (target.bytes > maxStorageBufferBindingSize) {
       throw new LimitError(
@@ -149,22 +158,20 @@ export class Slot {
   }
 
   #bind(what: string, source: Source, target: Target) {
-    const gpu = this.#gpu;
-    const variant = variantOf(gpu, source);
-    const { layout, pipeline } = made.get(gpu.device)!.get(variant)!;
+    const gpu = this.gpu;
     let resource: GPUBindingResource;
     let key: object;
-    if (variant === 'video') {
-      // A frame is another object each time.
-      const { image } = source as Extract<Source, { kind: 'video' }>;
-      const { device } = gpu;
-      key = resource = withOrigin(what, () => device.importExternalTexture({ source: image }));
+    const frame = source.kind === 'video' ? this.#import(what, source.image) : undefined;
+    if (frame) {
+      key = resource = frame; // another object each time
     } else if (source.kind === 'buffer') {
       key = source.buffer;
       resource = { buffer: source.buffer };
     } else {
       ({ key, view: resource } = this.#picture.of(what, source));
     }
+    const variant = frame ? 'video' : source.kind === 'buffer' ? 'buffer' : 'texture';
+    const { layout, pipeline } = made.get(gpu.device)!.get(variant)!;
     const { to, bytes } = target;
     const before = this.#bound;
     if (
@@ -183,6 +190,19 @@ export class Slot {
     ]);
     this.#bound = { group: bindGroup, target, source: key };
     return { pipeline, bindGroup };
+  }
+
+  /** The frame as it is; undefined where it has to be copied, on the GPU if it lies there. */
+  #import(what: string, source: HTMLVideoElement | VideoFrame): GPUExternalTexture | undefined {
+    const { device } = this.gpu;
+    if (variantOf(this.gpu, { kind: 'video' }) !== 'video') return undefined;
+    try {
+      return withOrigin(what, () => device.importExternalTexture({ source }));
+    } catch (error) {
+      if ((error as { name?: unknown }).name !== 'OperationError') throw error;
+      copying.add(device);
+      return undefined;
+    }
   }
 
   /** Parameters and tables, where they are not those of the run before. */
@@ -220,7 +240,7 @@ export class Slot {
     floats.set(bias, 32);
     floats.set(padColor, 36);
 
-    const gpu = this.#gpu;
+    const gpu = this.gpu;
     const table = [taps.x, taps.y].map(tableOf);
     const tableBytes = table.reduce((sum, { byteLength }) => sum + byteLength, 0);
     this.#params ??= gpu.createBuffer('pixel params', paramsBytes, uniformUsage);
@@ -237,7 +257,7 @@ export class Slot {
 
   /** Frees its memory; commands submitted before may still use it. */
   dispose(): void {
-    for (const buffer of [this.#params, this.#taps]) if (buffer) this.#gpu.destroyBuffer(buffer);
+    for (const buffer of [this.#params, this.#taps]) if (buffer) this.gpu.destroyBuffer(buffer);
     this.#picture.dispose();
     this.#params = this.#taps = this.#bound = undefined;
     this.#key = '';

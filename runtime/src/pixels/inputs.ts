@@ -95,7 +95,10 @@ export class PixelInputs {
         pictures.forEach((picture, index) => {
           const key = `${index} ${info.name}`;
           let slot = this.#slots.get(key);
-          if (!slot) this.#slots.set(key, (slot = new Slot(ownGpu)));
+          if (slot?.gpu !== ownGpu) {
+            slot?.dispose(); // of a device that was lost
+            this.#slots.set(key, (slot = new Slot(ownGpu)));
+          }
           const what = whats[index]!;
           const source = describe(what, picture);
           slot.encode(encoder, what, conversion, source, { to, bytes, index, size });

@@ -47,8 +47,9 @@ export class PictureTexture {
     try {
       copy(source.image);
     } catch (error) {
-      // Some browsers take images and videos by way of a canvas only.
-      if (!(error instanceof TypeError) || typeof OffscreenCanvas === 'undefined') throw error;
+      // Some browsers, and software GPUs, take images and videos by way of a canvas only.
+      const refused = error instanceof TypeError || (error as Error).name === 'OperationError';
+      if (!refused || typeof OffscreenCanvas === 'undefined') throw error;
       const canvas = new OffscreenCanvas(width, height);
       canvas.getContext('2d')!.drawImage(source.image, 0, 0, width, height);
       copy(canvas);

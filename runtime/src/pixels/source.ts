@@ -93,15 +93,30 @@ function textureSource(texture: GPUTexture, wrong: (text: string) => never): Sou
   return { kind: 'texture', texture, width, height };
 }
 
-/** Waits until images can be drawn. */
+/** Waits until images can be drawn, and videos that load or seek have a frame. */
 export async function ready(what: string, picture: PixelSource): Promise<void> {
   if (typeof picture !== 'object' || picture === null) return;
+  if ('videoWidth' in picture) return videoReady(picture);
   if (!('decode' in picture) || !('complete' in picture) || picture.complete) return;
   try {
     await picture.decode();
   } catch (error) {
     throw new InvalidArgumentError(`${what}: the image does not load`, { cause: error });
   }
+}
+
+async function videoReady(video: HTMLVideoElement): Promise<void> {
+  const empty = video.networkState === 0 || video.networkState === 3;
+  if (video.readyState >= 2 || video.error || (empty && !video.srcObject)) return;
+  const events = ['loadeddata', 'canplay', 'seeked', 'error', 'emptied'];
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      if (video.readyState < 2 && !video.error && video.networkState !== 0) return;
+      for (const name of events) video.removeEventListener(name, done);
+      resolve();
+    };
+    for (const name of events) video.addEventListener(name, done);
+  });
 }
 
 /** The pixels as r, g, b, a in host memory. */
