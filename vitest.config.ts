@@ -6,7 +6,7 @@ import { vulkanDriver } from './tools/lib/vulkan.mjs';
 const driver = vulkanDriver();
 if (driver) process.env['VK_ICD_FILENAMES'] = driver;
 
-const exclude = ['**/node_modules/**', '**/dist/**', 'tests/consumers/**', 'tests/data/**'];
+const exclude = ['**/node_modules/**', '**/dist/**', 'tests/data/**'];
 
 export default defineConfig({
   test: {
@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['runtime/src/**/*.test.ts', 'app/**/*.test.ts', 'tests/**/*.test.ts'],
-          exclude: [...exclude, 'tests/node/**', 'tests/browser/**'],
+          exclude: [...exclude, 'tests/node/**', 'tests/browser/**', 'tests/consumers/**'],
         },
       },
       {
@@ -42,6 +42,16 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 180_000,
           fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'consumers',
+          include: ['tests/consumers/*.test.ts'],
+          exclude,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
     ],
