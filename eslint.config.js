@@ -4,7 +4,13 @@ import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig([
-  globalIgnores(['build/', '**/dist/', 'runtime/wasm/', 'tests/consumers/', 'tests/data/']),
+  globalIgnores([
+    'build/',
+    '**/dist/',
+    'runtime/wasm/',
+    'tests/consumers/projects/',
+    'tests/data/',
+  ]),
   js.configs.recommended,
   {
     files: ['**/*.ts', '**/*.tsx'],

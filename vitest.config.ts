@@ -7,7 +7,7 @@ import { wgslText } from './tools/lib/wgsl-text.mjs';
 const driver = vulkanDriver();
 if (driver) process.env['VK_ICD_FILENAMES'] = driver;
 
-const exclude = ['**/node_modules/**', '**/dist/**', 'tests/consumers/**', 'tests/data/**'];
+const exclude = ['**/node_modules/**', '**/dist/**', 'tests/data/**'];
 
 export default defineConfig({
   plugins: [wgslText],
@@ -21,7 +21,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['runtime/src/**/*.test.ts', 'app/**/*.test.ts', 'tests/**/*.test.ts'],
-          exclude: [...exclude, 'tests/node/**', 'tests/browser/**'],
+          exclude: [...exclude, 'tests/node/**', 'tests/browser/**', 'tests/consumers/**'],
         },
       },
       {
@@ -44,6 +44,16 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 180_000,
           fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'consumers',
+          include: ['tests/consumers/*.test.ts'],
+          exclude,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
     ],

@@ -41,7 +41,7 @@ quern_link(${QUERN_MODULE})
 set(_files "$<TARGET_FILE_DIR:${QUERN_MODULE}>/${QUERN_MODULE}")
 add_custom_command(TARGET ${QUERN_MODULE} POST_BUILD
   COMMAND ${CMAKE_COMMAND} "-DFILE=${_files}.js" -P
-          "${CMAKE_SOURCE_DIR}/cmake/StaticWorkerOptions.cmake"
+          "${CMAKE_SOURCE_DIR}/cmake/ForBundlers.cmake"
   COMMAND ${CMAKE_COMMAND} -E make_directory "${CMAKE_SOURCE_DIR}/runtime/wasm"
   COMMAND ${CMAKE_COMMAND} -E copy_if_different
           "${_files}.js" "${_files}.wasm" "${CMAKE_SOURCE_DIR}/runtime/wasm"

@@ -51,7 +51,8 @@ await bundle.write({
   minify: true,
   plugins: [{ name: 'plain-quotes', generateBundle: plainQuotes }],
   // Parts that entries share; the first is named after the folder.
-  chunkFileNames: ({ name }) => ({ src: 'main.js', node: 'node-platform.js', ort: 'ort-api.js' })[name] ?? '[name].js',
+  chunkFileNames: ({ name }) =>
+    ({ src: 'main.js', node: 'node-platform.js', ort: 'ort-api.js' })[name] ?? '[name].js',
   entryFileNames: '[name].js',
 });
 await bundle.close();

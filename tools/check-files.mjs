@@ -35,7 +35,7 @@ for (const path of files) {
   const extension = extname(path);
   if (!TEXT.has(extension) || bytes.includes(0)) continue;
   const text = bytes.toString('utf8');
-  if (path === 'package-lock.json') {
+  if (path.split('/').at(-1) === 'package-lock.json') {
     if (text.includes('"resolved": "http')) problems.push(`${path}: holds download addresses`);
     continue;
   }

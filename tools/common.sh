@@ -112,3 +112,13 @@ cpp_files() {
   git -C "$ROOT" ls-files -z --cached --others --exclude-standard -- '*.cc' '*.h' |
     while IFS= read -r -d '' f; do [ ! -f "$ROOT/$f" ] || printf '%s\0' "$f"; done
 }
+
+# install_packages FOLDER: the npm packages of a project of its own, unless they are there.
+install_packages() {
+  local folder=$ROOT/$1 stamp
+  stamp=$(cat "$folder/package.json" "$folder/package-lock.json" | sha256sum | cut -d ' ' -f 1)
+  if [ "$(cat "$folder/node_modules/.stamp" 2>/dev/null)" = "$stamp" ]; then return 0; fi
+  say "npm ci in $1"
+  npm ci --prefix "$folder" --no-progress --loglevel=error >&2
+  echo "$stamp" >"$folder/node_modules/.stamp"
+}

@@ -52,6 +52,7 @@ else
   ONNXRUNTIME_NODE_INSTALL=skip npm ci --no-progress --loglevel=error >&2
   printf '%s\n' "$want" >node_modules/.quern-setup
 fi
+install_packages tests/consumers
 
 # -------------------------------------------------------------------- Emscripten --
 mkdir -p "$CACHE"

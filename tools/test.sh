@@ -17,7 +17,7 @@ cd "$ROOT"
 
 # Logs without colours.
 [ -t 1 ] || { unset FORCE_COLOR && export NO_COLOR=1; }
-DEFAULT_SUITES=(lint native asan wasm node gpu differential browser)
+DEFAULT_SUITES=(lint native asan wasm node gpu differential browser consumers)
 TEMP=$(mktemp -d)
 trap 'rm -rf "$TEMP"' EXIT
 

@@ -21,10 +21,7 @@ interface Pending {
 
 /** A core in a module worker of its own. */
 export async function workerCore(options: WasmOptions): Promise<Core> {
-  const worker = new Worker(new URL('./worker.js', import.meta.url), {
-    type: 'module',
-    name: 'quern-core',
-  });
+  const worker = startWorker();
   const port: WorkerPort = {
     post: (message, transfer) => worker.postMessage(message, transfer),
     terminate: () => worker.terminate(),
@@ -39,6 +36,27 @@ export async function workerCore(options: WasmOptions): Promise<Core> {
     port.onFailure?.(event.message || 'worker.js did not load');
   });
   return clientOf(port, options);
+}
+
+function startWorker(): Worker {
+  try {
+    // This form, spelled out, is what bundlers look for.
+    return new Worker(new URL('./worker.js', import.meta.url), {
+      type: 'module',
+      name: 'quern-core',
+    });
+  } catch (error) {
+    if ((error as Error | undefined)?.name !== 'SecurityError') throw error;
+    return new Worker((foreignScript ??= scriptOf()), { type: 'module', name: 'quern-core' });
+  }
+}
+
+/** Workers must be of the page's origin: where this script is of another, one that imports it. */
+let foreignScript: string | undefined;
+function scriptOf(): string {
+  const url = import.meta.url.replace(/[^/]*$/, 'worker.js');
+  const script = new Blob([`import ${JSON.stringify(url)};`], { type: 'text/javascript' });
+  return URL.createObjectURL(script);
 }
 
 /** Starts the core at the other end. */

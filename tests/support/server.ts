@@ -38,6 +38,8 @@ export interface ServerOptions {
   isolated?: boolean;
   /** Send a Content-Security-Policy: a strict one for true. */
   csp?: boolean | string;
+  /** Let pages of other origins read everything. */
+  cors?: boolean;
   /** Answer Range requests with 206; true where not given. */
   ranges?: boolean;
   /** Replies by path, before files. */
@@ -109,6 +111,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       response.setHeader('cross-origin-embedder-policy', 'require-corp');
       response.setHeader('cross-origin-resource-policy', 'same-origin');
     }
+    if (options.cors) response.setHeader('access-control-allow-origin', '*');
     if (options.csp) {
       const policy = options.csp === true ? strictPolicy : options.csp;
       response.setHeader('content-security-policy', policy);
