@@ -4,7 +4,7 @@
 
 #include "import/convert/importer.h"
 #include "import/torch/program_testing.h"
-#include "import/zip/zip_testing.h"
+#include "import/zip/zip_writer.h"
 
 namespace quern::testing {
 namespace {
