@@ -60,6 +60,10 @@ if(NOT QUERN_CPU)
   add_custom_command(TARGET quern-formats POST_BUILD
     COMMAND ${CMAKE_COMMAND} -E copy_if_different
             "${_files}.js" "${_files}.wasm" "${CMAKE_SOURCE_DIR}/runtime/wasm"
+    # Beside the module below too, which stands for quern-core alone.
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${CMAKE_BINARY_DIR}/trap"
+    COMMAND ${CMAKE_COMMAND} -E copy_if_different
+            "${_files}.js" "${_files}.wasm" "${CMAKE_BINARY_DIR}/trap"
     VERBATIM)
   unset(_files)
 endif()

@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { caseText, checkFolders, checkText } from './cli/check.js';
+import { convertModel } from './cli/convert.js';
 import { diffModel, diffText } from './cli/diff.js';
 import { inspectJson, inspectText } from './cli/inspect.js';
 import { profileModel, profileText, traceJson } from './cli/profile.js';
@@ -45,6 +46,7 @@ const help = `quern COMMAND MODEL [options]
     --default-limits        a GPU device with WebGPU's default limits and no optional features
     --binding-limit BYTES   takes a GPU device to bind no more at once: a test of large tensors
     --quiet                 no lines for cases that pass
+  convert MODEL OUT.onnx    writes a model of another format as ONNX, weights included
 
   --device auto|webgpu|wasm    --precision f32|f16|auto    --threads N    --no-passes    --json
   --wasm FOLDER                takes the WebAssembly modules from there
@@ -85,6 +87,18 @@ async function main(args: string[]): Promise<Answer> {
   if (args[0] === 'check') {
     const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
     return values.help ? [help, 0] : check(positionals.slice(1), values);
+  }
+  if (args[0] === 'convert') {
+    const { values, positionals } = parseArgs({
+      ...common,
+      options: { ...options, ...jsonSwitch },
+    });
+    if (values.help) return [help, 0];
+    const [, input, out, ...rest] = positionals;
+    if (input === undefined || out === undefined || rest.length > 0) {
+      throw new InvalidArgumentError('quern convert MODEL OUT.onnx: one file in, one out');
+    }
+    return [await convertModel(input, out, loadOptions(values).wasmBase?.toString()), 0];
   }
   if (args[0] === 'diff') {
     const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });

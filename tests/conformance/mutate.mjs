@@ -25,6 +25,7 @@ const packages = {
 const real = [
   ...Object.entries(packages).flatMap(([folder, name]) => filesIn(`node_modules/${folder}`, name)),
   ...modelsIn('build/conformance/zoo'),
+  ...modelsIn('build/conformance/zoo', 'model.pt2'),
 ];
 const small = withNewOperators(modelsIn('build/conformance/onnx-node'));
 
@@ -35,10 +36,10 @@ function filesIn(folder, name) {
   return files.sort().map((file) => join(path, file));
 }
 
-function modelsIn(folder) {
+function modelsIn(folder, file = 'model.onnx') {
   return readdirSync(join(root, folder))
     .sort()
-    .map((name) => join(root, folder, name, 'model.onnx'))
+    .map((name) => join(root, folder, name, file))
     .filter((path) => existsSync(path));
 }
 

@@ -1,5 +1,5 @@
 // The ONNX conformance cases, those of com.microsoft's operators (contrib: what ONNX Runtime gives)
-// and the zoo on one device, passes on and off.
+// and the zoo on one device, passes on and off; the zoo's torch.export archives with passes.
 //   node tests/conformance/run.mjs native BINARY | wasm | webgpu | naga
 //   node tests/conformance/run.mjs --unpack
 // Every case whose operators are registered is claimed: it passes, or deny.txt says why not. The
@@ -121,16 +121,21 @@ const fail = (message) => {
   console.log(`FAIL  ${message}`);
 };
 
+const zooTolerance = ['--l2', relativeL2[device], '--rtol', '1e-3', '--atol', '1e-3'];
+const hasArchive = (_name, folder) => existsSync(join(folder, 'model.pt2'));
 for (const [suite, tolerance, chosen, suffix = ''] of [
   ['onnx-node', ['--rtol', '1e-3', '--atol', '1e-7']],
   ['contrib', ['--rtol', '1e-3', '--atol', '1e-4'], (name) => !name.includes('_half')],
   // ONNX Runtime rounds to f16 at other places.
   ['contrib', ['--rtol', '1e-2', '--atol', '2e-3'], (name) => name.includes('_half'), '-half'],
-  ['zoo', ['--l2', relativeL2[device], '--rtol', '1e-3', '--atol', '1e-3']],
+  ['zoo', zooTolerance],
+  // What torch.export made of the same models; their graphs meet the same kernels, so once is enough.
+  ['zoo', [...zooTolerance, '--model', 'model.pt2'], hasArchive, '-pt2'],
 ]) {
-  const folders = cases(suite).filter((folder) => !chosen || chosen(basename(folder)));
+  const folders = cases(suite).filter((folder) => !chosen || chosen(basename(folder), folder));
   const key = suite + suffix;
-  for (const options of runsOf[device]) {
+  if (key === 'zoo-pt2' && device === 'naga') continue;
+  for (const options of key === 'zoo-pt2' ? runsOf[device].slice(0, 1) : runsOf[device]) {
     const label = `${key} on ${device}${options.includes('--no-passes') ? ' without passes' : ''}`;
     const check = device === 'native' ? checkNative : checkByCli;
     const { rows, hint } = await check(folders, [...tolerance, ...options]);

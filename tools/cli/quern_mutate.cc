@@ -1,9 +1,9 @@
-// Breaks models in many ways, imports them, plans them for WebGPU and runs small ones on the CPU:
-// see src/import/onnx/mutate.h.
-// Usage: quern_mutate [--count N] [--seed N] [--first N] [--save FILE] model.onnx...
-// Mutant n is one of model n mod their number. Prints for each model how many mutants there were,
-// got past the parser, and were planned, with the milliseconds it took, between tabs. A crash
-// tells the mutant's number, which `--first NUMBER --count 1 --save FILE` makes again.
+// Breaks models, ONNX and torch.export archives, in many ways, imports them, plans them for WebGPU
+// and runs small ones on the CPU: see src/import/onnx/mutate.h. Usage: quern_mutate [--count N]
+// [--seed N] [--first N] [--save FILE] model.onnx... Mutant n is one of model n mod their number.
+// Prints for each model how many mutants there were, got past the parser, and were planned, with
+// the milliseconds it took, between tabs. A crash tells the mutant's number, which `--first NUMBER
+// --count 1 --save FILE` makes again.
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -20,8 +20,10 @@
 
 #include "api/cpu_session.h"
 #include "api/session.h"
+#include "import/convert/file.h"
 #include "import/onnx/import.h"
 #include "import/onnx/mutate.h"
+#include "import/torch/mutate.h"
 #include "ir/verify.h"
 #include "ops/op_def.h"
 #include "plan/gpu_backend.h"
@@ -168,6 +170,21 @@ quern::Result<void> check_model(quern::LoadedModel& loaded) {
   return planned ? run : planned;
 }
 
+bool is_archive(std::span<const uint8_t> file) {
+  return quern::format_of(file.first(std::min<size_t>(file.size(), 64))) == quern::Format::kZip;
+}
+
+std::vector<uint8_t> make_mutant(std::span<const uint8_t> model, uint64_t seed, uint64_t number) {
+  return is_archive(model) ? quern::mutant_of_archive(model, seed, number)
+                           : quern::mutant_of(model, seed, number);
+}
+
+quern::Result<quern::LoadedModel> read_mutant(std::span<const uint8_t> mutant,
+                                              const quern::FileOptions& options) {
+  if (!is_archive(mutant)) return quern::load_onnx(mutant, "/nonexistent", options);
+  return quern::load_model(mutant, "/nonexistent", options, {.memory_limit = 64 << 20});
+}
+
 /// What came of one model's mutants.
 struct Tally {
   const char* path;
@@ -201,6 +218,8 @@ extern "C" __attribute__((used)) const char* __asan_default_options() {
 int main(int argc, char** argv) {
   quern::MutateOptions options;
   options.check = check_model;
+  options.mutant = make_mutant;
+  options.read = read_mutant;
   // Room for the mutator itself, below the process's limit.
   options.load.import.memory_limit = uint64_t{128} << 20;
   options.load.scan.max_skeleton = uint64_t{32} << 20;

@@ -4,3 +4,5 @@ cmake_build debug
 run_gtest build/debug/quern_tests
 check 'conformance' node tests/conformance/run.mjs native build/debug/quern_native
 check 'docs/operators.md (./dev golden)' diff -q docs/operators.md <(build/debug/quern_operators)
+check 'docs/formats.md (./dev golden)' diff -q \
+  <(sed '1,/^<!-- from here on: made by/d' docs/formats.md) <(build/debug/quern_formats_tables)

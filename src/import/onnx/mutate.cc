@@ -385,10 +385,12 @@ MutateStats mutate_models(const std::vector<std::vector<uint8_t>>& models,
                           const MutateOptions& options, uint64_t first) {
   MutateStats stats;
   for (uint64_t number = first; number < first + options.count && !models.empty(); ++number) {
-    const auto mutant = mutant_of(models[number % models.size()], options.seed, number);
+    const auto make = options.mutant != nullptr ? options.mutant : mutant_of;
+    const auto mutant = make(models[number % models.size()], options.seed, number);
     ++stats.mutants;
     if (options.before) options.before(number, mutant);
-    auto loaded = load_onnx(mutant, "/nonexistent", options.load);
+    auto loaded = options.read != nullptr ? options.read(mutant, options.load)
+                                          : load_onnx(mutant, "/nonexistent", options.load);
     const bool imported = loaded.has_value();
     const bool accepted = imported && (!options.check || options.check(*loaded));
     stats.imported += imported;

@@ -21,6 +21,10 @@ struct MutateOptions {
   uint64_t seed = 1;
   ModelCheck check = nullptr;
   FileOptions load;
+  /// How mutants of a model are made, and read; by default mutant_of and load_onnx.
+  std::vector<uint8_t> (*mutant)(std::span<const uint8_t> model, uint64_t seed,
+                                 uint64_t number) = nullptr;
+  Result<LoadedModel> (*read)(std::span<const uint8_t> mutant, const FileOptions& load) = nullptr;
   /// Told before each mutant is tried, with its number and bytes.
   std::function<void(uint64_t number, std::span<const uint8_t> mutant)> before;
   /// Told what came of it: did it get past the parser, and past the check too?

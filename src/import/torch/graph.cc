@@ -28,6 +28,19 @@ std::string_view kind_of(const Json& spec) {
                                            : std::string_view();
 }
 
+/// A part of the graph that torch.no_grad() and the like make a graph of its own.
+constexpr std::string_view kWrapper = "higher_order.wrap_with_set_grad_enabled";
+constexpr int kMostNested = 16;
+
+/// The nested graph among a node's arguments.
+const Json& nested_graph(const Json& node) {
+  for (const Json& input : items_of(member(node, "inputs"))) {
+    const Json& graph = member(member(member(input, "arg"), "as_graph"), "graph");
+    if (graph.is_object()) return graph;
+  }
+  return member(node, "");
+}
+
 class ProgramBuilder {
  public:
   explicit ProgramBuilder(const Json& program)
@@ -45,7 +58,7 @@ class ProgramBuilder {
 
   Result<Model> build(const std::function<Result<void>(Weights&)>& fill) {
     QUERN_TRY(check_operators());
-    QUERN_TRY(read_metas());
+    QUERN_TRY(read_metas(graph_json_));
     QUERN_TRY(fill(weights_));
     QUERN_TRY(add_inputs());
     for (const Json& node : items_of(member(graph_json_, "nodes"))) {
@@ -62,14 +75,21 @@ class ProgramBuilder {
  private:
   Result<void> check_operators() {
     std::map<std::string, std::pair<std::string, size_t>, std::less<>> missing;
-    for (const Json& node : items_of(member(graph_json_, "nodes"))) {
-      const std::string_view target = short_target(text_of(member(node, "target")));
-      if (find_operator(target).op != nullptr) continue;
-      auto& [name, count] = missing[std::string(target)];
-      if (++count > 1) continue;
-      name = text_of(member(node, "name"));
-      const Json::array_t& outputs = items_of(member(node, "outputs"));
-      if (name.empty() && !outputs.empty()) name = tensor_name(outputs[0]);
+    std::vector<const Json*> graphs = {&graph_json_};
+    for (size_t i = 0; i < graphs.size(); ++i) {
+      for (const Json& node : items_of(member(*graphs[i], "nodes"))) {
+        const std::string_view target = short_target(text_of(member(node, "target")));
+        if (find_operator(target).op != nullptr) continue;
+        if (target == kWrapper) {
+          graphs.push_back(&nested_graph(node));
+          continue;
+        }
+        auto& [name, count] = missing[std::string(target)];
+        if (++count > 1) continue;
+        name = text_of(member(node, "name"));
+        const Json::array_t& outputs = items_of(member(node, "outputs"));
+        if (name.empty() && !outputs.empty()) name = tensor_name(outputs[0]);
+      }
     }
     if (missing.empty()) return {};
     std::string text = "unsupported operators: ";
@@ -83,8 +103,8 @@ class ProgramBuilder {
     return unsupported(std::move(text));
   }
 
-  Result<void> read_metas() {
-    const Json& metas = member(graph_json_, "tensor_values");
+  Result<void> read_metas(const Json& graph) {
+    const Json& metas = member(graph, "tensor_values");
     if (!metas.is_object()) return invalid_model("the graph has no tensor_values");
     for (const auto& [name, meta] : metas.items()) {
       auto read = read_tensor_meta(meta, bounds_);
@@ -136,8 +156,49 @@ class ProgramBuilder {
     return {};
   }
 
+  /// The nodes of a nested graph in the node's place.
+  Result<void> add_nested(const Json& node, const Call& call) {
+    if (++nested_ > kMostNested) return limit_exceeded("graphs are nested too deep");
+    const Json& graph = nested_graph(node);
+    const auto outer_names = values_.names();
+    const auto outer_metas = metas_;
+    // What follows the graph among the arguments are its inputs.
+    std::vector<std::string_view> given;
+    bool after = false;
+    for (const Json& input : items_of(member(node, "inputs"))) {
+      const Json& argument = member(input, "arg");
+      if (after) given.push_back(argument_name(argument));
+      after = after || argument.contains("as_graph");
+    }
+    const Json::array_t& inputs = items_of(member(graph, "inputs"));
+    if (given.size() != inputs.size()) {
+      return invalid_model(
+          cat(call.describe(), ": ", given.size(), " arguments for ", inputs.size(), " inputs"));
+    }
+    QUERN_TRY(read_metas(graph));
+    for (size_t i = 0; i < given.size(); ++i) {
+      values_.adopt(argument_name(inputs[i]), *outer_names, given[i]);
+    }
+    for (const Json& inner : items_of(member(graph, "nodes"))) QUERN_TRY(add_node(inner));
+    const auto inner_names = values_.names();
+    values_.set_names(*outer_names);
+    metas_ = outer_metas;
+    const Json::array_t& outputs = items_of(member(graph, "outputs"));
+    for (size_t i = 0; i < call.outputs() && i < outputs.size(); ++i) {
+      values_.adopt(call.output_name(i), *inner_names, argument_name(outputs[i]));
+    }
+    --nested_;
+    return {};
+  }
+
+  static std::string_view argument_name(const Json& argument) {
+    const std::string_view symbol = text_of(member(member(argument, "as_sym_int"), "as_name"));
+    return symbol.empty() ? tensor_name(argument) : symbol;
+  }
+
   Result<void> add_node(const Json& node) {
     Call call(b_, values_, node, metas_);
+    if (call.target() == kWrapper) return add_nested(node, call);
     const Found found = find_operator(call.target());
     b_.set_scope(std::string(text_of(member(node, "name"))));
     call.set_in_place(found.in_place);
@@ -244,6 +305,7 @@ class ProgramBuilder {
   Weights weights_;
   std::map<std::string, TensorMeta, std::less<>> metas_;
   std::map<std::string, Tensor, std::less<>> buffers_;
+  int nested_ = 0;
 };
 
 }  // namespace

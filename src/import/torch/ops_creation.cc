@@ -167,9 +167,9 @@ void to_float(Call& c, std::string_view) { c.set_number(c.operand("a", DType::kF
 
 void size_compare(Call& c, std::string_view ours) {
   Tensor result =
-      c.b.op(ours == "NotEqual" ? "Equal" : ours,
+      c.b.op(ours == "Equal, Not" ? "Equal" : ours,
              {c.operand("a", DType::kI64), c.operand("b", DType::kI64)}, {}, DType::kBool);
-  if (ours == "NotEqual") result = c.b.op("Not", {result});
+  if (ours == "Equal, Not") result = c.b.op("Not", {result});
   c.set_number(result);
 }
 
@@ -240,7 +240,7 @@ constexpr Operator kSizeOperators[] = {
     {"math.floor", "", "Floor", to_size},
     {"math.ceil", "", "Ceil", to_size},
     {"_operator.eq", "", "Equal", size_compare},
-    {"_operator.ne", "", "NotEqual", size_compare},
+    {"_operator.ne", "", "Equal, Not", size_compare},
     {"_operator.lt", "", "Less", size_compare},
     {"_operator.le", "", "LessOrEqual", size_compare},
     {"_operator.gt", "", "Greater", size_compare},

@@ -5,7 +5,7 @@
 #include "api/cpu_session.h"
 #include "api/session.h"
 #include "import/convert/file.h"
-#include "import/zip/zip_testing.h"
+#include "import/zip/zip_writer.h"
 #include "ir/print.h"
 #include "ops/op_def.h"
 

@@ -4,7 +4,7 @@
 
 #include "import/convert/importer.h"
 #include "import/torch/program_testing.h"
-#include "import/zip/zip_testing.h"
+#include "import/zip/zip_writer.h"
 
 namespace quern::testing {
 namespace {
@@ -262,6 +262,27 @@ TEST(Torch, SplitsAndStates) {
                 .output("a")
                 .run({{1, 2, 3, 4, 5}}),
             "f32[3] 1 2 3; f32[2] 4 5; f32[3] 1 2 3");
+}
+
+TEST(Torch, NestedGraphsOfNoGradAreInlined) {
+  const Json inner = {
+      {"inputs", {{{"as_tensor", {{"name", "a"}}}}}},
+      {"outputs", {{{"as_tensor", {{"name", "y"}}}}}},
+      {"tensor_values", Json::object()},
+      {"nodes",
+       {{{"target", "torch.ops.aten.relu.default"},
+         {"inputs", {{{"name", "self"}, {"arg", {{"as_tensor", {{"name", "a"}}}}}}}},
+         {"outputs", {{{"as_tensor", {{"name", "y"}}}}}}}}}};
+  const Arg graph = {"", {{"as_graph", {{"name", "submod_1"}, {"graph", inner}}}}};
+  EXPECT_EQ(Program()
+                .input("x", {"f32[2]"})
+                .node("neg.default", {Arg::tensor("self", "x")}, "y", {"f32[2]"})
+                .node(".torch.ops.higher_order.wrap_with_set_grad_enabled",
+                      {Arg::flag("", false), graph, Arg::tensor("", "x")}, "z", {"f32[2]"})
+                .output("y")
+                .output("z")
+                .run({{-1, 2}}),
+            "f32[2] 1 -2; f32[2] 0 2");
 }
 
 TEST(Torch, UnknownOperatorsAreListedAtOnce) {

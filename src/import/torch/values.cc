@@ -74,6 +74,27 @@ const Tensor* Values::find_number(std::string_view name) const {
   return found == numbers_.end() ? nullptr : &found->second;
 }
 
+std::shared_ptr<const Values::Names> Values::names() const {
+  auto out = std::make_shared<Names>();
+  out->named = named_;
+  out->sizes = sizes_;
+  out->numbers = numbers_;
+  return out;
+}
+
+void Values::set_names(const Names& names) {
+  named_ = names.named;
+  sizes_ = names.sizes;
+  numbers_ = names.numbers;
+}
+
+void Values::adopt(std::string_view name, const Names& names, std::string_view other) {
+  const auto tensor = names.named.find(other);
+  if (tensor != names.named.end()) named_[std::string(name)] = tensor->second;
+  const auto size = names.sizes.find(other);
+  if (size != names.sizes.end()) sizes_[std::string(name)] = size->second;
+}
+
 std::vector<std::pair<std::string, Tensor>> Values::changed() const {
   std::vector<std::pair<std::string, Tensor>> out;
   for (const auto& storage : sources_) {

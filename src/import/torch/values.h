@@ -40,6 +40,13 @@ class Values {
   void define_number(std::string_view name, Tensor x) { numbers_[std::string(name)] = x; }
   [[nodiscard]] const Tensor* find_number(std::string_view name) const;
 
+  /// The names of a graph: those of a nested one must not hide them.
+  class Names;
+  [[nodiscard]] std::shared_ptr<const Names> names() const;
+  void set_names(const Names& names);
+  /// `name` is what `other` is in `names`.
+  void adopt(std::string_view name, const Names& names, std::string_view other);
+
   /// Inputs and buffers whose contents changed, with what they became, by their sources.
   [[nodiscard]] std::vector<std::pair<std::string, Tensor>> changed() const;
 
@@ -61,6 +68,14 @@ class Values {
   std::map<std::string, Size, std::less<>> sizes_;
   std::map<std::string, Tensor, std::less<>> numbers_;  // symbolic floats and bools
   std::vector<std::shared_ptr<Storage>> sources_;
+};
+
+class Values::Names {
+ private:
+  friend class Values;
+  std::map<std::string, Named, std::less<>> named;
+  std::map<std::string, Size, std::less<>> sizes;
+  std::map<std::string, Tensor, std::less<>> numbers;
 };
 
 }  // namespace quern::torch

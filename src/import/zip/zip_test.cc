@@ -3,13 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "import/zip/zip_testing.h"
+#include "import/zip/zip_writer.h"
 
 namespace quern {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::ZipWriter;
 
 using File = std::vector<uint8_t>;
 

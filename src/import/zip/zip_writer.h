@@ -1,4 +1,4 @@
-// Writes zip archives for tests.
+// Writes zip archives: for tests and mutations.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 #include "import/zip/zip.h"
 
-namespace quern::testing {
+namespace quern {
 
 /// Of an entry that is written.
 struct ZipEntryOptions {
@@ -110,4 +110,4 @@ class ZipWriter {
   uint64_t count_ = 0;
 };
 
-}  // namespace quern::testing
+}  // namespace quern

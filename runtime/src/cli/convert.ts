@@ -1,0 +1,35 @@
+// quern convert: a model of another format as ONNX, its weights included.
+
+import { writeFileSync } from 'node:fs';
+
+import { asConverter } from '../converter.js';
+import { inlineCore } from '../core.js';
+import { InvalidArgumentError } from '../errors.js';
+import { headOf, onnxOf } from '../formats.js';
+import { openSource } from '../sources.js';
+import { bytes } from './format.js';
+
+/** ONNX files are protobuf messages, which end at 2 GiB. */
+const memoryLimit = 2 ** 31;
+
+/** Gives what it wrote, in words. */
+export async function convertModel(
+  input: string,
+  output: string,
+  wasmBase: string | undefined,
+): Promise<string> {
+  const source = await openSource(input);
+  const core = await inlineCore({ name: 'quern-formats', threads: 1, base: wasmBase });
+  try {
+    const converter = asConverter(core);
+    const head = await headOf(source, undefined);
+    const format = await converter.call('formatOf', head.slice());
+    if (format === 'ONNX') throw new InvalidArgumentError(`convert: ${input} is ONNX already`);
+    const all = Number.MAX_SAFE_INTEGER;
+    const onnx = await onnxOf(converter, source, head, 'weights', all, undefined, memoryLimit);
+    writeFileSync(output, onnx);
+    return `${output}: ${bytes(onnx.length)}\n`;
+  } finally {
+    core.close();
+  }
+}
