@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # On a machine with an NVIDIA GPU and nothing else of ours: Vulkan's loader from .gl/*.deb, Node and
 # Dawn from .carry, then the conformance cases and the zoo on the GPU, and the overhead bench.
-#   bench/gpu-machine.sh OUT [conformance] [overhead] [profile] [kernels] [bench] [full]
+#   bench/gpu-machine.sh OUT [cases] [conformance] [overhead] [profile] [kernels] [bench] [full]
 # bench/pack.sh makes .carry. What a call unpacks or exports stays in /tmp/n and /tmp/full for later
 # ones, and a call without a mode only unpacks. A call has ten minutes: ONLY=NAME,... limits
 # kernels (by parts of names), bench and full (by names), BUDGET=SECONDS the runs of a model,
@@ -23,6 +23,8 @@ if [ -f .carry/peers.tar.xz ]; then
 fi
 export DAWN_NODE=/tmp/n/dawn.node
 f16=${DAWN_TOGGLES-enable-dawn-features=vulkan_enable_f16_on_nvidia}
+# With subgroup matrices, which browsers have behind a flag.
+matrices=${DAWN_TOGGLES-enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia}
 cli=(/tmp/n/node --import ./bench/dawn-global.mjs .carry/runtime/dist/cli.js)
 bench=(/tmp/n/node --experimental-wasm-jspi --expose-gc bench/bench.mjs .carry/runtime
   --packages /tmp/n/node_modules --budget "${BUDGET:-8}" ${ENGINES:+--engines "$ENGINES"})
@@ -41,6 +43,9 @@ export_model() {
 
 for what in "$@"; do
   case $what in
+    cases)
+      /tmp/n/node tests/kernels/run-wgsl.mjs --cases .carry/gpu-cases.jsonl | tee "$out/cases.txt" || true
+      ;;
     conformance)
       node=$(mktemp -d) zoo=$(mktemp -d)
       tar -xJf tests/data/onnx-node.tar.xz -C "$node"
@@ -56,8 +61,10 @@ for what in "$@"; do
         "$OLDPWD/.carry/runtime" "$OLDPWD/.carry/models" --only silero --runs 4000)
       ;;
     kernels)
-      DAWN_TOGGLES=$f16 /tmp/n/node bench/kernels.mjs .carry/runtime --only "${ONLY:-}" \
+      DAWN_TOGGLES=$matrices /tmp/n/node bench/kernels.mjs .carry/runtime --only "${ONLY:-}" \
         --json "$out/kernels.json" || true
+      DAWN_TOGGLES=$f16 /tmp/n/node bench/kernels.mjs .carry/runtime --only "${ONLY:-f16}" \
+        --json "$out/kernels-plain.json" || true
       ;;
     bench)
       DAWN_TOGGLES=$f16 "${bench[@]}" ${ONLY:+--models "$ONLY"} --json "$out/bench.json" || true

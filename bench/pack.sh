@@ -32,6 +32,8 @@ xz -T0 -6 -f .carry/peers.tar
 rm .carry/list
 rm -rf .carry/runtime && mkdir .carry/runtime
 cp -r runtime/dist runtime/wasm .carry/runtime/
+# Of the suite gpu: kernels with what they are to give.
+[ ! -f build/gpu-cases.jsonl ] || cp build/gpu-cases.jsonl .carry/
 [ -z "${NODE24:-}" ] || xz -T0 -6 -c "$NODE24" >.carry/node24.xz
 [ -z "${DAWN:-}" ] || xz -T0 -6 -c "$DAWN" >.carry/dawn.node.xz
 du -h .carry/*
