@@ -58,7 +58,7 @@ class KernelSubgroup : public testing::Test {
   /// GPU case, which expects what the CPU kernel gives for the same numbers as f32.
   void add(const std::string& name, const std::string& kernel, const CpuKernel& cpu,
            const std::string& op, const std::vector<HostTensor>& inputs,
-           const Attributes& attributes = {}) {
+           const Attributes& attributes = {}, const Target& target = with_matrices()) {
     const std::string domain = op == "Attention" ? "quern" : "";
     NodeUnderTest half(op, 13, 1, domain);
     NodeUnderTest wide(op, 13, 1, domain);
@@ -71,7 +71,6 @@ class KernelSubgroup : public testing::Test {
       half.set(key, value);
       wide.set(key, value);
     }
-    const Target target = with_matrices();
     const auto want = wide.run_kernel(cpu);
     ASSERT_TRUE(want) << name << ": " << want.error().message;
     const std::vector<KernelCall> calls = lowered(half, target);
@@ -112,6 +111,17 @@ TEST_F(KernelSubgroup, ProductsOfHalvesTakeMatrices) {
     add(cat("matmul ", a, " ", b), "matmul_subgroup", cpu_matmul, "MatMul",
         {random_.floats(a), random_.floats(b)});
   }
+}
+
+TEST_F(KernelSubgroup, ProductsOfHalvesWithoutMatrices) {
+  const Dims shapes[][2] = {{{64, 32}, {32, 64}}, {{33, 19}, {19, 71}}, {{2, 40, 24}, {2, 24, 72}}};
+  for (const auto& [a, b] : shapes) {
+    add(cat("plain ", a, " ", b), "matmul", cpu_matmul, "MatMul",
+        {random_.floats(a), random_.floats(b)}, {}, Target{});
+  }
+  add("plain gemm", "matmul", cpu_gemm, "Gemm",
+      {random_.floats({24, 41}), random_.floats({37, 24})},
+      {{"transA", int64_t{1}}, {"transB", int64_t{1}}}, Target{});
 }
 
 TEST_F(KernelSubgroup, OperandsMayBeTransposed) {
