@@ -3,6 +3,7 @@
 # gpu-machine.sh OUT [MODE...]: on a machine with an NVIDIA GPU and nothing else of ours. Takes the
 # pieces that bench/pack.sh made from .carry, unpacks what is complete, and then, by mode:
 #
+#   cases         kernels with what they are to give, of the suite gpu
 #   conformance   the conformance cases and the zoo on the GPU
 #   overhead      bench/overhead.mjs; profile: Silero's under a CPU profiler
 #   kernels       bench/kernels.mjs
@@ -66,6 +67,8 @@ take chromium
 
 export DAWN_NODE=$keep/dawn.node
 f16=${DAWN_TOGGLES-enable-dawn-features=vulkan_enable_f16_on_nvidia}
+# With subgroup matrices, which browsers have behind a flag.
+matrices=${DAWN_TOGGLES-enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia}
 node=$keep/node
 jspi=()
 # Node 24 has it.
@@ -89,6 +92,9 @@ export_model() {
 
 for what in "$@"; do
   case $what in
+    cases)
+      "$node" tests/kernels/run-wgsl.mjs --cases .carry/gpu-cases.jsonl | tee "$out/cases.txt" || true
+      ;;
     conformance)
       node=$(mktemp -d) zoo=$(mktemp -d)
       tar -xJf tests/data/onnx-node.tar.xz -C "$node"
@@ -104,8 +110,10 @@ for what in "$@"; do
         "$OLDPWD/.carry/runtime" "$OLDPWD/.carry/models" --only silero --runs 4000)
       ;;
     kernels)
-      DAWN_TOGGLES=$f16 "$node" bench/kernels.mjs .carry/runtime --only "${ONLY:-}" \
+      DAWN_TOGGLES=$matrices "$node" bench/kernels.mjs .carry/runtime --only "${ONLY:-}" \
         --json "$out/kernels.json" || true
+      DAWN_TOGGLES=$f16 "$node" bench/kernels.mjs .carry/runtime --only "${ONLY:-f16}" \
+        --json "$out/kernels-plain.json" || true
       ;;
     bench)
       DAWN_TOGGLES=$f16 "${bench[@]}" ${ONLY:+--models "$ONLY"} --json "$out/bench.json" || true

@@ -105,6 +105,8 @@ pack_runtime() {
   rm -rf "$carry/runtime"
   mkdir "$carry/runtime"
   cp -r runtime/dist runtime/wasm "$carry/runtime/"
+  # Of the suite gpu: kernels with what they are to give.
+  [ ! -f build/gpu-cases.jsonl ] || cp build/gpu-cases.jsonl "$carry/"
 }
 
 [ $# -gt 0 ] || set -- base chromium runtime

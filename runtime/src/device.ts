@@ -21,6 +21,13 @@ export interface AdapterInfo {
   software: boolean;
 }
 
+/** Rows, columns and depth of a product that a subgroup does at once. */
+export interface MatrixShape {
+  m: number;
+  n: number;
+  k: number;
+}
+
 /** A GPUDevice with what it is. */
 export interface OpenDevice {
   device: GPUDevice;
@@ -28,6 +35,8 @@ export interface OpenDevice {
   /** Subgroup sizes, 0 where unknown. */
   subgroupMin: number;
   subgroupMax: number;
+  /** Of subgroup matrices of f16 with f32 sums, where kernels can use them. */
+  matrixF16?: MatrixShape;
   /** The caller's device: never destroyed here. */
   borrowed: boolean;
   /** Gives the device back; it is destroyed when nobody uses it, unless it is borrowed. */
@@ -49,7 +58,15 @@ const wantedLimits = [
   'maxComputeWorkgroupsPerDimension',
 ] as const;
 
-const wantedFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+/** Dawn's, behind its toggle allow_unsafe_apis. */
+const subgroupMatrix = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
+
+const wantedFeatures: readonly GPUFeatureName[] = [
+  'shader-f16',
+  'subgroups',
+  'timestamp-query',
+  subgroupMatrix,
+];
 
 const softwareNames = /swiftshader|llvmpipe|lavapipe|microsoft basic render|\bwarp\b|software/i;
 
@@ -68,7 +85,7 @@ export async function chooseDevice(
       throw new InvalidArgumentError('device: it is none of auto, webgpu, wasm, a GPUDevice');
     }
     onWebGpu();
-    return { kind: 'webgpu', reason: 'the caller’s device', open: borrow(choice) };
+    return { kind: 'webgpu', reason: 'the caller’s device', open: await borrow(choice) };
   }
 
   let reason = 'a GPU is there';
@@ -131,16 +148,66 @@ export function lackOf(error: UnsupportedError | LimitError, info: AdapterInfo):
   return errorOf(error.code, `${error.message} (WebGPU on ${nameOf(info)})`, error);
 }
 
-function opened(device: GPUDevice, info: AdapterInfo, raw?: GPUAdapterInfo) {
+/** What the experimental feature adds to GPUAdapterInfo. */
+interface SubgroupMatrixConfig {
+  componentType: string;
+  resultComponentType: string;
+  M: number;
+  N: number;
+  K: number;
+}
+type MatrixInfo = GPUAdapterInfo & { subgroupMatrixConfigs?: Iterable<SubgroupMatrixConfig> };
+
+/** The smallest program in the form that kernels have: the feature's language still changes. */
+const matrixProbe = ({ m, n, k }: MatrixShape, workgroup: number): string => `
+enable f16;
+enable chromium_experimental_subgroup_matrix;
+var<workgroup> tile: array<vec4<u32>, 256>;
+@compute @workgroup_size(${workgroup}) fn main() {
+  let a = subgroupMatrixLoad<subgroup_matrix_left<f16, ${k}, ${m}>, row_major>(&tile, 0u, 8u);
+  let b = subgroupMatrixLoad<subgroup_matrix_right<f16, ${n}, ${k}>, row_major>(&tile, 0u, 8u);
+  let y = subgroupMatrixMultiply<f32>(a, b);
+  subgroupMatrixStore<row_major>(&tile, 0u, y, 8u);
+}`;
+
+/** Can kernels use subgroup matrices of f16? Their shape then. */
+async function matrixShape(
+  device: GPUDevice,
+  raw: GPUAdapterInfo | undefined,
+): Promise<MatrixShape | undefined> {
   const { subgroupMinSize = 0, subgroupMaxSize = 0 } = raw ?? {};
-  return { device, info, subgroupMin: subgroupMinSize, subgroupMax: subgroupMaxSize };
+  const needed = [subgroupMatrix, 'shader-f16', 'subgroups'] as const;
+  if (!needed.every((name) => device.features.has(name))) return undefined;
+  // How invocations share a matrix is only known where subgroups have one size.
+  if (subgroupMinSize !== subgroupMaxSize || subgroupMaxSize === 0) return undefined;
+  const configs = [...((raw as MatrixInfo).subgroupMatrixConfigs ?? [])];
+  const config = configs.find(
+    ({ componentType, resultComponentType, M, N, K }) =>
+      componentType === 'f16' && resultComponentType === 'f32' && M === 16 && N === 16 && K === 16,
+  );
+  if (!config) return undefined;
+  const shape = { m: config.M, n: config.N, k: config.K };
+  device.pushErrorScope('validation');
+  const module = device.createShaderModule({ code: matrixProbe(shape, subgroupMaxSize) });
+  device.createComputePipeline({ layout: 'auto', compute: { module } });
+  const error = await device.popErrorScope();
+  return error ? undefined : shape;
 }
 
-function borrow(device: GPUDevice): OpenDevice {
+async function opened(device: GPUDevice, info: AdapterInfo, raw?: GPUAdapterInfo) {
+  const { subgroupMinSize = 0, subgroupMaxSize = 0 } = raw ?? {};
+  const matrixF16 = await matrixShape(device, raw);
+  return {
+    ...{ device, info, subgroupMin: subgroupMinSize, subgroupMax: subgroupMaxSize },
+    ...(matrixF16 ? { matrixF16 } : {}),
+  };
+}
+
+async function borrow(device: GPUDevice): Promise<OpenDevice> {
   // Browsers of 2024 have no adapterInfo on devices.
   const raw = device.adapterInfo as GPUAdapterInfo | undefined;
   return {
-    ...opened(device, describeAdapter(raw, false), raw),
+    ...(await opened(device, describeAdapter(raw, false), raw)),
     borrowed: true,
     release() {},
   };
@@ -169,7 +236,7 @@ async function openShared(
   const device = await own.device;
   let released = false;
   return {
-    ...opened(device, info, adapter.info),
+    ...(await opened(device, info, adapter.info)),
     borrowed: false,
     release() {
       if (released) return;
@@ -214,5 +281,6 @@ export function targetWords(open: OpenDevice, passes: boolean): Uint32Array<Arra
     limits.maxComputeWorkgroupsPerDimension,
     ...wide(limits.maxStorageBufferBindingSize),
     ...wide(limits.maxBufferSize),
+    ...(open.matrixF16 ? [open.matrixF16.m, open.matrixF16.n, open.matrixF16.k] : []),
   );
 }

@@ -110,6 +110,7 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
     target.max_workgroups = options[10];
     target.max_binding_bytes = wide(11);
     target.max_buffer_bytes = options.size() > 14 ? wide(13) : target.max_buffer_bytes;
+    if (options.size() > 17) target.matrix_f16 = {options[15], options[16], options[17]};
     target.max_binding_bytes = target.max_binding_bytes / 256 * 256;
     target.max_buffer_bytes = target.max_buffer_bytes / 256 * 256;
     session_options.limits.buffer_bytes = target.max_buffer_bytes;

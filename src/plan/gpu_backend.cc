@@ -158,7 +158,7 @@ class GpuBackend::Lowering final : public LowerContext {
     std::vector<std::pair<KernelBinding, Storage>> narrow;
     for (KernelBinding& b : call.bindings) {
       if (!is_output(b.storage) || !is_narrow(call, b)) continue;
-      QUERN_ASSIGN(Storage wide, walk_.temporary(b.count * 4));
+      QUERN_ASSIGN(Storage wide, wide_of(b));
       narrow.emplace_back(b, wide);
       b.storage = wide;
     }
@@ -228,6 +228,16 @@ class GpuBackend::Lowering final : public LowerContext {
 
   static DType wide_type(DType dtype) {
     return is_float(dtype) ? DType::kF32 : is_signed_int(dtype) ? DType::kI32 : DType::kU32;
+  }
+
+  /// Where a narrow output is f32 first: one place for all dispatches that write parts of it.
+  Result<Storage> wide_of(const KernelBinding& b) {
+    for (const auto& [output, wide] : widened_) {
+      if (output == b.storage) return wide;
+    }
+    QUERN_ASSIGN(Storage wide, walk_.temporary(b.count * 4));
+    widened_.emplace_back(b.storage, wide);
+    return wide;
   }
 
   void widen(KernelCall& call, std::string_view name, bool with_epilogue) {
@@ -312,6 +322,7 @@ class GpuBackend::Lowering final : public LowerContext {
   std::vector<Storage> outputs_;
   Walk& walk_;
   bool has_epilogue_ = false;
+  std::vector<std::pair<Storage, Storage>> widened_;
   bool epilogue_used_ = false;
   Composed epilogue_;
   std::vector<Storage> epilogue_inputs_;

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "shader/unroll.h"
+
 namespace quern {
 namespace {
 
@@ -78,12 +80,28 @@ class Reader {
       } else if (line.starts_with("//@words")) {
         source_.stores_words = true;
       } else {
+        note_constant(line);
         out += line;
         out += '\n';
       }
     }
     if (!open.empty()) return internal_error(cat(file, ".wgsl: //#if without //#endif"));
     return out;
+  }
+
+  /// Of `const NAME = VALUE;`, a constant that bounds of loops may name.
+  void note_constant(std::string_view line) {
+    if (!line.starts_with("const ")) return;
+    const size_t equals = line.find('=');
+    const size_t end = line.find(';');
+    if (end == std::string_view::npos || equals > end) return;
+    std::string_view name = trim(line.substr(6, equals - 6));
+    name = name.substr(0, name.find(':'));
+    const bool configured = line.find("//@config") != std::string_view::npos;
+    const std::string* value = configured ? value_of(name) : nullptr;
+    constants_.add(
+        std::string(name),
+        value != nullptr ? *value : std::string(trim(line.substr(equals + 1, end - equals - 1))));
   }
 
   Result<void> read(std::string_view file, std::vector<WgslDecl>& decls) {
@@ -96,8 +114,9 @@ class Reader {
   Result<void> read_text(std::string_view file, std::string_view text,
                          std::vector<WgslDecl>& decls) {
     std::vector<std::string_view> uses;
-    QUERN_ASSIGN(std::string kept, choose_lines(file, text, uses));
-    source_.texts.push_back(std::move(kept));
+    QUERN_ASSIGN(const std::string kept, choose_lines(file, text, uses));
+    QUERN_ASSIGN(std::string unrolled, unroll_loops(file, kept, constants_));
+    source_.texts.push_back(std::move(unrolled));
     auto parsed = parse_wgsl(source_.texts.back());
     if (!parsed) return std::unexpected(std::move(parsed.error()).in(cat(file, ".wgsl")));
     for (WgslDecl& decl : *parsed) {
@@ -147,6 +166,7 @@ class Reader {
   const std::vector<ConfigEntry>& config_;
   std::vector<bool> used_;
   std::vector<std::string_view> files_;
+  WgslConstants constants_;
   KernelSource source_;
 };
 

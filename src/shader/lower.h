@@ -22,6 +22,8 @@
 //                                     declarations that the program needs and does not have. The
 //                                     library's (floats, math, pow, trig, arc, ints, i64...) come
 //                                     without.
+//   for (var i = 0u; i < TM; i++) { //@unroll   written out, so that arrays indexed by `i` stay in
+//                                     registers: see unroll.h
 //   //@words                          stores to sub-word types are safe: all elements of a word are
 //                                     stored by one invocation, one after another
 // Only load_/store_ functions touch a binding whose element type may vary; a vec4 form

@@ -8,6 +8,12 @@ namespace quern {
 /// Bindings begin at multiples of so many bytes (WebGPU's minStorageBufferOffsetAlignment).
 inline constexpr uint64_t kBindingAlignment = 256;
 
+/// Sizes of the matrices that a subgroup multiplies at once: m x k times k x n; 0: it can't.
+struct MatrixShape {
+  uint32_t m = 0, n = 0, k = 0;
+  [[nodiscard]] bool exists() const { return m != 0; }
+};
+
 /// Features and limits that code generation and lowering use; the defaults are WebGPU's own.
 struct Target {
   bool f16 = false;  ///< shader-f16
@@ -20,6 +26,9 @@ struct Target {
   uint32_t max_workgroups = 65535;          ///< per dimension
   uint64_t max_binding_bytes = 128u << 20;  ///< of a storage binding
   uint64_t max_buffer_bytes = 256u << 20;
+  /// chromium-experimental-subgroup-matrix for f16 operands and f32 sums, where the device has
+  /// shader-f16 too, and subgroups of one size.
+  MatrixShape matrix_f16 = {};
 };
 
 }  // namespace quern

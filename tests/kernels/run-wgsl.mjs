@@ -17,25 +17,67 @@ import { Buffer } from 'node:buffer';
 const GUARD_BYTES = 256;
 const GUARD_WORD = 0x7fdecade; // a NaN
 
-/** @returns {Promise<GPUDevice>} */
-export async function openDevice() {
-  let gpu = globalThis.navigator?.gpu;
-  if (!gpu) {
-    const { create, globals } = await import('webgpu');
-    Object.assign(globalThis, globals);
-    gpu = create([]);
-    globalThis.quernGpu = gpu; // Dawn's instance must outlive the device
+/** What WGSL enables, by the name of the device's feature. */
+const FEATURES = {
+  f16: 'shader-f16',
+  subgroups: 'subgroups',
+  chromium_experimental_subgroup_matrix: 'chromium-experimental-subgroup-matrix',
+};
+const UNSAFE = 'enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia';
+
+let dawn;
+/** navigator.gpu, or Dawn in Node: npm `webgpu`, or the dawn.node that DAWN_NODE names. */
+async function openGpu(options) {
+  if (!dawn) {
+    if (globalThis.navigator?.gpu) return globalThis.navigator.gpu;
+    const { createRequire } = await import('node:module');
+    dawn = process.env.DAWN_NODE
+      ? createRequire(import.meta.url)(process.env.DAWN_NODE)
+      : await import('webgpu');
+    Object.assign(globalThis, dawn.globals);
+    globalThis.quernGpus = []; // Dawn's instances must outlive the devices
   }
+  const gpu = dawn.create(options);
+  globalThis.quernGpus.push(gpu);
+  return gpu;
+}
+
+async function requestDevice(gpu) {
   const adapter = await gpu.requestAdapter();
   if (!adapter) throw new Error('no WebGPU adapter');
   const { limits } = adapter;
   return adapter.requestDevice({
+    requiredFeatures: Object.values(FEATURES).filter((name) => adapter.features.has(name)),
     requiredLimits: {
       maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
       maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
       maxBufferSize: limits.maxBufferSize,
     },
   });
+}
+
+/** @returns {Promise<GPUDevice>} */
+export async function openDevice() {
+  return requestDevice(await openGpu([UNSAFE]));
+}
+
+/** Dawn's device that has all features and runs nothing; undefined without Dawn. */
+async function openNullDevice() {
+  return dawn && requestDevice(await openGpu([UNSAFE, 'backend=null']));
+}
+
+/** Does the device lack what the program enables? */
+function lacks(device, wgsl) {
+  const enabled = [...wgsl.matchAll(/^enable ([^;]*);/gm)].flatMap(([, names]) => names.split(','));
+  return enabled.some((name) => !device.features.has(FEATURES[name.trim()]));
+}
+
+/** The error in a program, or ''. */
+async function compileError(device, wgsl) {
+  device.pushErrorScope('validation');
+  device.createShaderModule({ code: wgsl });
+  return (await device.popErrorScope())?.message ?? '';
 }
 
 const bytesOf = (base64) => new Uint8Array(Buffer.from(base64, 'base64'));
@@ -246,6 +288,9 @@ function check(results, { outputs }) {
 
 async function runCases(device, files, only, verbose) {
   let passed = 0;
+  let compiled = 0;
+  let skipped = 0;
+  let nullDevice;
   const failures = [];
   for (const file of files) {
     for (const line of readFileSync(file, 'utf8').split('\n')) {
@@ -253,8 +298,20 @@ async function runCases(device, files, only, verbose) {
       const one = JSON.parse(line);
       if (only && !one.name.includes(only)) continue;
       let problem;
+      if (lacks(device, one.wgsl)) {
+        nullDevice ??= (await openNullDevice()) ?? 'none';
+        if (nullDevice === 'none') {
+          skipped++;
+          continue;
+        }
+        problem = await compileError(nullDevice, one.wgsl);
+        if (!problem) {
+          compiled++;
+          continue;
+        }
+      }
       try {
-        problem = check(await dispatch(device, one), one);
+        problem ||= check(await dispatch(device, one), one);
       } catch (e) {
         problem = e.message;
       }
@@ -267,7 +324,8 @@ async function runCases(device, files, only, verbose) {
       }
     }
   }
-  console.log(`${passed} passed, ${failures.length} failed`);
+  const more = `${compiled ? `, ${compiled} compiled only` : ''}${skipped ? `, ${skipped} skipped` : ''}`;
+  console.log(`${passed} passed, ${failures.length} failed${more}`);
   return failures.length === 0;
 }
 

@@ -173,6 +173,109 @@ struct Config {
   }
 };
 
+constexpr std::string_view kRows = "fused_attention";
+constexpr std::string_view kTiles = "attention_tiles";
+constexpr size_t kBlocks = 5;  ///< the parameter of that name
+
+/// attention_tiles.wgsl.
+struct TilesConfig {
+  int64_t head = 0, head_v = 0, bq = 64, bk = 32, rows = 4, lanes = 8;
+  bool half = false, mask = false, mask_bool = false, softcap = false, offsets = false,
+       sink = false;
+  template <class F>
+  void fields(F&& f) const {
+    f("HEAD", head);
+    f("HEAD_V", head_v);
+    f("BQ", bq);
+    f("BK", bk);
+    f("ROWS", rows);
+    f("LANES", lanes);
+    f("HALF", uint32_t{half});
+    f("MASK", uint32_t{mask});
+    f("MASK_BOOL", mask_bool);
+    f("SOFTCAP", softcap);
+    f("OFFSETS", uint32_t{offsets});
+    f("SINK", uint32_t{sink});
+  }
+  /// Bytes of workgroup memory.
+  [[nodiscard]] int64_t storage() const {
+    const int64_t four = half ? 8 : 16;
+    const int64_t pitch = std::max(head, head_v) / 4 + 1;
+    return bq * (head / 4 + 1) * four + bk * pitch * four + bq * (bk / 4 + 1) * 16 +
+           bq * lanes * 4 + 16;
+  }
+};
+
+/// The tiles for heads of that size; none where they have no room.
+std::optional<TilesConfig> tiles_of(const LowerContext& ctx, const AttentionShape& s) {
+  TilesConfig config;
+  config.head = s.head;
+  config.head_v = s.head_v;
+  config.half = true;
+  for (size_t i = kQ; i <= kV; ++i) {
+    config.half = config.half && ctx.input(i).dtype == DType::kF16;
+  }
+  config.mask = s.has_mask;
+  config.mask_bool = s.mask_bool;
+  config.softcap = s.softcap != 0;
+  config.offsets = s.has_offsets;
+  config.sink = s.has_sink;
+  const auto limit = static_cast<int64_t>(ctx.target().max_workgroup_storage);
+  while (config.storage() > limit && config.bq > 16) {
+    config.bq /= 2;
+    config.rows = std::min<int64_t>(config.rows, config.bq / 8);
+  }
+  if (config.storage() > limit || s.head_v > 256) return std::nullopt;
+  return config;
+}
+
+constexpr std::string_view kSubgroups = "attention_subgroup";
+
+/// attention_subgroup.wgsl.
+struct SubgroupConfig {
+  int64_t head = 0;
+  int64_t bq = 64;  ///< not of the kernel's to choose
+  template <class F>
+  void fields(F&& f) const {
+    f("HEAD", head);
+  }
+  [[nodiscard]] int64_t storage() const {
+    return (2 * 32 * (head / 8 + 1) + bq * (std::max<int64_t>(8, head / 8) + 1)) * 16 + 16;
+  }
+};
+
+/// For f16 tensors without masks but causal ones, where the target has subgroup matrices.
+std::optional<SubgroupConfig> subgroups_of(const LowerContext& ctx, const AttentionShape& s) {
+  const Target& target = ctx.target();
+  const MatrixShape shape = target.matrix_f16;
+  if (shape.m != 16 || shape.n != 16 || shape.k != 16 || target.subgroup_min != 32 ||
+      target.subgroup_max != 32 || target.max_invocations < 128) {
+    return std::nullopt;
+  }
+  for (size_t i = kQ; i <= kV; ++i) {
+    if (ctx.input(i).dtype != DType::kF16) return std::nullopt;
+  }
+  if (s.has_mask || s.has_offsets || s.has_sink || s.softcap != 0 || s.window > 0 ||
+      s.head != s.head_v || s.head % 32 != 0 || s.head > 128 || s.keys == 0) {
+    return std::nullopt;
+  }
+  for (const HeadStrides& t : {s.q, s.k, s.v}) {
+    for (const int64_t stride : {t.batch, t.head, t.row, t.start}) {
+      if (stride % 8 != 0) return std::nullopt;
+    }
+  }
+  const SubgroupConfig config{s.head};
+  if (config.storage() > static_cast<int64_t>(target.max_workgroup_storage)) return std::nullopt;
+  return config;
+}
+
+/// Are there enough query rows to fill tiles, and workgroups of them to fill a device?
+bool suits_tiles(const AttentionShape& s, const TilesConfig& tiles) {
+  constexpr int64_t kCores = 90;
+  const int64_t blocks = (s.queries + tiles.bq - 1) / tiles.bq;
+  return s.queries >= tiles.bq && blocks * s.batch * s.heads >= kCores;
+}
+
 Result<void> lower(LowerContext& ctx) {
   if (!is_f32_like(ctx.input(0).dtype)) return unsupported("attention in f64");
   QUERN_ASSIGN(AttentionShape s, attention_shape(ctx));
@@ -209,21 +312,20 @@ Result<void> lower(LowerContext& ctx) {
   if (config.storage() > limit) return unsupported(cat("attention with a head size of ", s.head));
 
   KernelCall call;
-  call.kernel = "fused_attention";
-  call.config = config_of(config);
   call.bindings = {ctx.bind_in("q", 0), ctx.bind_in("k", 1), ctx.bind_in("v", 2)};
   if (s.has_mask) call.bindings.push_back(ctx.bind_in("mask", kMask));
   if (s.has_offsets) call.bindings.push_back(ctx.bind_in("offsets", kOffsets));
   if (s.has_sink) call.bindings.push_back(ctx.bind_in("sink", kSink));
   call.bindings.push_back(ctx.bind_out("y", 0));
-  const int64_t blocks = (s.queries + config.bq - 1) / config.bq;
   const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
   // Strides in fours, but for y.
-  const int64_t window = s.causal && s.window > 0 ? s.window : INT32_MAX;
-  call.params = {word(s.batch),         word(s.heads),  word(s.group),   word(s.queries),
-                 word(s.keys),          word(blocks),   word(s.causal),  word(s.causal_offset),
-                 word(s.last_sees_all), word(window),   word(s.mask[0]), word(s.mask[1]),
-                 word(s.mask[2]),       word(s.mask[3])};
+  // Without a window so large a one that kernels can subtract it from any place without a wrap.
+  const int64_t window = s.causal && s.window > 0 ? s.window : INT32_MAX / 2;
+  call.params = {word(s.batch),   word(s.heads),         word(s.group),
+                 word(s.queries), word(s.keys),          0,
+                 word(s.causal),  word(s.causal_offset), word(s.last_sees_all),
+                 word(window),    word(s.mask[0]),       word(s.mask[1]),
+                 word(s.mask[2]), word(s.mask[3])};
   for (const HeadStrides& t : {s.q, s.k, s.v}) {
     call.params.insert(call.params.end(),
                        {word(t.batch / 4), word(t.head / 4), word(t.row / 4), word(t.start / 4)});
@@ -231,10 +333,31 @@ Result<void> lower(LowerContext& ctx) {
   call.params.insert(call.params.end(),
                      {word(s.y.batch), word(s.y.head), word(s.y.row), word_of(s.scale),
                       word_of(s.softcap), word_of(s.empty_row())});
-  call.workgroups =
-      split_workgroups(static_cast<uint64_t>(blocks * s.batch * s.heads), ctx.target());
   call.epilogue_at = "y";
-  return ctx.dispatch(std::move(call));
+  const auto with = [&](const auto& chosen, std::string_view kernel) {
+    KernelCall one = call;
+    one.kernel = kernel;
+    one.config = config_of(chosen);
+    const int64_t blocks = (s.queries + chosen.bq - 1) / chosen.bq;
+    one.params[kBlocks] = word(blocks);
+    one.workgroups =
+        split_workgroups(static_cast<uint64_t>(blocks * s.batch * s.heads), ctx.target());
+    one.stores_fours = kernel != kRows;
+    return one;
+  };
+  if (const auto matrices = subgroups_of(ctx, s)) {
+    const bool use = s.queries >= 16;
+    if (!ctx.output(0).is_baked_from(0)) {
+      QUERN_TRY(ctx.prepare(use ? with(config, kRows) : with(*matrices, kSubgroups)));
+    }
+    return ctx.dispatch(use ? with(*matrices, kSubgroups) : with(config, kRows));
+  }
+  const auto tiles = s.queries == 1 ? std::nullopt : tiles_of(ctx, s);
+  const bool use_tiles = tiles && suits_tiles(s, *tiles);
+  if (tiles && !ctx.output(0).is_baked_from(0)) {
+    QUERN_TRY(ctx.prepare(use_tiles ? with(config, kRows) : with(*tiles, kTiles)));
+  }
+  return ctx.dispatch(use_tiles ? with(*tiles, kTiles) : with(config, kRows));
 }
 
 }  // namespace

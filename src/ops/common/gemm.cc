@@ -24,7 +24,7 @@ struct Extras {
 
 struct TileConfig {
   Tiling tiling;
-  bool a_t = false, b_t = false, vec_a = false, vec_b = false, vec_y = false;
+  bool a_t = false, b_t = false, vec_a = false, vec_b = false, vec_y = false, half = false;
   Extras extras;
   template <class F>
   void fields(F&& f) const {
@@ -35,6 +35,7 @@ struct TileConfig {
     if (!extras.integer) {
       f("TN4", tiling.tn4);
       f("VEC_Y", uint32_t{vec_y});
+      f("HALF", uint32_t{half});
     }
     f("A_T", a_t);
     f("B_T", b_t);
@@ -44,13 +45,40 @@ struct TileConfig {
   }
 };
 
+/// matmul_subgroup.wgsl.
+struct SubgroupConfig {
+  SubgroupTiling tiling;
+  bool a_t = false, b_t = false, vec_a = false, vec_b = false, vec_y = false, bias = false,
+       k_tail = true;
+  template <class F>
+  void fields(F&& f) const {
+    f("SUBGROUP", tiling.subgroup);
+    f("GM", tiling.gm);
+    f("GN", tiling.gn);
+    f("FM", tiling.fm);
+    f("FN", tiling.fn);
+    f("MM", tiling.shape.m);
+    f("MN", tiling.shape.n);
+    f("MK", tiling.shape.k);
+    f("TK", tiling.depth);
+    f("A_T", a_t);
+    f("B_T", b_t);
+    f("VEC_A", vec_a);
+    f("VEC_B", vec_b);
+    f("VEC_Y", uint32_t{vec_y});
+    f("BIAS", uint32_t{bias});
+    f("K_TAIL", uint32_t{k_tail});
+  }
+};
+
 struct VectorConfig {
   uint32_t rows = 4, cq = 16, slices = 16;
-  bool b_t = false, vec_a = false, vec_b = false;
+  bool b_t = false, vec_a = false, vec_b = false, vec_y = false;
   Extras extras;
   template <class F>
   void fields(F&& f) const {
     f("ROWS", rows);
+    if (!extras.integer) f("VEC_Y", uint32_t{vec_y});
     f("CQ", cq);
     f("SLICES", slices);
     f("B_T", b_t);
@@ -62,11 +90,11 @@ struct VectorConfig {
 
 uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
 
-/// Are all rows of 4 neighbours along the axis of stride 1 at element indices divisible by 4?
+/// Are all rows of `by` neighbours along the axis of stride 1 at element indices divisible by that?
 bool aligned(int64_t contiguous, int64_t other, int64_t length, int64_t start,
-             const std::vector<BatchAxis>& batch, int64_t BatchAxis::* stride) {
-  bool ok = contiguous == 1 && other % 4 == 0 && length % 4 == 0 && start % 4 == 0;
-  for (const BatchAxis& axis : batch) ok = ok && axis.*stride % 4 == 0;
+             const std::vector<BatchAxis>& batch, int64_t BatchAxis::* stride, int64_t by = 4) {
+  bool ok = contiguous == 1 && other % by == 0 && length % by == 0 && start % by == 0;
+  for (const BatchAxis& axis : batch) ok = ok && axis.*stride % by == 0;
   return ok;
 }
 
@@ -110,7 +138,10 @@ void add_scaling(const GemmCall& g, std::vector<uint32_t>& params) {
   }
 }
 
+bool is_a_transposed(const GemmCall& g) { return g.a_col != 1 && g.a_row == 1; }
 bool is_b_transposed(const GemmCall& g) { return g.b_col != 1 && g.b_row == 1; }
+bool are_halves(const GemmCall& g) { return g.a.dtype == DType::kF16 && g.b.dtype == DType::kF16; }
+bool stores_fours(const GemmCall& g) { return g.varies && !g.varies->n && g.n % 4 == 0; }
 
 Result<void> dispatch_vectors(LowerContext& ctx, const GemmCall& g, const Strided& y) {
   CommonParams common = common_params(g, y);
@@ -122,7 +153,16 @@ Result<void> dispatch_vectors(LowerContext& ctx, const GemmCall& g, const Stride
   if (config.b_t) {
     config.cq = 4;
     config.slices = 64;
+  } else if (!g.integer) {
+    // Fewer columns a workgroup, summed by more invocations, until there are some for all cores.
+    constexpr int64_t kWorkgroups = 256;
+    const int64_t fours = (g.n + 3) / 4 * common.count;
+    while (config.cq > 4 && fours < kWorkgroups * config.cq && g.k >= 64 * config.slices) {
+      config.cq /= 2;
+      config.slices *= 2;
+    }
   }
+  config.vec_y = stores_fours(g) && !g.integer && y.y_row == g.n;
   const auto& batch = common.batch;
   config.vec_a = config.b_t && aligned(g.a_col, g.a_row, g.k, g.a_start, batch, &BatchAxis::a);
   config.vec_b = config.b_t ? aligned(g.b_row, g.b_col, g.k, g.b_start, batch, &BatchAxis::b)
@@ -130,6 +170,7 @@ Result<void> dispatch_vectors(LowerContext& ctx, const GemmCall& g, const Stride
   const int64_t tiles_n = (g.n + config.cq * 4 - 1) / (config.cq * 4);
   call.kernel = g.integer ? "matvec_integer" : "matvec";
   call.config = config_of(config);
+  call.stores_fours = config.vec_y;
   call.params = {word(g.m), word(g.n), word(g.k), word(tiles_n), word(common.count)};
   call.params.insert(call.params.end(), common.strides.begin(), common.strides.end());
   add_scaling(g, call.params);
@@ -147,11 +188,12 @@ KernelCall tile_call(LowerContext& ctx, const GemmCall& g, const Strided& y, con
   TileConfig config;
   config.tiling = tiling;
   config.extras = bind_extras(g, call);
-  config.a_t = g.a_col != 1 && g.a_row == 1;
+  config.a_t = is_a_transposed(g);
   config.b_t = is_b_transposed(g);
   config.vec_a = aligned(g.a_col, g.a_row, g.k, g.a_start, batch, &BatchAxis::a);
   config.vec_b = aligned(g.b_col, g.b_row, g.n, g.b_start, batch, &BatchAxis::b);
-  config.vec_y = g.varies && !g.varies->n && g.n % 4 == 0 && !g.integer;
+  config.vec_y = stores_fours(g) && !g.integer;
+  config.half = are_halves(g) && !g.integer;
   const int64_t tiles_m = tiling.tiles_m(g.m);
   const int64_t tiles_n = tiling.tiles_n(g.n);
   call.kernel = g.integer ? "matmul_integer" : "matmul";
@@ -169,8 +211,40 @@ KernelCall tile_call(LowerContext& ctx, const GemmCall& g, const Strided& y, con
   return call;
 }
 
+/// Likewise, by subgroup matrices.
+KernelCall tile_call(LowerContext& ctx, const GemmCall& g, const Strided& y,
+                     const SubgroupTiling& tiling) {
+  CommonParams common = common_params(g, y);
+  const auto& batch = common.batch;
+  KernelCall call;
+  SubgroupConfig config{.tiling = tiling};
+  config.bias = bind_extras(g, call).bias;
+  config.a_t = is_a_transposed(g);
+  config.b_t = is_b_transposed(g);
+  config.vec_a = config.a_t ? aligned(g.a_row, g.a_col, g.m, g.a_start, batch, &BatchAxis::a, 8)
+                            : aligned(g.a_col, g.a_row, g.k, g.a_start, batch, &BatchAxis::a, 8);
+  config.vec_b = config.b_t ? aligned(g.b_row, g.b_col, g.k, g.b_start, batch, &BatchAxis::b, 8)
+                            : aligned(g.b_col, g.b_row, g.n, g.b_start, batch, &BatchAxis::b, 8);
+  config.vec_y = stores_fours(g);
+  config.k_tail = !g.varies || g.varies->any || g.k % tiling.depth != 0;
+  const int64_t tiles_m = tiling.tiles_m(g.m);
+  const int64_t tiles_n = tiling.tiles_n(g.n);
+  call.kernel = "matmul_subgroup";
+  call.config = config_of(config);
+  call.stores_fours = config.vec_y;
+  call.params = {word(g.m), word(g.n), word(g.k), word(tiles_m), word(tiles_n), word(common.count)};
+  call.params.insert(call.params.end(), common.strides.begin(), common.strides.end());
+  call.params.push_back(word(tiling.slices == 1 ? g.k : tiling.slice_depth));
+  call.params.push_back(word(tiling.slices));
+  add_scaling(g, call.params);
+  call.workgroups = split_workgroups(
+      static_cast<uint64_t>(tiles_m * tiles_n * common.count * tiling.slices), ctx.target());
+  return call;
+}
+
+template <class T>
 Result<void> dispatch_slices(LowerContext& ctx, const GemmCall& g, const Strided& y,
-                             const Tiling& tiling, int64_t count) {
+                             const T& tiling, int64_t count) {
   const int64_t total = tiling.slices * count * g.m * g.n;
   QUERN_TRY(check_u32(ctx, total));
   QUERN_ASSIGN(Storage scratch, ctx.scratch(static_cast<uint64_t>(total) * 4));
@@ -209,6 +283,17 @@ Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y
     return ctx.dispatch(tile_call(ctx, g, y, tiling));
   }
   const Varies varies = g.varies.value_or(Varies{true, true, true});
+  if (are_halves(g)) {
+    const auto tiling_of_size = [&](std::optional<bool> large) {
+      return subgroup_tiling_of(ctx.target(), g.m, g.n, g.k, count, varies, large);
+    };
+    if (const auto tiling = tiling_of_size(std::nullopt)) {
+      const auto other = tiling_of_size(!tiling->large());
+      if (g.varies && varies.any && other) QUERN_TRY(ctx.prepare(tile_call(ctx, g, y, *other)));
+      if (tiling->slices > 1) return dispatch_slices(ctx, g, y, *tiling, count);
+      return ctx.dispatch(tile_call(ctx, g, y, *tiling));
+    }
+  }
   const Tiling tiling = tiling_of(g.m, g.n, g.k, count, varies);
   if (g.varies) {
     if (const auto other = other_tiling(tiling, g.m, g.n, g.k, varies)) {

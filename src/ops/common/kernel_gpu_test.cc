@@ -4,7 +4,6 @@
 
 #include "ops/common/kernel_testing.h"
 #include "shader/gpu_cases_testing.h"
-#include "shader/lower.h"
 
 namespace quern {
 
@@ -24,33 +23,6 @@ extern const CpuKernel cpu_rnn;
 extern const CpuKernel cpu_softmax;
 
 namespace {
-
-/// Collects dispatches. Storages are numbered: inputs, outputs, scratch.
-class Recorder final : public LowerContext {
- public:
-  Recorder(const OpFrame& frame, const Target& target) : LowerContext(frame, target) {}
-  Storage in(size_t input) override { return {static_cast<uint32_t>(input)}; }
-  Storage out(size_t output) override { return {static_cast<uint32_t>(100 + output)}; }
-  Result<Storage> scratch(uint64_t) override { return Storage{next_++}; }
-  Storage window(Storage, uint64_t, uint64_t) override { return Storage{next_++}; }
-  Result<Storage> table(std::vector<uint8_t>) override { return Storage{next_++}; }
-  Result<void> prepare(KernelCall) override { return {}; }
-  Result<void> dispatch(KernelCall call) override {
-    calls.push_back(std::move(call));
-    return {};
-  }
-  Result<void> dispatch(ExprProgram program, std::vector<Storage>, std::vector<Storage>) override {
-    QUERN_TRY(verify(program));
-    ++expressions;
-    return {};
-  }
-
-  std::vector<KernelCall> calls;
-  int expressions = 0;
-
- private:
-  uint32_t next_ = 200;
-};
 
 class KernelGpu : public testing::Test {
  protected:
@@ -208,6 +180,39 @@ TEST_F(KernelGpu, Rows) {
   group.input(random_.floats({2, 6, 5, 7})).input(random_.floats({6})).input(random_.floats({6}));
   group.set("num_groups", int64_t{3});
   add(group, cpu_group_normalization, "group_norm");
+}
+
+TEST_F(KernelGpu, LongRowsBeginAnywhere) {
+  for (const Dims& x : {Dims{3, 2501}, Dims{2, 4098}}) {
+    NodeUnderTest softmax("Softmax", 13);
+    softmax.input(random_.floats(x, 9));
+    add(softmax, cpu_softmax, cat("softmax ", x));
+    NodeUnderTest log("LogSoftmax", 13);
+    log.input(random_.floats(x, 9));
+    add(log, cpu_log_softmax, cat("log_softmax ", x), true);
+    NodeUnderTest layer("LayerNormalization", 17, 3);
+    layer.input(random_.floats(x))
+        .input(random_.floats({x.back()}))
+        .input(random_.floats({x.back()}));
+    add(layer, cpu_layer_normalization, cat("layer_norm ", x));
+    NodeUnderTest rms("RMSNormalization", 23);
+    rms.input(random_.floats(x)).input(random_.floats({x.back()}));
+    add(rms, cpu_rms_normalization, cat("rms_norm ", x));
+  }
+}
+
+TEST_F(KernelGpu, AttentionOfManyQueries) {
+  for (int64_t round = 0; round < 4; ++round) {
+    const int64_t heads = 96, queries = 64 + round, keys = 37 + round, head = 8;
+    NodeUnderTest node("Attention", 1, 1, "quern");
+    node.input(random_.floats({1, heads, queries, head}, 2));
+    node.input(random_.floats({1, heads / 2, keys, head}));
+    node.input(random_.floats({1, heads / 2, keys, 12}));
+    if (round == 1) node.input(random_.floats({queries, keys}));
+    node.set("is_causal", round % 3).set("nan_to_zero", int64_t{1});
+    if (round == 3) node.set("softcap", 2.0f);
+    add(node, cpu_fused_attention, cat("attention_tiles ", round), round == 2);
+  }
 }
 
 TEST_F(KernelGpu, Attention) {

@@ -12,6 +12,7 @@
 #include "ir/graph.h"
 #include "ir/op_context.h"
 #include "ops/op_def.h"
+#include "shader/lower.h"
 
 namespace quern {
 
@@ -51,6 +52,33 @@ class Random {
 
  private:
   std::mt19937 engine_;
+};
+
+/// Collects dispatches. Storages are numbered: inputs, outputs, scratch.
+class Recorder final : public LowerContext {
+ public:
+  Recorder(const OpFrame& frame, const Target& target) : LowerContext(frame, target) {}
+  Storage in(size_t input) override { return {static_cast<uint32_t>(input)}; }
+  Storage out(size_t output) override { return {static_cast<uint32_t>(100 + output)}; }
+  Result<Storage> scratch(uint64_t) override { return Storage{next_++}; }
+  Storage window(Storage, uint64_t, uint64_t) override { return Storage{next_++}; }
+  Result<Storage> table(std::vector<uint8_t>) override { return Storage{next_++}; }
+  Result<void> prepare(KernelCall) override { return {}; }
+  Result<void> dispatch(KernelCall call) override {
+    calls.push_back(std::move(call));
+    return {};
+  }
+  Result<void> dispatch(ExprProgram program, std::vector<Storage>, std::vector<Storage>) override {
+    QUERN_TRY(verify(program));
+    ++expressions;
+    return {};
+  }
+
+  std::vector<KernelCall> calls;
+  int expressions = 0;
+
+ private:
+  uint32_t next_ = 200;
 };
 
 std::vector<float> floats_of(const HostTensor& tensor);

@@ -44,6 +44,28 @@ struct NormConfig {
   }
 };
 
+/// softmax_quads.wgsl.
+struct SoftmaxQuads {
+  RowSchedule schedule;
+  bool log;
+  template <class F>
+  void fields(F&& f) const {
+    f("WG", schedule.workgroup);
+    f("LOG", log);
+  }
+};
+
+/// layer_normalization_quads.wgsl.
+struct NormQuads {
+  NormConfig norm;
+  template <class F>
+  void fields(F&& f) const {
+    norm.fields([&](std::string_view name, const auto& value) {
+      if (name != "LANES") f(name, value);
+    });
+  }
+};
+
 /// Dispatches a kernel over whole rows that reads x and writes y: in ranges of rows where it can't
 /// bind them whole (docs/large-tensors.md). The count of rows is its first parameter.
 Result<void> dispatch_rows(LowerContext& ctx, KernelCall call, const Rows& rows,
@@ -113,6 +135,14 @@ RowSchedule held_schedule(const Rows& rows, bool fixed) {
   const int64_t held = (fours + lanes - 1) / lanes;
   if (held > 8) return schedule;
   return {std::max(lanes, 64u), lanes, static_cast<uint32_t>(held)};
+}
+
+std::optional<RowSchedule> quads_schedule(const Rows& rows, const Target& target) {
+  if (rows.inner != 1 || rows.length <= 2048) return std::nullopt;
+  const uint32_t most = std::min(1024u, target.max_invocations);
+  uint32_t lanes = 128;
+  while (lanes * 2 <= most && rows.length > int64_t{lanes} * 16) lanes *= 2;
+  return RowSchedule{lanes, lanes};
 }
 
 RowSchedule row_schedule(const Rows& rows) {
@@ -214,9 +244,15 @@ Result<void> lower_norm(LowerContext& ctx, const NormRows& norm) {
   NormConfig config{held_schedule(rows, fixed), norm.rms,
                     ctx.has_input(1),           ctx.has_input(2),
                     !norm.rms && wanted(1),     wanted(norm.rms ? 1 : 2)};
+  const auto quads = norm.divisor == 1 && config.schedule.held == 0
+                         ? quads_schedule(rows, ctx.target())
+                         : std::nullopt;
+  if (quads) config.schedule = *quads;
   KernelCall call;
-  call.kernel = config.schedule.held > 0 ? "layer_normalization_held" : "layer_normalization";
-  call.config = config_of(config);
+  call.kernel = quads                      ? "layer_normalization_quads"
+                : config.schedule.held > 0 ? "layer_normalization_held"
+                                           : "layer_normalization";
+  call.config = quads ? config_of(NormQuads{config}) : config_of(config);
   call.bindings = {ctx.bind_in("x", 0)};
   if (config.scale) call.bindings.push_back(ctx.bind_in("scale", 1));
   if (config.bias) call.bindings.push_back(ctx.bind_in("b", 2));
@@ -267,6 +303,14 @@ Result<void> lower_softmax(LowerContext& ctx, bool log) {
   call.bindings = {ctx.bind_in("x", 0), ctx.bind_out("y", 0)};
   call.params = {static_cast<uint32_t>(rows.rows), static_cast<uint32_t>(rows.length),
                  static_cast<uint32_t>(rows.inner)};
+  if (config.schedule.held == 0) {
+    if (const auto quads = quads_schedule(rows, ctx.target())) {
+      config.schedule = *quads;
+      call.kernel = "softmax_quads";
+      call.config = config_of(SoftmaxQuads{*quads, log});
+      call.params.pop_back();
+    }
+  }
   call.stores_fours = config.schedule.held > 0;
   call.epilogue_at = "y";
   return dispatch_rows(ctx, std::move(call), rows, config.schedule);

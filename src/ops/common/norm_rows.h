@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/result.h"
 #include "ir/op_context.h"
@@ -27,6 +28,8 @@ struct RowSchedule {
 RowSchedule row_schedule(const Rows& rows);
 /// Rows held in registers where their length is `fixed` and short enough; else row_schedule.
 RowSchedule held_schedule(const Rows& rows, bool fixed);
+/// Long rows of neighbours by aligned fours, a workgroup each (softmax_quads.wgsl and its like).
+std::optional<RowSchedule> quads_schedule(const Rows& rows, const Target& target);
 /// Workgroups for all rows.
 std::array<uint64_t, 3> row_workgroups(const Rows& rows, const RowSchedule& schedule,
                                        const Target& target);

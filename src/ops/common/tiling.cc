@@ -7,6 +7,9 @@ namespace {
 
 constexpr Tiling kLarge{.wm = 8, .wn = 16, .tm = 8, .tn4 = 2};
 constexpr Tiling kSmall{};
+/// A workgroup of the large tile does eight times as much as one of the small, half again as fast:
+/// it pays once there is one for most of a large device's cores.
+constexpr int64_t kCores = 90;
 /// Few rows, as the first and last convolutions of a net have.
 constexpr Tiling kFlat{.wm = 4, .wn = 16};
 constexpr int64_t kFlatRows = 16;
@@ -18,25 +21,60 @@ bool too_small_for_large(int64_t m, int64_t n, int64_t k, Varies varies) {
   return m <= 32 || n <= 64 || k < kTileDepth;
 }
 
+/// Cuts the depth of a product of too few tiles into slices, in multiples of `unit`.
+template <class T>
+void split_depth(T& tiling, int64_t k, int64_t tiles, int64_t unit, Varies varies) {
+  tiling.slice_depth = k;
+  // A second pass costs as much as some 400 steps of the depth.
+  if (varies.any || k < 1024 || tiles >= 128) return;
+  const int64_t slices = std::clamp<int64_t>(256 / tiles, 2, k / 256);
+  const int64_t depth = (k + slices - 1) / slices;
+  tiling.slice_depth = (depth + unit - 1) / unit * unit;
+  tiling.slices = (k + tiling.slice_depth - 1) / tiling.slice_depth;
+}
+
 }  // namespace
 
 Tiling tiling_of(int64_t m, int64_t n, int64_t k, int64_t count, Varies varies) {
-  // A workgroup of the large tile does eight times as much as one of the small, half again as
-  // fast: it pays once there is one for most of a large device's cores.
-  constexpr int64_t kCores = 90;
   if (!too_small_for_large(m, n, k, varies) &&
       kLarge.tiles_m(m) * kLarge.tiles_n(n) * count >= kCores) {
     return kLarge;
   }
   Tiling tiling = m <= kFlatRows && !varies.m ? kFlat : kSmall;
-  tiling.slice_depth = k;
-  const int64_t tiles = tiling.tiles_m(m) * tiling.tiles_n(n) * count;
-  // A second pass costs as much as some 400 steps of the depth.
-  if (varies.any || k < 1024 || tiles >= 128) return tiling;
-  const int64_t slices = std::clamp<int64_t>(256 / tiles, 2, k / 256);
-  const int64_t depth = (k + slices - 1) / slices;
-  tiling.slice_depth = (depth + kTileDepth - 1) / kTileDepth * kTileDepth;
-  tiling.slices = (k + tiling.slice_depth - 1) / tiling.slice_depth;
+  split_depth(tiling, k, tiling.tiles_m(m) * tiling.tiles_n(n) * count, kTileDepth, varies);
+  return tiling;
+}
+
+int64_t SubgroupTiling::storage() const {
+  // Rows of eights and one more, of either layout; or the sums on their way out.
+  const int64_t pitch = depth / 8 + 1;
+  const int64_t a = std::max(rows() * pitch, depth * (rows() / 8 + 1));
+  const int64_t b = std::max(columns() * pitch, depth * (columns() / 8 + 1));
+  const int64_t out = int64_t{gm} * gn * shape.m * fn * shape.n / 4;
+  return std::max(a + b, out) * 16;
+}
+
+std::optional<SubgroupTiling> subgroup_tiling_of(const Target& target, int64_t m, int64_t n,
+                                                 int64_t k, int64_t count, Varies varies,
+                                                 std::optional<bool> large) {
+  const MatrixShape shape = target.matrix_f16;
+  const auto fits = [](uint32_t extent) { return extent == 8 || extent == 16; };
+  if (!fits(shape.m) || !fits(shape.n) || !fits(shape.k)) return std::nullopt;
+  // How invocations share matrices is known for one size of subgroups only.
+  const uint32_t subgroup = target.subgroup_max;
+  if (subgroup == 0 || subgroup != target.subgroup_min) return std::nullopt;
+  const auto tiles = [&](int64_t edge) { return (m + edge - 1) / edge * ((n + edge - 1) / edge); };
+  const int64_t edge = large.value_or(m > 32 && n > 32 && tiles(64) * count >= kCores) ? 64 : 32;
+  SubgroupTiling tiling{.shape = shape, .subgroup = subgroup};
+  tiling.fm = static_cast<uint32_t>(edge) / tiling.gm / shape.m;
+  tiling.fn = static_cast<uint32_t>(edge) / tiling.gn / shape.n;
+  const uint32_t invocations = subgroup * tiling.gm * tiling.gn;
+  if (invocations > target.max_invocations ||
+      edge * tiling.depth / 8 % invocations != 0 ||  // all load as much
+      tiling.storage() > static_cast<int64_t>(target.max_workgroup_storage)) {
+    return std::nullopt;
+  }
+  split_depth(tiling, k, tiles(edge) * count, tiling.depth, varies);
   return tiling;
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "shader/target.h"
+
 namespace quern {
 
 /// Which numbers of a product change from binding to binding.
@@ -25,6 +27,30 @@ struct Tiling {
   }
 };
 inline constexpr uint32_t kTileDepth = 16;
+
+/// A product of f16 by subgroup matrices (matmul_subgroup.wgsl): gm x gn subgroups, each with
+/// fm x fn matrices of `shape`.
+struct SubgroupTiling {
+  MatrixShape shape;
+  uint32_t subgroup = 32;  ///< invocations
+  uint32_t gm = 2, gn = 1, fm = 2, fn = 4, depth = 32;
+  int64_t slices = 1;
+  int64_t slice_depth = 0;  ///< a multiple of depth, but for one slice
+
+  [[nodiscard]] int64_t rows() const { return int64_t{gm} * fm * shape.m; }
+  [[nodiscard]] int64_t columns() const { return int64_t{gn} * fn * shape.n; }
+  [[nodiscard]] int64_t tiles_m(int64_t m) const { return (m + rows() - 1) / rows(); }
+  [[nodiscard]] int64_t tiles_n(int64_t n) const { return (n + columns() - 1) / columns(); }
+  /// Bytes of workgroup memory, at most.
+  [[nodiscard]] int64_t storage() const;
+  [[nodiscard]] bool large() const { return rows() > 32; }
+};
+
+/// The tile of subgroup matrices for a product of f16; none where the target lacks them or has no
+/// room for a tile. `large` says which of the two, where that is not to follow from the product.
+std::optional<SubgroupTiling> subgroup_tiling_of(const Target& target, int64_t m, int64_t n,
+                                                 int64_t k, int64_t count, Varies varies,
+                                                 std::optional<bool> large = std::nullopt);
 
 /// The large tile where it fills a device, the small one, or the small one with a split depth
 /// where even that leaves most of a device idle. Measured: docs/performance.md.

@@ -2,6 +2,7 @@
 #include "ops/common/conv.h"
 
 #include "ops/common/gemm.h"
+#include "ops/common/winograd.h"
 #include "ops/op_def.h"
 
 namespace quern {
@@ -144,6 +145,7 @@ Result<void> lower(LowerContext& ctx) {
   if (s.is_pointwise() && s.groups == 1) return lower_pointwise(ctx, s);
   if (s.rank() > 2) return unsupported("three spatial axes");
   s.to_2d();
+  if (suits_winograd(ctx, s)) return dispatch_winograd(ctx, s);
 
   KernelCall call;
   call.bindings = {ctx.bind_in("x", 0), ctx.bind_in("w", 1)};

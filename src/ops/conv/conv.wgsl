@@ -81,9 +81,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let tile_n = number % params.tiles_n;
   let tile_m = number / params.tiles_n % params.tiles_m;
   let part = number / params.tiles_n / params.tiles_m;
-  let blocks = params.batch * params.groups;
-  let block = part % blocks;
-  let slice = part / blocks;
+  let block = part % (params.batch * params.groups);
+  let slice = part / (params.batch * params.groups);
   if (slice >= params.slices) { return; }
   let group = block % params.groups;
   x_base = block * params.in_channels * params.h * params.w;
@@ -97,23 +96,25 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   var acc: array<vec4f, TM * TN4>;
   let k_begin = slice * params.slice_depth;
   gemm_tile(lid, tile_m * BM, tile_n * BN, k_begin, min(k_begin + params.slice_depth, depth()), &acc);
-  for (var i = 0u; i < TM; i++) {
+  for (var i = 0u; i < TM; i++) { //@unroll
     let row = tile_m * BM + lid / WN * TM + i;
-    if (row >= params.out_channels) { continue; }
-    var start = 0.0;
-    //#if BIAS
-    start = load_b(group * params.out_channels + row);
-    //#endif
-    for (var g = 0u; g < TN4; g++) {
+    for (var g = 0u; g < TN4; g++) { //@unroll
       let col = tile_n * BN + (g * WN + lid % WN) * 4u;
-      if (col >= positions) { continue; }
-      let at = (part * params.out_channels + row) * positions + col;
-      let v = acc[i * TN4 + g] + start;
-      //#if VEC_Y
-      store4_y(at / 4u, v);
-      //#else
-      for (var j = 0u; j < 4u && col + j < positions; j++) { store_y(at + j, v[j]); }
-      //#endif
+      if (row < params.out_channels && col < positions) { put(part, group, row, col, acc[i * TN4 + g]); }
     }
   }
+}
+
+fn put(part: u32, group: u32, row: u32, col: u32, sum: vec4f) {
+  let positions = params.out_h * params.out_w;
+  let at = (part * params.out_channels + row) * positions + col;
+  var v = sum;
+  //#if BIAS
+  v += load_b(group * params.out_channels + row);
+  //#endif
+  //#if VEC_Y
+  store4_y(at / 4u, v);
+  //#else
+  for (var j = 0u; j < 4u && col + j < positions; j++) { store_y(at + j, v[j]); }
+  //#endif
 }

@@ -1,6 +1,5 @@
-// y = alpha * a b + beta * c for a batch of matrices, any strides. Workgroup number (x, then y):
-// column tile, row tile, batch, slice of the depth, the first fastest; a tile is WM*TM rows by
-// WN*TN4*4 columns. Of several slices each has a y of its own, one after the other.
+// y = alpha * a b + beta * c for a batch of matrices, any strides. Workgroup number (x, then y): column
+// tile, row tile, batch, slice of the depth, the first fastest. Of slices each has a y of its own.
 const WM = 16u; //@config
 const WN = 16u; //@config
 const TM = 4u; //@config
@@ -12,8 +11,21 @@ const VEC_A = false; //@config
 const VEC_B = false; //@config
 //@use gemm_tile
 
+//#if HALF
+@group(0) @binding(0) var<storage, read> a: array<vec2<u32>>;
+@group(0) @binding(1) var<storage, read> b: array<vec2<u32>>;
+fn load_a(i: u32) -> f32 { return unpack2x16float(a[i / 4u][i / 2u % 2u] >> (i % 2u * 16u)).x; }
+fn load4_a(i: u32) -> Held { return a[i]; }
+fn load_b(i: u32) -> f32 { return unpack2x16float(b[i / 4u][i / 2u % 2u] >> (i % 2u * 16u)).x; }
+fn load4_b(i: u32) -> Held { return b[i]; }
+//#else
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
+fn load_a(i: u32) -> f32 { return a[i]; } //@load a
+fn load4_a(i: u32) -> vec4f { return vec4f(a[i * 4u], a[i * 4u + 1u], a[i * 4u + 2u], a[i * 4u + 3u]); } //@load4 a
+fn load_b(i: u32) -> f32 { return b[i]; } //@load b
+fn load4_b(i: u32) -> vec4f { return vec4f(b[i * 4u], b[i * 4u + 1u], b[i * 4u + 2u], b[i * 4u + 3u]); } //@load4 b
+//#endif
 //#if BIAS
 @group(0) @binding(2) var<storage, read> c: array<f32>;
 //#endif
@@ -27,11 +39,6 @@ struct Params {
   slice_depth: u32, slices: u32, alpha: f32, beta: f32, c_row: u32, c_col: u32,
 }
 @group(0) @binding(4) var<uniform> params: Params;
-
-fn load_a(i: u32) -> f32 { return a[i]; } //@load a
-fn load4_a(i: u32) -> vec4f { return vec4f(a[i * 4u], a[i * 4u + 1u], a[i * 4u + 2u], a[i * 4u + 3u]); } //@load4 a
-fn load_b(i: u32) -> f32 { return b[i]; } //@load b
-fn load4_b(i: u32) -> vec4f { return vec4f(b[i * 4u], b[i * 4u + 1u], b[i * 4u + 2u], b[i * 4u + 3u]); } //@load4 b
 //#if BIAS
 fn load_c(i: u32) -> f32 { return c[i]; } //@load c
 //#endif
@@ -44,28 +51,28 @@ fn store_y(i: u32, v: f32) { y[i] = v; } //@store y
 var<private> a_base: u32;
 var<private> b_base: u32;
 
-fn tile_a(row: u32, k: u32) -> vec4f {
-  var v = vec4f();
-  if (row >= params.m || k >= params.k) { return v; }
+fn tile_a(row: u32, k: u32) -> Held {
+  if (row >= params.m || k >= params.k) { return Held(); }
   let i = a_base + row * params.a_row + k * params.a_col;
   if (VEC_A) { return load4_a(i / 4u); }
+  var v = vec4f();
   v.x = load_a(i);
   if (k + 1u < params.k) { v.y = load_a(i + params.a_col); }
   if (k + 2u < params.k) { v.z = load_a(i + 2u * params.a_col); }
   if (k + 3u < params.k) { v.w = load_a(i + 3u * params.a_col); }
-  return v;
+  return held(v);
 }
 
-fn tile_b(k: u32, col: u32) -> vec4f {
-  var v = vec4f();
-  if (k >= params.k || col >= params.n) { return v; }
+fn tile_b(k: u32, col: u32) -> Held {
+  if (k >= params.k || col >= params.n) { return Held(); }
   let i = b_base + k * params.b_row + col * params.b_col;
   if (VEC_B) { return load4_b(i / 4u); }
+  var v = vec4f();
   v.x = load_b(i);
   if (col + 1u < params.n) { v.y = load_b(i + params.b_col); }
   if (col + 2u < params.n) { v.z = load_b(i + 2u * params.b_col); }
   if (col + 3u < params.n) { v.w = load_b(i + 3u * params.b_col); }
-  return v;
+  return held(v);
 }
 
 @compute @workgroup_size(WG)
@@ -87,25 +94,27 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   var acc: array<vec4f, TM * TN4>;
   let k_begin = slice * params.slice_depth;
   gemm_tile(lid, tile_m * BM, tile_n * BN, k_begin, min(k_begin + params.slice_depth, params.k), &acc);
-  for (var i = 0u; i < TM; i++) {
+  for (var i = 0u; i < TM; i++) { //@unroll
     let row = tile_m * BM + lid / WN * TM + i;
-    if (row >= params.m) { continue; }
-    for (var g = 0u; g < TN4; g++) {
+    for (var g = 0u; g < TN4; g++) { //@unroll
       let col = tile_n * BN + (g * WN + lid % WN) * 4u;
-      if (col >= params.n) { continue; }
-      let at = params.y_start + (part * params.m + row) * params.n + col;
-      var v = params.alpha * acc[i * TN4 + g];
-      //#if BIAS
-      let c_at = row * params.c_row + col * params.c_col;
-      let last = (min(params.n, col + 4u) - col - 1u) * params.c_col;
-      v += params.beta * vec4f(load_c(c_at), load_c(c_at + min(params.c_col, last)),
-                               load_c(c_at + min(2u * params.c_col, last)), load_c(c_at + last));
-      //#endif
-      //#if VEC_Y
-      store4_y(at / 4u, v);
-      //#else
-      for (var j = 0u; j < 4u && col + j < params.n; j++) { store_y(at + j, v[j]); }
-      //#endif
+      if (row < params.m && col < params.n) { put(part, row, col, params.alpha * acc[i * TN4 + g]); }
     }
   }
+}
+
+fn put(part: u32, row: u32, col: u32, sum: vec4f) {
+  let at = params.y_start + (part * params.m + row) * params.n + col;
+  var v = sum;
+  //#if BIAS
+  let c_at = row * params.c_row + col * params.c_col;
+  let last = (min(params.n, col + 4u) - col - 1u) * params.c_col;
+  v += params.beta * vec4f(load_c(c_at), load_c(c_at + min(params.c_col, last)),
+                           load_c(c_at + min(2u * params.c_col, last)), load_c(c_at + last));
+  //#endif
+  //#if VEC_Y
+  store4_y(at / 4u, v);
+  //#else
+  for (var j = 0u; j < 4u && col + j < params.n; j++) { store_y(at + j, v[j]); }
+  //#endif
 }

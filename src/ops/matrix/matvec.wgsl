@@ -32,7 +32,11 @@ fn load4_b(i: u32) -> vec4f { return vec4f(b[i * 4u], b[i * 4u + 1u], b[i * 4u +
 //#if BIAS
 fn load_c(i: u32) -> f32 { return c[i]; } //@load c
 //#endif
+//#if VEC_Y
+fn store4_y(i: u32, v: vec4f) { y[i * 4u] = v.x; y[i * 4u + 1u] = v.y; y[i * 4u + 2u] = v.z; y[i * 4u + 3u] = v.w; } //@store4 y
+//#else
 fn store_y(i: u32, v: f32) { y[i] = v; } //@store y
+//#endif
 
 var<workgroup> partial: array<vec4f, WG>;
 
@@ -82,19 +86,21 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
         if (col + 1u < params.n) { b1 = four_b(at + params.b_col, params.b_row, left); }
         if (col + 2u < params.n) { b2 = four_b(at + 2u * params.b_col, params.b_row, left); }
         if (col + 3u < params.n) { b3 = four_b(at + 3u * params.b_col, params.b_row, left); }
-        for (var r = 0u; r < min(ROWS, params.m); r++) {
-          let v = four_a(a_base + r * params.a_row + k * params.a_col, params.a_col, left);
-          acc[r] += vec4f(dot(v, b0), dot(v, b1), dot(v, b2), dot(v, b3));
+        for (var r = 0u; r < ROWS; r++) {
+          if (r < params.m) {
+            let v = four_a(a_base + r * params.a_row + k * params.a_col, params.a_col, left);
+            acc[r] += vec4f(dot(v, b0), dot(v, b1), dot(v, b2), dot(v, b3));
+          }
         }
       } else {
-        var v: array<vec4f, 4>;
+        var v = array<vec4f, 4>();
         for (var u = 0u; u < 4u; u++) {
           if (u * SLICES < left) { v[u] = four_b(at + u * SLICES * params.b_row, params.b_col, params.n - col); }
         }
-        for (var r = 0u; r < min(ROWS, params.m); r++) {
+        for (var r = 0u; r < ROWS; r++) {
           let row = a_base + r * params.a_row + k * params.a_col;
           for (var u = 0u; u < 4u; u++) {
-            if (u * SLICES < left) { acc[r] += load_a(row + u * SLICES * params.a_col) * v[u]; }
+            if (u * SLICES < left && r < params.m) { acc[r] += load_a(row + u * SLICES * params.a_col) * v[u]; }
           }
         }
       }
@@ -107,15 +113,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       if (slice < s) { partial[quad * SLICES + slice] += partial[quad * SLICES + slice + s]; }
       workgroupBarrier();
     }
-    // Column j of each group of four is stored by slice j.
-    if (slice < 4u && col + slice < params.n && r < params.m) {
-      var v = params.alpha * partial[quad * SLICES][slice];
-      //#if BIAS
-      v += params.beta * load_c(r * params.c_row + (col + slice) * params.c_col);
-      //#endif
-      store_y(params.y_start + batch * params.m * params.n + r * params.y_row +
-              (col + slice) * params.y_col, v);
-    }
+    if (slice == 0u && r < params.m && col < params.n) { put(batch, r, col, params.alpha * partial[quad * SLICES]); }
     workgroupBarrier();
   }
+}
+
+fn put(batch: u32, r: u32, col: u32, sum: vec4f) {
+  let at = params.y_start + batch * params.m * params.n + r * params.y_row + col * params.y_col;
+  var v = sum;
+  //#if BIAS
+  for (var j = 0u; j < min(4u, params.n - col); j++) { v[j] += params.beta * load_c(r * params.c_row + (col + j) * params.c_col); }
+  //#endif
+  //#if VEC_Y
+  store4_y(at / 4u, v);
+  //#else
+  for (var j = 0u; j < min(4u, params.n - col); j++) { store_y(at + j * params.y_col, v[j]); }
+  //#endif
 }

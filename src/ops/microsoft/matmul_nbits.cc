@@ -162,13 +162,15 @@ struct TileConfig {
 
 struct VectorConfig {
   Common common;
-  int64_t rows = 4, lanes = 32, cols = 4;
+  int64_t rows = 4, lanes = 32;
+  bool vec_y = false;
+  static constexpr int64_t kColumns = 4;
   template <class F>
   void fields(F&& f) const {
     common.fields(f);
     f("ROWS", rows);
     f("LANES", lanes);
-    f("COLS", cols);
+    f("VEC_Y", uint32_t{vec_y});
   }
 };
 
@@ -206,9 +208,11 @@ Result<void> lower(LowerContext& ctx) {
     config.common = common;
     config.rows = m == 1 ? 1 : 4;
     while (config.lanes > 8 && config.lanes > row_words) config.lanes /= 2;
+    config.vec_y = q.n % VectorConfig::kColumns == 0;
     call.kernel = "matvec_nbits";
     call.config = config_of(config);
-    const int64_t columns = 64 / config.lanes * config.cols;
+    call.stores_fours = config.vec_y;
+    const int64_t columns = 64 / config.lanes * VectorConfig::kColumns;
     workgroups = (q.n + columns - 1) / columns;
   } else {
     TileConfig config;

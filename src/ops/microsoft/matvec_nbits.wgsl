@@ -4,7 +4,7 @@
 const BITS = 4u; //@config
 const ROWS = 4u; //@config
 const LANES = 32u; //@config
-const COLS = 4u; //@config
+const COLS = 4u;
 const VEC_A = false; //@config
 const WG = 64u;
 const GROUPS = WG / LANES;
@@ -33,7 +33,11 @@ struct Params { m: u32, n: u32, k: u32, blocks: u32, block: u32, row_words: u32,
 fn load_a(i: u32) -> f32 { return a[i]; } //@load a
 fn load4_a(i: u32) -> vec4f { return vec4f(a[i * 4u], a[i * 4u + 1u], a[i * 4u + 2u], a[i * 4u + 3u]); } //@load4 a
 fn load_scale(i: u32) -> f32 { return scales[i]; } //@load scales
+//#if VEC_Y
+fn store4_y(i: u32, v: vec4f) { y[i * 4u] = v.x; y[i * 4u + 1u] = v.y; y[i * 4u + 2u] = v.z; y[i * 4u + 3u] = v.w; } //@store4 y
+//#else
 fn store_y(i: u32, v: f32) { y[i] = v; } //@store y
+//#endif
 
 var<workgroup> partial: array<f32, WG * COLS>;
 
@@ -55,10 +59,7 @@ fn four_a(row: u32, k: u32) -> vec4f {
   if (k >= params.k) { return v; }
   let i = row * params.k + k;
   if (VEC_A) { return load4_a(i / 4u); }
-  v.x = load_a(i);
-  if (k + 1u < params.k) { v.y = load_a(i + 1u); }
-  if (k + 2u < params.k) { v.z = load_a(i + 2u); }
-  if (k + 3u < params.k) { v.w = load_a(i + 3u); }
+  for (var j = 0u; j < min(4u, params.k - k); j++) { v[j] = load_a(i + j); }
   return v;
 }
 
@@ -98,14 +99,21 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       }
       workgroupBarrier();
     }
-    // Column c of each group is stored by lane c.
-    if (lane < COLS && col0 + lane < params.n && r < params.m) {
-      var sum = partial[lane * WG + lid - lane];
-      //#if BIAS
-      sum += load_bias(col0 + lane);
-      //#endif
-      store_y(r * params.n + col0 + lane, sum);
+    if (lane == 0u && r < params.m && col0 < params.n) {
+      put(r, col0, vec4f(partial[lid], partial[WG + lid], partial[2u * WG + lid], partial[3u * WG + lid]));
     }
     workgroupBarrier();
   }
+}
+
+fn put(r: u32, col: u32, sums: vec4f) {
+  var v = sums;
+  //#if BIAS
+  for (var j = 0u; j < min(COLS, params.n - col); j++) { v[j] += load_bias(col + j); }
+  //#endif
+  //#if VEC_Y
+  store4_y((r * params.n + col) / 4u, v);
+  //#else
+  for (var j = 0u; j < min(COLS, params.n - col); j++) { store_y(r * params.n + col + j, v[j]); }
+  //#endif
 }

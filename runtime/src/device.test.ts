@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+
+import { chooseDevice, targetWords } from './device.js';
+
+const shape = { M: 16, N: 16, K: 16 };
+const halves = { componentType: 'f16', resultComponentType: 'f32', ...shape };
+
+interface Fake {
+  features?: string[];
+  sizes?: [number, number];
+  configs?: object[];
+  /** What the device says of the probe. */
+  error?: { message: string };
+}
+
+/** As much of a GPUDevice as choosing one touches. */
+function fake({ features, sizes = [32, 32], configs = [halves], error }: Fake) {
+  const codes: string[] = [];
+  const device = {
+    features: new Set(
+      features ?? ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'],
+    ),
+    limits: { maxStorageBufferBindingSize: 2 ** 33, maxBufferSize: 2 ** 34 },
+    adapterInfo: {
+      subgroupMinSize: sizes[0],
+      subgroupMaxSize: sizes[1],
+      subgroupMatrixConfigs: configs,
+    },
+    createBuffer() {},
+    pushErrorScope() {},
+    popErrorScope: () => Promise.resolve(error ?? null),
+    createShaderModule: ({ code }: { code: string }) => codes.push(code),
+    createComputePipeline() {},
+  };
+  return { device: device as unknown as GPUDevice, codes };
+}
+
+async function words(of: Fake) {
+  const { device, codes } = fake(of);
+  const chosen = await chooseDevice(device);
+  if (chosen.kind !== 'webgpu') throw new Error('no GPU');
+  return { matrix: [...targetWords(chosen.open, true)].slice(15), codes };
+}
+
+describe('subgroup matrices', () => {
+  it('are told to the core where the device has them', async () => {
+    const { matrix, codes } = await words({
+      configs: [{ ...halves, M: 8, N: 8, K: 8, resultComponentType: 'f16' }, halves],
+    });
+    expect(matrix).toEqual([16, 16, 16]);
+    expect(codes).toHaveLength(1);
+    expect(codes[0]).toContain('enable chromium_experimental_subgroup_matrix;');
+  });
+
+  it('need shader-f16, subgroups, and the feature', async () => {
+    for (const lacking of ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix']) {
+      const all = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'];
+      const found = await words({ features: all.filter((name) => name !== lacking) });
+      expect(found).toEqual({ matrix: [], codes: [] });
+    }
+  });
+
+  it('need subgroups of one size, f16 operands and f32 sums', async () => {
+    expect((await words({ sizes: [16, 32] })).matrix).toEqual([]);
+    expect((await words({ sizes: [0, 0] })).matrix).toEqual([]);
+    const sums = { ...halves, resultComponentType: 'f16' };
+    expect((await words({ configs: [sums] })).matrix).toEqual([]);
+    expect((await words({ configs: [] })).matrix).toEqual([]);
+  });
+
+  it('are left alone where the browser has another form of them', async () => {
+    const { matrix, codes } = await words({ error: { message: 'no such builtin' } });
+    expect(matrix).toEqual([]);
+    expect(codes).toHaveLength(1);
+  });
+});
