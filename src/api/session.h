@@ -102,6 +102,11 @@ class Session {
   std::string precision_reason_;         ///< why it is f32 though f16 was asked for
 };
 
+/// May a run leave the input out?
+inline bool may_be_absent(const ModelInput& input) {
+  return input.has_default || input.type.kind == Type::Kind::kOptional;
+}
+
 /// JSON, for a profile: the nodes of the walk's graph that made steps for the device, with what
 /// they had to compute and move.
 std::string describe_work(const Walk& walk);
