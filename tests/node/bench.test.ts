@@ -45,7 +45,7 @@ test('a row says what is missing, failed or wrong', () => {
   expect(head).toMatch(
     /^engine +load +first +again +median +p10 +p90 +pipelined +GPU +submit +dispatches/,
   );
-  expect(rows[0]).toMatch(/^one +1235 +12\.3 +2\.00 +1\.00 +3\.00 +- +0\.046 .* 1\.0e-7$/);
+  expect(rows[0]).toMatch(/^one +1235 +12\.3 +- +2\.00 +1\.00 +3\.00 +- +0\.046 .* 1\.0e-7$/);
   expect(rows[1]).toMatch(/^two .*not installed: x$/);
   expect(rows[2]).toMatch(/^three .* 15 +5\.0 .*not a number$/);
 });
