@@ -65,7 +65,10 @@ export interface LoadOptions {
   worker?: boolean;
   /** A folder with the .wasm files and their scripts; by default they are found by themselves. */
   wasmBase?: string | URL;
-  /** false: compiles no GPU programs before the first run. */
+  /**
+   * By default load() waits for the GPU programs that a first run most likely needs; those for
+   * other sizes compile after it. false: none before the first run.
+   */
   warm?: boolean;
   /** false: no optimisation, to find a fault in one. */
   passes?: boolean;

@@ -82,4 +82,6 @@ test('bars: against the best peer that is right, and the floor', () => {
   expect(found['host memory']!.ok).toBe(true);
   expect(verdictLine(verdicts({ rows }))).toContain('2.000 of 1.800 ms (bar missed)');
   expect(verdicts({ rows: rows.slice(1) })).toEqual([]);
+  const wrong = verdicts({ rows: [rows[0]!, rows[2]!] })[0];
+  expect(wrong).toMatchObject({ what: 'median', value: 5, text: 'x5.0 of wrong results' });
 });
