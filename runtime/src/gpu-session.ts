@@ -38,17 +38,17 @@ const oneByteText = new TextDecoder('latin1');
 /** Plans kept for input dims used before. */
 const cachedPlans = 16;
 /**
- * Symbolic dims, [first of a shape, others], while programs are made ahead: kernels have a few
- * variants by size, and new dims shall find theirs made. Runs mostly need those of the first dims,
- * which load() waits for; the others' compile when the first run is done.
+ * Symbolic dims while programs are made ahead: kernels have a few variants by size, and new dims
+ * shall find theirs made. Most runs need those of the likely dims, which load() waits for; the
+ * others' compile when the first run is done.
  */
 const assumedDims = [
-  [4, 160],
-  [1, 32],
-  [1, 1],
-  [2, 8],
-  [1, 33], // rows that are no whole vectors
-] as const;
+  { first: 1, others: 1, likely: false },
+  { first: 1, others: 32, likely: true },
+  { first: 4, others: 160, likely: true },
+  { first: 2, others: 8, likely: false },
+  { first: 1, others: 33, likely: false }, // rows that are no whole vectors
+];
 
 /** Of all dims known: what a value that is read back is taken to be; and segments at most. */
 const assumedValue = 32;
@@ -151,23 +151,26 @@ export class GpuSession implements Backend {
         }
         return;
       }
-      let likely: CompiledProgram[] | undefined;
-      for (const [batch, dim] of assumedDims) {
-        const started = await unlessRefused(this.#core.call('warm', batch, dim));
+      const wanted = new Set<CompiledProgram>();
+      for (const { first, others, likely } of assumedDims) {
+        const started = await unlessRefused(this.#core.call('warm', first, others));
         if (!started) continue;
-        const later = likely !== undefined;
-        const applied = await this.#apply(started.message, later);
-        const programs = await this.#assume(started.run, applied, dim, later);
-        likely ??= programs;
+        const applied = await this.#apply(started.message, true);
+        const used = await this.#assume(started.run, applied, others, true);
+        if (!likely) continue;
+        for (const program of used) {
+          wanted.add(program);
+          void program.compile().catch(() => {}); // awaited below
+        }
       }
-      await awaitPrograms(likely ?? [], onProgress);
+      await awaitPrograms([...wanted], onProgress);
     });
     this.#coreBytes = await this.#core.call('memory');
   }
 
   /**
-   * The programs of a run that is not carried out, from its first segment on. Values that it would
-   * read back are taken to be `value`: most often they are counts.
+   * The programs that a run uses which is not carried out, from its first segment on. Values that it
+   * would read back are taken to be `value`: most often they are counts.
    */
   async #assume(
     run: number,
@@ -175,8 +178,12 @@ export class GpuSession implements Backend {
     value: number,
     later = false,
   ): Promise<CompiledProgram[]> {
-    const programs = [...first.programs];
+    const used = new Set<number>();
+    const note = ({ segment }: Applied): void => {
+      for (const step of segment.steps) if (step.kind === 'dispatch') used.add(step.program);
+    };
     let applied = first;
+    note(applied);
     try {
       for (let segments = 1; !applied.segment.done && segments < assumedSegments; segments++) {
         const values = applied.segment.reads.map((port) => assumedBytes(port, value));
@@ -184,13 +191,13 @@ export class GpuSession implements Backend {
         if (!message) break;
         this.#discard(applied);
         applied = await this.#apply(message, later);
-        programs.push(...applied.programs);
+        note(applied);
       }
     } finally {
       this.#discard(applied);
       await this.#core.call('endRun', run);
     }
-    return programs;
+    return [...used].map((program) => this.#pipelines.get(program));
   }
 
   async run(request: RunRequest): Promise<Map<number, Tree<Tensor>>> {

@@ -78,7 +78,10 @@ export interface LoadOptions {
    * which would have to be kept: true keeps them. A device of the caller's is not replaced.
    */
   recover?: boolean;
-  /** false: compiles no GPU programs before the first run. */
+  /**
+   * By default load() waits for the GPU programs that a first run most likely needs; those for
+   * other sizes compile after it. false: none before the first run.
+   */
   warm?: boolean;
   /**
    * 'f16': memory of half the size for the weights and inner values of an f32 model, where that is

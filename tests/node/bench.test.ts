@@ -45,7 +45,7 @@ test('a row says what is missing, failed or wrong', () => {
   expect(head).toMatch(
     /^engine +load +first +again +median +p10 +p90 +pipelined +GPU +submit +dispatches/,
   );
-  expect(rows[0]).toMatch(/^one +1235 +12\.3 +2\.00 +1\.00 +3\.00 +- +0\.046 .* 1\.0e-7$/);
+  expect(rows[0]).toMatch(/^one +1235 +12\.3 +- +2\.00 +1\.00 +3\.00 +- +0\.046 .* 1\.0e-7$/);
   expect(rows[1]).toMatch(/^two .*not installed: x$/);
   expect(rows[2]).toMatch(/^three .* 15 +5\.0 .*not a number$/);
 });
@@ -82,4 +82,6 @@ test('bars: against the best peer that is right, and the floor', () => {
   expect(found['host memory']!.ok).toBe(true);
   expect(verdictLine(verdicts({ rows }))).toContain('2.000 of 1.800 ms (bar missed)');
   expect(verdicts({ rows: rows.slice(1) })).toEqual([]);
+  const wrong = verdicts({ rows: [rows[0]!, rows[2]!] })[0];
+  expect(wrong).toMatchObject({ what: 'median', value: 5, text: 'x5.0 of wrong results' });
 });
