@@ -47,7 +47,7 @@ interface Result {
 }
 async function resultOf(model: Model, seed: number, signal?: AbortSignal): Promise<Result> {
   const { y, s } = await model.run({ x: rows(seed) }, { signal });
-  return { y: [...(y!.data as Float32Array)], s: String(s!.data) };
+  return { y: [...(y!.data as Float32Array)], s: (s!.data as BigInt64Array).join() };
 }
 
 let device: GPUDevice;

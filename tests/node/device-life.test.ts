@@ -55,6 +55,23 @@ async function check(model: Model, seed = 3): Promise<void> {
   expectNear(y!.data as Float32Array, expectedOf(seed));
 }
 
+type Method = (this: object, ...args: unknown[]) => unknown;
+
+/** Puts another method in the place of an object's own or its prototype's; gives what undoes it. */
+function replaced(
+  target: object,
+  name: string,
+  make: (original: Method) => (target: object, ...args: unknown[]) => unknown,
+): () => void {
+  const original = Reflect.get(target, name) as Method;
+  const method = make(original);
+  const value = function (this: object, ...args: unknown[]): unknown {
+    return method(this, ...args);
+  };
+  Object.defineProperty(target, name, { value, configurable: true, writable: true });
+  return () => Object.defineProperty(target, name, { value: original, configurable: true });
+}
+
 const unhandled: unknown[] = [];
 const note = (reason: unknown): void => void unhandled.push(reason);
 let folder: string;
@@ -70,13 +87,11 @@ beforeAll(async () => {
   writeFileSync(path, bytes);
   await dawnGpu();
   const prototype = Object.getPrototypeOf(await dawnAdapter()) as GPUAdapter;
-  const { requestDevice } = prototype;
-  prototype.requestDevice = async function (descriptor) {
-    const device = await requestDevice.call(this, descriptor);
+  restore = replaced(prototype, 'requestDevice', (original) => async (adapter, ...args) => {
+    const device = (await original.apply(adapter, args)) as GPUDevice;
     onDevice(device);
     return device;
-  };
-  restore = () => (prototype.requestDevice = requestDevice);
+  });
 });
 afterEach(() => {
   onDevice = () => {};
@@ -96,24 +111,21 @@ function destroyAt(device: GPUDevice, name: Name, count: number): { done: boolea
   const state = { done: false };
   let calls = 0;
   const wrap = (target: object): void => {
-    const original = (Reflect.get(target, name) as (...args: unknown[]) => unknown).bind(target);
-    const value = (...args: unknown[]): unknown => {
+    replaced(target, name, (original) => (self, ...args) => {
       if (++calls === count && !state.done) {
         state.done = true;
         device.destroy();
       }
-      return original(...args);
-    };
-    Object.defineProperty(target, name, { value, configurable: true, writable: true });
+      return original.apply(self, args);
+    });
   };
   if (name !== 'mapAsync') wrap(name in device ? device : device.queue);
   else {
-    const { createBuffer } = device;
-    device.createBuffer = (descriptor) => {
-      const buffer = createBuffer.call(device, descriptor);
+    replaced(device, 'createBuffer', (original) => (self, ...args) => {
+      const buffer = original.apply(self, args) as GPUBuffer;
       wrap(buffer);
       return buffer;
-    };
+    });
   }
   return state;
 }
@@ -246,17 +258,16 @@ describe('a device of the caller’s', () => {
 
   /** Buffers of that label are more than the device has. */
   function short(device: GPUDevice, label: string): void {
-    const { createBuffer, popErrorScope } = device;
-    let failed = 0;
-    device.createBuffer = (descriptor) => {
-      if (descriptor.label?.includes(label)) failed = 1;
-      return createBuffer.call(device, descriptor);
-    };
-    device.popErrorScope = async () => {
-      const error = failed ? ({ message: 'no memory left' } as GPUError) : null;
-      failed = 0;
-      return (await popErrorScope.call(device)) ?? error;
-    };
+    let failed = false;
+    replaced(device, 'createBuffer', (original) => (self, descriptor) => {
+      if ((descriptor as GPUBufferDescriptor).label?.includes(label)) failed = true;
+      return original.call(self, descriptor);
+    });
+    replaced(device, 'popErrorScope', (original) => async (self) => {
+      const error = failed ? { message: 'no memory left' } : null;
+      failed = false;
+      return (await original.call(self)) ?? error;
+    });
   }
 
   test.each([

@@ -1,3 +1,5 @@
+// eslint-disable-next-line @typescript-eslint/triple-slash-reference -- there is nothing to import
+/// <reference path="../wgsl-modules.d.ts" />
 // Pictures to inputs on the GPU: one dispatch each, encoded before a run's own commands.
 
 import { LimitError, UnsupportedError } from '../errors.js';

@@ -1,3 +1,5 @@
+// eslint-disable-next-line @typescript-eslint/triple-slash-reference -- there is nothing to import
+/// <reference path="../wgsl-modules.d.ts" />
 // Draws tensors: on the GPU in one render pass, without one to a 2D canvas.
 
 import { InvalidArgumentError } from '../errors.js';
