@@ -169,16 +169,16 @@ class Narrower {
     for (const Value* v : candidates_) {
       if (v != nullptr && !fits(*v)) bad[root(v->id)] = 1;
     }
+    // Weights that are decided, with all views of them.
+    for (const auto& [number, v] : weights_) {
+      if (options_.weights) bad[root(v->id)] = options_.weights->contains(number) ? 0 : 1;
+    }
     placement_.narrow.assign(candidates_.size(), 0);
     int values = 0;
     for (const Value* v : candidates_) {
-      if (v == nullptr) continue;
-      const bool is_weight = v->constant && !v->constant->is_inline();
-      const bool decided = is_weight && options_.weights;
-      const bool is_narrow =
-          decided ? options_.weights->contains(v->constant->weight) : bad[root(v->id)] == 0;
-      placement_.narrow[v->id] = is_narrow;
-      values += is_narrow && !is_weight ? 1 : 0;
+      if (v == nullptr || bad[root(v->id)] != 0) continue;
+      placement_.narrow[v->id] = 1;
+      values += v->constant && !v->constant->is_inline() ? 0 : 1;
     }
     report_.hits["f16 values"] = values;
     report_.hits["f16 weights"] = static_cast<int>(narrow_weights(graph_, placement_).size());
@@ -201,8 +201,7 @@ class Narrower {
   }
 
   bool fits_constant(const Value& v) {
-    const bool is_decided = !v.constant->is_inline() && options_.weights;
-    if (is_decided) return options_.weights->contains(v.constant->weight);
+    if (!v.constant->is_inline() && options_.weights) return true;  // see decide()
     if (v.constant->dims.size() < 2) return false;
     const double peak = known_peak(v);
     const bool in_range = peak <= kLargestF16 && (peak >= kSmallestPeak || peak == 0);

@@ -398,7 +398,13 @@ bool GpuBackend::has_large(const LowerJob& job, const Walk& walk) const {
   const auto large = [&](Storage s) {
     return s.id != UINT32_MAX && walk.info(s).bytes > target_.max_binding_bytes;
   };
-  return std::ranges::any_of(job.inputs, large) || std::ranges::any_of(job.outputs, large);
+  // Kernels over rows count results as f32: they may take such between.
+  const auto wide = [&](const TensorInfo& info) {
+    return info.dtype == DType::kF16 &&
+           static_cast<uint64_t>(info.count()) * 4 > target_.max_binding_bytes;
+  };
+  return std::ranges::any_of(job.inputs, large) || std::ranges::any_of(job.outputs, large) ||
+         std::ranges::any_of(job.frame.outputs, wide);
 }
 
 Result<void> GpuBackend::lower_expressions(const LowerJob& job, Walk& walk) {
