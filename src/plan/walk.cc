@@ -131,6 +131,12 @@ void Walk::set(const Value* value, RunTensor tensor) {
 }
 
 Result<PlanMessage> Walk::advance(std::vector<std::shared_ptr<const HostTensor>> read) {
+  auto message = go_on(std::move(read));
+  if (!message) give_up();
+  return message;
+}
+
+Result<PlanMessage> Walk::go_on(std::vector<std::shared_ptr<const HostTensor>> read) {
   if (read.size() != requests_.size()) {
     return internal_error(
         cat("the host asked for ", requests_.size(), " values and got ", read.size()));

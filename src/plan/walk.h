@@ -212,6 +212,9 @@ class Walk {
   using Elements = std::vector<RunTensor>;
 
   // walk.cc
+  Result<PlanMessage> go_on(std::vector<std::shared_ptr<const HostTensor>> read);
+  /// After an error: takes back what the session would believe sent.
+  void give_up();
   Result<RunTensor> given(const RunInput& input, bool on_host);
   Result<Progress> visit(Node& node);
   Result<OpFrame> frame_of(const Node& node, const OpDef& def,

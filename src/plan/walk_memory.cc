@@ -324,6 +324,16 @@ void Walk::flush_pool(Pool& pool, bool plan_owned, std::vector<BufferRequest>& r
   pool = {};
 }
 
+void Walk::give_up() {
+  if (session_pool_.index == UINT32_MAX) return;
+  const auto is_unsent = [&](const auto& constant) {
+    return constant.second.index == session_pool_.index;
+  };
+  std::erase_if(memory_.constants, is_unsent);
+  std::erase_if(memory_.narrow_constants, is_unsent);
+  session_pool_ = {};
+}
+
 Result<PlanMessage> Walk::close_segment(bool done) {
   PlanMessage message;
   Segment& segment = message.segment;

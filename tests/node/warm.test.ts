@@ -60,3 +60,24 @@ test('a run that needs a program left for later does not wait for the others', a
   expect(counts.calls.createComputePipelineAsync).toBeLessThanOrEqual(loaded.report().programs);
   device.destroy();
 });
+
+test('a run that is refused on its way leaves the next one whole', async () => {
+  const loaded = await load(
+    writeModel({
+      graph: {
+        nodes: [node('Add', ['x', 'c'], ['s']), node('Reshape', ['s', 'pairs'], ['y'])],
+        initializers: [tensor('c', 'f32', [1], [0.5]), tensor('pairs', 'i64', [2], [2, -1])],
+        inputs: [value('x', 'f32', ['n'])],
+        outputs: [value('y', 'f32', [2, 'm'])],
+      },
+    }),
+    { device: await defaultLimitsDevice(), warm: false },
+  );
+  await expect(loaded.run({ x: new Float32Array(3) })).rejects.toThrow(/Reshape/);
+  const { y } = await loaded.run({ x: new Float32Array(4) });
+  expect([y!.dims, [...(y!.data as Float32Array)]]).toEqual([
+    [2, 2],
+    [0.5, 0.5, 0.5, 0.5],
+  ]);
+  loaded.dispose();
+});
