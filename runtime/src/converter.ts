@@ -66,6 +66,9 @@ export class WasmConverter {
     return result;
   }
 
+  /** It has no threads: nothing keeps it. */
+  close(): void {}
+
   #heap(): Uint8Array {
     return new Uint8Array(this.#wasm.wasmMemory.buffer);
   }
