@@ -1,7 +1,7 @@
 // f32 models with tensors in f16: against references, at ranges that f16 lacks, and in memory.
 
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { load, type LoadOptions, type ModelReport } from '../../runtime/src/node.js';
 import { WeightPeaks } from '../../runtime/src/precision.js';
 import { runCase } from '../browser/run-model.js';
@@ -13,6 +13,9 @@ import { node, value, writeModel, type GraphSpec } from '../support/onnx.js';
 import { repoRoot } from '../support/paths.js';
 import type { TensorValue } from '../support/pb.js';
 import { Reference } from '../support/reference.js';
+
+// A software GPU takes its time to compile what real models need.
+vi.setConfig({ testTimeout: 600_000 });
 
 const gpu = await dawnGpu();
 Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
