@@ -134,7 +134,8 @@ for (const [suite, tolerance, chosen, suffix = ''] of [
   ['zoo', zooTolerance],
   // What torch.export made of the same models; their graphs meet the same kernels, so once is enough.
   ['zoo', [...zooTolerance, '--model', 'model.pt2'], hasArchive, '-pt2'],
-  ...(device === 'webgpu' ? [['zoo', narrow, undefined, '-f16']] : []),
+  // Minutes on a software GPU, where tests/node/precision.test.ts has the models of packages in f16.
+  ...(device === 'webgpu' && process.env.QUERN_LONG ? [['zoo', narrow, undefined, '-f16']] : []),
 ]) {
   const folders = cases(suite).filter((folder) => !chosen || chosen(basename(folder), folder));
   const key = suite + suffix;
