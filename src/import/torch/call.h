@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "import/torch/builder.h"
+#include "import/torch/names.h"
 #include "import/torch/schema.h"
 #include "import/torch/values.h"
 

@@ -136,7 +136,7 @@ void Program::stored(const std::string& kind, const std::string& name, Ty type,
                     {"use_pickle", false},
                     {"tensor_meta", meta(type, std::move(strides), offset)}};
   std::string bytes(storage.size() * 4, '\0');
-  std::memcpy(bytes.data(), storage.data(), bytes.size());
+  if (!storage.empty()) std::memcpy(bytes.data(), storage.data(), bytes.size());
   entries_.emplace_back(cat("model/data/weights/", path), bytes);
 }
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "import/torch/builder.h"
+#include "import/torch/names.h"
 
 namespace quern::torch {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "import/torch/builder.h"
+#include "import/torch/names.h"
 #include "import/torch/schema.h"
 
 namespace quern::torch {

@@ -1,9 +1,9 @@
-#include "import/torch/builder.h"
+#include "import/emit/builder.h"
 
 #include <algorithm>
 #include <limits>
 
-namespace quern::torch {
+namespace quern::emit {
 namespace {
 
 /// Nodes of a model; what a small file can make of itself is bounded by it.
@@ -279,4 +279,4 @@ Tensor Builder::binary(std::string_view name, const Tensor& x, const Tensor& y, 
   return op(name, {cast(x, dtype), cast(y, dtype)}, {}, dtype);
 }
 
-}  // namespace quern::torch
+}  // namespace quern::emit

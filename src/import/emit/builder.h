@@ -1,5 +1,5 @@
-// Emits our nodes for a torch.export graph: tensors with their type and rank, and the steps that
-// many operators share.
+// Emits our nodes for a graph of another format: tensors with their type and rank, and the steps
+// that many operators share.
 #pragma once
 
 #include <initializer_list>
@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "ir/graph.h"
 
-namespace quern::torch {
+namespace quern::emit {
 
 /// The operator set that is emitted.
 inline constexpr int kOpset = 23;
@@ -121,4 +121,4 @@ DType float_type(DType dtype);
 /// The identity of min (true) and max (false) for a type.
 double extreme(DType dtype, bool largest);
 
-}  // namespace quern::torch
+}  // namespace quern::emit
