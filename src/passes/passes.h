@@ -43,6 +43,10 @@ Result<void> merge_common_subexpressions(Graph& graph, PassReport& report);
 Result<void> recognise(Graph& graph, PassReport& report);
 /// BatchNormalization after a convolution with constant weights goes into them.
 Result<void> fold_batch_norm(Graph& graph, PassReport& report);
+/// Transposes behind each other become one, or none.
+Result<void> merge_transposes(Graph& graph, PassReport& report);
+/// The same for those that meet once they have passed the operators between them.
+Result<void> move_transposes(Graph& graph, PassReport& report);
 /// Ops that this target has no kernel for become simpler ones by OpDef::expand.
 Result<void> expand_ops(Graph& graph, PassReport& report);
 /// Elementwise and movement ops join their neighbours in quern.Fused nodes.
