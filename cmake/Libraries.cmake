@@ -1,16 +1,18 @@
 # Object libraries: quern_core, quern_import, quern_formats, quern_cpu. Their objects are linked directly, never
 # through archives, so tables and exported functions can't be left out; unused code still is.
 
-set(QUERN_STD_HEADERS
+# What nearly every file includes. A change to one of these headers compiles everything anyway.
+set(QUERN_COMMON_HEADERS
   <algorithm> <cmath> <cstdint> <cstring> <expected> <functional> <map> <memory> <optional> <span>
-  <string> <string_view> <unordered_map> <variant> <vector>)
+  <string> <string_view> <unordered_map> <variant> <vector>
+  "${CMAKE_SOURCE_DIR}/src/base/result.h" "${CMAKE_SOURCE_DIR}/src/ops/op_def.h")
 
 # A target that compiles with Quern's flags, after the generated files.
 function(quern_flavour target)
   target_link_libraries(${target} PRIVATE quern_flags)
   target_compile_options(${target} PRIVATE ${ARGN})
   if(QUERN_PCH)
-    target_precompile_headers(${target} PRIVATE ${QUERN_STD_HEADERS})
+    target_precompile_headers(${target} PRIVATE ${QUERN_COMMON_HEADERS})
     # Without a time stamp in it, the same headers give the same file, for ccache.
     target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
   endif()

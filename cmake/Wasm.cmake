@@ -53,7 +53,7 @@ unset(_files)
 if(NOT QUERN_CPU)
   quern_module(quern-formats)
   target_link_libraries(quern-formats PRIVATE quern_flags quern_formats
-    "$<FILTER:$<TARGET_OBJECTS:quern_core>,EXCLUDE,/src/api/>"
+    "$<FILTER:$<TARGET_OBJECTS:quern_core>,EXCLUDE,/src/api/|[.]pch$>"
     "$<FILTER:$<TARGET_OBJECTS:quern_import>,INCLUDE,/import/scan/>")
   add_dependencies(quern-formats quern_core quern_import)
   set(_files "$<TARGET_FILE_DIR:quern-formats>/quern-formats")
@@ -78,7 +78,7 @@ if(NOT QUERN_CPU)
   target_link_libraries(quern-trap PRIVATE quern_flags quern_trap_walk)
   foreach(objects IN LISTS QUERN_OBJECTS)
     target_link_libraries(quern-trap PRIVATE
-      "$<FILTER:$<TARGET_OBJECTS:${objects}>,EXCLUDE,/plan/walk\\.cc>")
+      "$<FILTER:$<TARGET_OBJECTS:${objects}>,EXCLUDE,/plan/walk[.]cc|[.]pch$>")
     add_dependencies(quern-trap ${objects})
   endforeach()
   set_target_properties(quern-trap PROPERTIES
