@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 import { vulkanDriver } from './tools/lib/vulkan.mjs';
@@ -15,6 +16,8 @@ export default defineConfig({
     passWithNoTests: true,
     // Dawn and onnxruntime-node are native add-ons: one process a file.
     pool: 'forks',
+    // A software GPU compiles shaders in one thread: as many files at once as there are cores.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         extends: true,

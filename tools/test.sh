@@ -5,6 +5,7 @@
 # A suite is sourced in a shell of its own, in the root folder. It counts its tests with
 #   counted PASSED FAILED     adds to the suite's numbers
 #   check NAME COMMAND...     one test: does the command succeed?
+#   check_both ...            two of them beside each other
 #   run_gtest COMMAND...      the tests of a GoogleTest program
 #   run_vitest PROJECT...     the tests of Vitest projects
 # and fails where any test failed, or where a command did outside of these (a build, say).
@@ -34,6 +35,27 @@ check() {
     printf 'FAILED  %s (%d s)\n' "$name" $((SECONDS - start))
     counted 0 1
   fi
+}
+
+# check_both NAME COMMAND -- NAME COMMAND: two tests beside each other, each of which keeps about
+# one core busy. The commands are functions or programs without arguments.
+check_both() {
+  local -a names=("$1" "$4") commands=("$2" "$5") pids=()
+  local i start=$SECONDS
+  for i in 0 1; do
+    ${commands[$i]} >"$TEMP/both.$i" 2>&1 &
+    pids+=($!)
+  done
+  for i in 0 1; do
+    if wait "${pids[$i]}"; then
+      printf 'ok      %s (%d s): %s\n' "${names[$i]}" $((SECONDS - start)) "$(tail -n 1 "$TEMP/both.$i")"
+      counted 1 0
+    else
+      cat "$TEMP/both.$i"
+      printf 'FAILED  %s (%d s)\n' "${names[$i]}" $((SECONDS - start))
+      counted 0 1
+    fi
+  done
 }
 
 # Two shards at a time on two cores; a shard that dies without a summary counts as one failure.

@@ -8,8 +8,10 @@ use_vulkan
 export QUERN_GPU_CASES=$ROOT/build/gpu-cases.jsonl
 rm -f "$QUERN_GPU_CASES"
 build/debug/quern_tests --gtest_filter='Gpu*:Snippets*' --gtest_brief=1 >/dev/null
-check 'kernels on Dawn' node tests/kernels/run-wgsl.mjs --cases "$QUERN_GPU_CASES"
-check 'kernels under naga' npx deno run -A --unstable-webgpu tests/kernels/run-wgsl.mjs \
-  --cases "$QUERN_GPU_CASES"
+on_dawn() { node tests/kernels/run-wgsl.mjs --cases "$QUERN_GPU_CASES"; }
+under_naga() {
+  npx deno run -A --unstable-webgpu tests/kernels/run-wgsl.mjs --cases "$QUERN_GPU_CASES"
+}
+check_both 'kernels on Dawn' on_dawn -- 'kernels under naga' under_naga
 check 'conformance on WebGPU' node tests/conformance/run.mjs webgpu
 check 'conformance under naga' node tests/conformance/run.mjs naga
