@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DiffResult } from '../../runtime/src/cli/diff.js';
 import { load } from '../../runtime/src/node.js';
+import { unpack } from '../support/data.js';
 import { node, tensor, value, writeModel, type GraphSpec } from '../support/onnx.js';
 import { repoRoot } from '../support/paths.js';
 
@@ -95,4 +96,19 @@ test.each(['webgpu', 'wasm'] as const)('inner values come out on %s', async (dev
   const { scaled } = await model.run({ x: [1, 2], flag: true });
   expect([...(scaled!.data as Float32Array)]).toEqual([7, 14]);
   model.dispose();
+});
+
+test('a model of another format is compared, and its part saved, as the ONNX it is read as', () => {
+  const model = join(unpack('zoo'), 'superres', 'model.pt2');
+  const ways = ['--a', 'wasm/no-passes/threads=1', '--b', 'wasm/threads=1'];
+  const near = quern('diff', model, ...ways);
+  expect(near.err).toBe('');
+  expect(near.out).toMatch(/^\d+ values compared: none differs$/m);
+  expect(near.status).toBe(0);
+  // Fused nodes round otherwise.
+  const exact = quern('diff', model, ...ways, '--l2', '0', '--save', 'pt2', '--json', 'e.json');
+  expect(exact.err).toBe('');
+  const { saved } = JSON.parse(readFileSync(join(folder, 'e.json'), 'utf8')) as DiffResult;
+  expect(exact.status).toBe(saved ? 1 : 0);
+  if (saved) expect(quern('check', 'pt2', '--device', 'wasm').status).toBe(0);
 });

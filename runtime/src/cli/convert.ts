@@ -12,24 +12,33 @@ import { bytes } from './format.js';
 /** ONNX files are protobuf messages, which end at 2 GiB. */
 const memoryLimit = 2 ** 31;
 
-/** Gives what it wrote, in words. */
-export async function convertModel(
+/** The model as ONNX, its weights included; nothing where the file is ONNX already. */
+export async function convertedModel(
   input: string,
-  output: string,
   wasmBase: string | undefined,
-): Promise<string> {
+): Promise<Uint8Array | undefined> {
   const source = await openSource(input);
   const core = await inlineCore({ name: 'quern-formats', threads: 1, base: wasmBase });
   try {
     const converter = asConverter(core);
     const head = await headOf(source, undefined);
     const format = await converter.call('formatOf', head.slice());
-    if (format === 'ONNX') throw new InvalidArgumentError(`convert: ${input} is ONNX already`);
+    if (format === 'ONNX') return undefined;
     const all = Number.MAX_SAFE_INTEGER;
-    const onnx = await onnxOf(converter, source, head, 'weights', all, undefined, memoryLimit);
-    writeFileSync(output, onnx);
-    return `${output}: ${bytes(onnx.length)}\n`;
+    return await onnxOf(converter, source, head, 'weights', all, undefined, memoryLimit);
   } finally {
     core.close();
   }
+}
+
+/** Gives what it wrote, in words. */
+export async function convertModel(
+  input: string,
+  output: string,
+  wasmBase: string | undefined,
+): Promise<string> {
+  const onnx = await convertedModel(input, wasmBase);
+  if (!onnx) throw new InvalidArgumentError(`convert: ${input} is ONNX already`);
+  writeFileSync(output, onnx);
+  return `${output}: ${bytes(onnx.length)}\n`;
 }

@@ -1,7 +1,7 @@
 // quern diff: runs a model in two ways, compares every value in the order of the graph, and saves
 // the first node whose result differs as a test folder that quern check takes.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { InvalidArgumentError, LimitError, textOf } from '../errors.js';
@@ -10,6 +10,7 @@ import { load, type LoadOptions } from '../node.js';
 import { Tensor } from '../tensor.js';
 import { valueOf, type Value } from '../value.js';
 import { compareValues, type Comparison, type Tolerance } from './compare.js';
+import { convertedModel } from './convert.js';
 import { table } from './format.js';
 import { modelOf, readOnnxModel, type OnnxModel, type OnnxNode } from './onnx-model.js';
 import { feedsOf } from './run.js';
@@ -56,7 +57,10 @@ type Values = Map<string, Value>;
 const mostNodes = 24;
 
 export async function diffModel(request: DiffRequest): Promise<DiffResult> {
-  const model = readOnnxModel(request.path);
+  // What other formats hold is compared, and saved, as the ONNX that they are read as.
+  const converted = await convertedModel(request.path, request.common.wasmBase?.toString());
+  const source = converted ?? request.path;
+  const model = readOnnxModel(request.path, converted ?? readFileSync(request.path));
   const sides = [request.a, request.b].map((text) => optionsOf(text, request.common));
   const [a, b] = sides as [LoadOptions, LoadOptions];
   let feeds: Record<string, Feed> | undefined;
@@ -79,7 +83,7 @@ export async function diffModel(request: DiffRequest): Promise<DiffResult> {
     }
   };
 
-  const plain = { a: await run(request.path, a, []), b: await run(request.path, b, []) };
+  const plain = { a: await run(source, a, []), b: await run(source, b, []) };
   const result: DiffResult = {
     ...{ a: request.a, b: request.b, outputs: [], compared: 0, first: undefined },
     ...{ growth: [], saved: undefined },
@@ -90,7 +94,7 @@ export async function diffModel(request: DiffRequest): Promise<DiffResult> {
   }
   const names = model.nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== ''));
   const all = (options: LoadOptions): Promise<Values> =>
-    inParts(names, (some) => run(request.path, options, some));
+    inParts(names, (some) => run(source, options, some));
   const values = { a: await all(a), b: await all(b) };
   for (const [name, value] of given) values.a.set(name, value);
   const errors = new Map<string, Comparison>();
@@ -110,7 +114,7 @@ export async function diffModel(request: DiffRequest): Promise<DiffResult> {
   if (!node && result.outputs.some(({ difference }) => difference)) {
     // Right with all values given out, wrong without: passes join nodes wrongly.
     const alone = async (name: string): Promise<Comparison> => {
-      const got = (await run(request.path, b, [name])).get(name)!;
+      const got = (await run(source, b, [name])).get(name)!;
       return compareValues(got, values.a.get(name)!, request);
     };
     ({ value, comparison } = await firstAlone([...errors.keys()], alone));

@@ -33,9 +33,10 @@ export interface OnnxModel {
   head: MessageWriter;
 }
 
-export function readOnnxModel(path: string): OnnxModel {
+/** `path`: where external data is looked for beside it. */
+export function readOnnxModel(path: string, bytes: Uint8Array): OnnxModel {
   const model: OnnxModel = { path, nodes: [], initializers: new Map(), head: new MessageWriter() };
-  for (const field of fields(readFileSync(path))) {
+  for (const field of fields(bytes)) {
     if (field.number === modelField.irVersion) model.head.integer(field.number, field.varint);
     else if (field.number === modelField.opset || field.number === modelField.functions) {
       model.head.bytes(field.number, payload(field));
