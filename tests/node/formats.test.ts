@@ -108,7 +108,7 @@ describe('a torch.export archive', () => {
 describe('what is no model of a known format', () => {
   test.each([
     ['a pickle', Uint8Array.of(0x80, 2, 0x8a, 10), 'unsupported', /torch\.export\.save/],
-    ['TFLite', new TextEncoder().encode('\x1c\0\0\0TFL3'), 'unsupported', /TFLite/],
+    ['TFLite', new TextEncoder().encode('\x1c\0\0\0TFL3'), 'invalid-model', /broken TFLite file/],
     ['a picture', new TextEncoder().encode('GIF89a'), 'invalid-model', /no known format/],
     ['nothing', new Uint8Array(0), 'invalid-model', /./],
   ])('%s', async (_, content, code, message) => {

@@ -6,7 +6,29 @@
 #include <string>
 
 #include "base/text.h"
+#include "import/tflite/operators.h"
 #include "import/torch/operators.h"
+
+namespace {
+
+std::string tflite_table() {
+  using namespace quern;  // NOLINT
+  std::map<std::string, std::string> rows;
+  std::map<std::string, std::string> custom;
+  for (const auto& group : tflite::all_operators()) {
+    for (const tflite::Operator& op : group) {
+      (op.code == tflite::kCustom ? custom : rows)[std::string(op.name)] = op.ours;
+    }
+  }
+  std::string out = cat("\n### Operators of TFLite: ", rows.size(), ", and ", custom.size(),
+                        " custom ones\n\n| operator | becomes |\n|---|---|\n");
+  for (const auto& list : {rows, custom}) {
+    for (const auto& [name, ours] : list) out += cat("| ", name, " | ", ours, " |\n");
+  }
+  return out;
+}
+
+}  // namespace
 
 int main() {
   using namespace quern;  // NOLINT
@@ -33,6 +55,7 @@ int main() {
     out += cat("| ", name, " | ", row.overloads, " | ", row.ours.empty() ? "nothing" : row.ours,
                " |\n");
   }
+  out += tflite_table();
   std::printf("%s", out.c_str());
   return 0;
 }

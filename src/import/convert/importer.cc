@@ -1,5 +1,6 @@
 #include "import/convert/importer.h"
 
+#include "import/tflite/file.h"
 #include "import/torch/archive.h"
 
 namespace quern {
@@ -10,16 +11,19 @@ Result<std::unique_ptr<Importer>> make_importer(std::span<const uint8_t> head, u
   switch (format) {
     case Format::kZip:
       return make_torch_importer(size, options);
+    case Format::kTfLite:
+      return make_tflite_importer(size, options);
     case Format::kTorchWeights:
       return unsupported(torch_advice(format));
     case Format::kOnnx:
       return internal_error("ONNX files need no importer");
     case Format::kUnknown:
     case Format::kJson:
-      return invalid_model("a file of no known format: ONNX and torch.export archives are read");
+      return invalid_model(
+          "a file of no known format: ONNX, TFLite and torch.export archives are read");
     default:
       return unsupported(cat("a file of the format ", name_of(format),
-                             ": ONNX and torch.export archives are read"));
+                             ": ONNX, TFLite and torch.export archives are read"));
   }
 }
 
