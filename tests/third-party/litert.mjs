@@ -12,6 +12,8 @@ const require = createRequire(import.meta.url);
 globalThis.self = globalThis;
 globalThis.importScripts = (path) => {
   const code = `${readFileSync(path, 'utf8')}\nreturn ModuleFactory;`;
+  // As a page runs a script: it is none for Node.
+  // eslint-disable-next-line no-new-func
   globalThis.ModuleFactory = new Function('require', '__filename', '__dirname', code)(
     require,
     path,

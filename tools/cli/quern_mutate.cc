@@ -1,9 +1,9 @@
-// Breaks models, ONNX and torch.export archives, in many ways, imports them, plans them for WebGPU
-// and runs small ones on the CPU: see src/import/onnx/mutate.h. Usage: quern_mutate [--count N]
-// [--seed N] [--first N] [--save FILE] model.onnx... Mutant n is one of model n mod their number.
-// Prints for each model how many mutants there were, got past the parser, and were planned, with
-// the milliseconds it took, between tabs. A crash tells the mutant's number, which `--first NUMBER
-// --count 1 --save FILE` makes again.
+// Breaks models, ONNX, TFLite and torch.export archives, in many ways, imports them, plans them for
+// WebGPU and runs small ones on the CPU: see src/import/onnx/mutate.h. Usage: quern_mutate
+// [--count N] [--seed N] [--first N] [--save FILE] model.onnx... Mutant n is one of model n mod
+// their number. Prints for each model how many mutants there were, got past the parser, and were
+// planned, with the milliseconds it took, between tabs. A crash tells the mutant's number, which
+// `--first NUMBER --count 1 --save FILE` makes again.
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -23,6 +23,7 @@
 #include "import/convert/file.h"
 #include "import/onnx/import.h"
 #include "import/onnx/mutate.h"
+#include "import/tflite/mutate.h"
 #include "import/torch/mutate.h"
 #include "ir/verify.h"
 #include "ops/op_def.h"
@@ -170,18 +171,27 @@ quern::Result<void> check_model(quern::LoadedModel& loaded) {
   return planned ? run : planned;
 }
 
-bool is_archive(std::span<const uint8_t> file) {
-  return quern::format_of(file.first(std::min<size_t>(file.size(), 64))) == quern::Format::kZip;
+quern::Format format_of_model(std::span<const uint8_t> file) {
+  return quern::format_of(file.first(std::min<size_t>(file.size(), 64)));
 }
 
 std::vector<uint8_t> make_mutant(std::span<const uint8_t> model, uint64_t seed, uint64_t number) {
-  return is_archive(model) ? quern::mutant_of_archive(model, seed, number)
-                           : quern::mutant_of(model, seed, number);
+  switch (format_of_model(model)) {
+    case quern::Format::kZip:
+      return quern::mutant_of_archive(model, seed, number);
+    case quern::Format::kTfLite:
+      return quern::mutant_of_tflite(model, seed, number);
+    default:
+      return quern::mutant_of(model, seed, number);
+  }
 }
 
 quern::Result<quern::LoadedModel> read_mutant(std::span<const uint8_t> mutant,
                                               const quern::FileOptions& options) {
-  if (!is_archive(mutant)) return quern::load_onnx(mutant, "/nonexistent", options);
+  const quern::Format format = format_of_model(mutant);
+  if (format != quern::Format::kZip && format != quern::Format::kTfLite) {
+    return quern::load_onnx(mutant, "/nonexistent", options);
+  }
   return quern::load_model(mutant, "/nonexistent", options, {.memory_limit = 64 << 20});
 }
 

@@ -356,7 +356,7 @@ void Call::set(const Tensor& y, size_t i) {
 }
 
 void Call::set_complex(const Tensor& y, size_t i) {
-  if (failed()) return;
+  if (failed() || out_info(i) == nullptr) return;
   scope.context.complex.insert(y.value);
   publish(y, i);
 }

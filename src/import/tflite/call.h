@@ -39,6 +39,7 @@ struct Context {
   bool is_static = true;  ///< no input has a dim that is not known: shapes in the file hold
   std::map<std::string, Variable, std::less<>> variables;  // by name
   std::set<const Value*> complex;  // pairs of real and imaginary part in a last axis of 2
+  size_t translated = 0;           ///< operators, those of subgraphs at each use
   int depth = 0;                   ///< of subgraphs
   bool is_initialising = false;    ///< in CALL_ONCE: variables get their first values
 };

@@ -6,6 +6,7 @@
 
 #include "import/convert/importer.h"
 #include "import/convert/run_testing.h"
+#include "import/tflite/mutate.h"
 #include "ir/print.h"
 #include "ir/tensor.h"
 
@@ -179,6 +180,8 @@ int Lite::add_tensor(std::string name, std::string_view type, uint32_t buffer, b
                                FlatWriter::text(3, std::move(name))};
   if (!quantization_.empty()) fields.push_back(FlatWriter::table(4, std::move(quantization_)));
   quantization_.clear();
+  if (!sparsity_.empty()) fields.push_back(FlatWriter::table(6, std::move(sparsity_)));
+  sparsity_.clear();
   if (is_variable) fields.push_back(FlatWriter::byte(5, 1));
   if (shape != parsed.dims) fields.push_back(FlatWriter::ints(7, parsed.dims));
   tensors.push_back(std::move(fields));
@@ -209,6 +212,17 @@ int Lite::constant(std::string_view type, std::vector<double> values) {
     }
   }
   buffers_.emplace_back(host.bytes.begin(), host.bytes.end());
+  outside_.push_back(false);
+  return add_tensor("", type, static_cast<uint32_t>(buffers_.size() - 1), false);
+}
+
+Lite& Lite::sparse(std::vector<Field> fields) {
+  sparsity_ = std::move(fields);
+  return *this;
+}
+
+int Lite::constant_bytes(std::string_view type, std::vector<float> values) {
+  buffers_.push_back(raw(values));
   outside_.push_back(false);
   return add_tensor("", type, static_cast<uint32_t>(buffers_.size() - 1), false);
 }
@@ -244,14 +258,16 @@ int Lite::op(int builtin, std::vector<int> inputs, std::string_view type,
   return ops(builtin, std::move(inputs), {std::string(type)}, std::move(options))[0];
 }
 
-int Lite::custom(std::string name, int version, std::vector<int> inputs, std::string_view type,
-                 std::string options) {
-  const int out = tensor("", type);
+std::vector<int> Lite::custom(std::string name, int version, std::vector<int> inputs,
+                              std::vector<std::string> types, std::string options) {
+  std::vector<int> outputs;
+  for (const std::string& type : types) outputs.push_back(tensor("", type));
   subgraphs_.back().operators.push_back(
       {FlatWriter::word(0, static_cast<int32_t>(code(32, name, version))),
-       FlatWriter::ints(1, {inputs.begin(), inputs.end()}), FlatWriter::ints(2, {out}),
+       FlatWriter::ints(1, {inputs.begin(), inputs.end()}),
+       FlatWriter::ints(2, {outputs.begin(), outputs.end()}),
        FlatWriter::bytes(5, std::move(options))});
-  return out;
+  return outputs;
 }
 
 Lite& Lite::output(int tensor) {
@@ -320,7 +336,11 @@ std::vector<uint8_t> Lite::file() const {
 }
 
 std::string Lite::run(std::vector<std::vector<double>> inputs, std::vector<Dims> dims) const {
-  return run_file(file(), inputs, dims);
+  const std::vector<uint8_t> bytes = file();
+  for (uint64_t number = 0; number < 50; ++number) {
+    (void)import_bytes(mutant_of_tflite(bytes, 1, number), {.memory_limit = 1 << 22});
+  }
+  return run_file(bytes, inputs, dims);
 }
 
 std::string Lite::imported() const {

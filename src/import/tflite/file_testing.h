@@ -57,14 +57,18 @@ class Lite {
   int constant(std::string_view type, std::vector<double> values);
   /// A constant whose bytes lie outside of the flatbuffer.
   int outside(std::string_view type, std::vector<double> values);
+  /// SparsityParameters of the tensor that comes next.
+  Lite& sparse(std::vector<Field> fields);
+  /// Of fewer values than the type has.
+  int constant_bytes(std::string_view type, std::vector<float> values);
   int variable(std::string name, std::string_view type);
   int tensor(std::string name, std::string_view type);
   /// An operator of one result; -1 among the inputs is an absent one.
   int op(int code, std::vector<int> inputs, std::string_view type, std::vector<Field> options = {});
   std::vector<int> ops(int code, std::vector<int> inputs, std::vector<std::string> types,
                        std::vector<Field> options = {});
-  int custom(std::string name, int version, std::vector<int> inputs, std::string_view type,
-             std::string options);
+  std::vector<int> custom(std::string name, int version, std::vector<int> inputs,
+                          std::vector<std::string> types, std::string options);
   Lite& output(int tensor);
   /// What follows goes to another subgraph.
   Lite& subgraph();
@@ -72,6 +76,8 @@ class Lite {
                   std::vector<std::pair<std::string, int>> outputs);
 
   [[nodiscard]] std::vector<uint8_t> file() const;
+  /// The outputs, as run_file gives them. Broken forms of the file are imported before: nothing
+  /// worse than an error may come of it.
   [[nodiscard]] std::string run(std::vector<std::vector<double>> inputs,
                                 std::vector<Dims> dims = {}) const;
   /// The graph as text, or the error.
@@ -90,7 +96,7 @@ class Lite {
   std::vector<bool> outside_ = {false};
   std::vector<std::tuple<int, std::string, int>> codes_;
   std::vector<std::vector<Field>> signatures_;
-  std::vector<Field> quantization_;
+  std::vector<Field> quantization_, sparsity_;
 };
 
 }  // namespace quern::testing

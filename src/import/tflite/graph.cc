@@ -7,11 +7,17 @@
 namespace quern::tflite {
 namespace {
 
+/// Operators that are translated: subgraphs may use each other.
+constexpr size_t kMostOperators = 1'000'000;
+
 /// Translates the operators of a scope in order; errors name the operator.
 Result<void> translate_operators(Scope& scope) {
   for (size_t i = 0; i < scope.info.operators.size(); ++i) {
     const OperatorInfo& op = scope.info.operators[i];
     Call call(scope, op, i);
+    if (++scope.context.translated > kMostOperators) {
+      return limit_exceeded(cat("more than ", kMostOperators, " operators"));
+    }
     scope.b.set_scope(call.name());
     const OperatorCode& code = scope.context.file.codes[op.code];
     const Operator* found = find_operator(code);

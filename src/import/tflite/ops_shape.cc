@@ -27,17 +27,13 @@ void reshape(Call& c, std::string_view) {
   if (c.failed()) return;
   std::vector<Size> sizes;
   if (c.has(1)) {
-    if (c.numbers(1) || c.in_info(1)->shape.size() == 1) {
-      sizes = c.sizes(1);
-    } else {
-      return c.unsupported("a shape of unknown length");
-    }
+    sizes = c.sizes(1);
   } else {
     for (const int32_t dim : c.op.options.vector(0, 4).numbers<int32_t>()) {
       sizes.push_back(c.b.number(dim));
     }
   }
-  set_shaped(c, x, std::move(sizes));
+  if (!c.failed()) set_shaped(c, x, std::move(sizes));
 }
 
 void squeeze(Call& c, std::string_view) {

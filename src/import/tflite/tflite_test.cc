@@ -92,8 +92,8 @@ TEST(Tflite, ListsUnknownOperatorsAtOnce) {
   Lite lite;
   const int x = lite.input("x", "f32[2]");
   const int y = lite.op(136, {x}, "f32[2]");
-  const int z = lite.custom("FlexMagic", 1, {y}, "f32[2]", "");
-  lite.output(lite.custom("FlexMagic", 1, {z}, "f32[2]", ""));
+  const int z = lite.custom("FlexMagic", 1, {y}, {"f32[2]"}, "")[0];
+  lite.output(lite.custom("FlexMagic", 1, {z}, {"f32[2]"}, "")[0]);
   EXPECT_EQ(lite.imported(),
             "error: unsupported operators: HASHTABLE at node 't1'; custom operator 'FlexMagic' at "
             "node 't2' and 1 more");
