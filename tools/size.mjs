@@ -11,7 +11,7 @@ import { brotliCompressSync, constants } from 'node:zlib';
 import { root } from './lib/files.mjs';
 
 const ENTRY = join(root, 'runtime/dist/index.js');
-const NOT_IN_PAGES = ['node', 'cli', 'ort', 'formats', 'converter', 'quern-formats'];
+const NOT_IN_PAGES = ['node', 'cli', 'ort', 'formats', 'converter', 'quern-formats', 'cache'];
 // Files whose name begins with one of `leaveOut` (up to a - or .) are not of that path.
 const PATHS = {
   webgpuPathBrotli: { module: 'quern-core', leaveOut: ['quern-cpu', ...NOT_IN_PAGES] },

@@ -2,9 +2,10 @@
 /// <reference lib="esnext.disposable" />
 // Quern: loads a model and runs it on WebGPU or WebAssembly.
 
+import type { CachedFileInfo, CacheOptions, CachePlace, StoreChoice } from './cache/types.js';
 import type { Core } from './core.js';
 import { chooseDevice, lackOf, type Chosen, type DeviceChoice } from './device.js';
-import { DeviceLostError, InvalidArgumentError, isLack } from './errors.js';
+import { DeviceLostError, InvalidArgumentError, InvalidModelError, isLack } from './errors.js';
 import { loadWasm, loadWebGpu, startCore, type LoadContext, type Progress } from './load.js';
 import { Model, type LoadedModel } from './model.js';
 import { PixelFeeds } from './pixel-feeds.js';
@@ -24,6 +25,13 @@ export type {
   ValueType,
   WeightInfo,
 } from './backend.js';
+export type {
+  CachedFileInfo,
+  CachedFileReport,
+  CacheOptions,
+  CachePlace,
+  CacheReport,
+} from './cache/types.js';
 export type { AdapterInfo, DeviceChoice } from './device.js';
 export type { DataByType, DType, NumericDType, TensorData } from './dtype.js';
 export {
@@ -90,6 +98,11 @@ export interface LoadOptions {
    * f32; report().precision says what was done and why.
    */
   precision?: Precision;
+  /**
+   * Keeps what is fetched by address, for the next load, also one without a network (docs/cache.md).
+   * true: where the browser can; in Node `{ folder }`. By default nothing is kept.
+   */
+  cache?: boolean | StoreChoice | CacheOptions;
   /** false: no optimisation, to find a fault in one. */
   passes?: boolean;
   /**
@@ -128,7 +141,10 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   if (!precisions.includes(precision)) {
     throw new InvalidArgumentError(`precision: '${String(precision)}' is none of f32, f16, auto`);
   }
-  const opened = await openModel(source);
+  const cached = options.cache
+    ? await (await import('./cache/cache.js')).openCache(options.cache)
+    : undefined;
+  const opened = await openModel(source, cached?.wrap);
   if (fallback) opened.main = await rereadable(opened.main, signal);
   const context = (after?: AbortSignal): LoadContext => ({
     source: opened,
@@ -159,6 +175,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
       notes: own.notes,
       loadTime: performance.now() - begun,
       phases: own.timings,
+      cache: cached?.report,
       fallBack: undefined,
       reload: undefined,
     };
@@ -196,6 +213,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
         notes: own.notes,
         loadTime: performance.now() - begun,
         phases: own.timings,
+        cache: cached?.report,
         fallBack,
         reload,
       };
@@ -216,6 +234,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   try {
     made = await onChosen();
   } catch (error) {
+    if (error instanceof InvalidModelError) await cached?.forget();
     if (!(error instanceof DeviceLostError) || !mayReload) throw error;
     signal?.throwIfAborted();
     made = await onChosen();
@@ -230,6 +249,22 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     throw error;
   }
 }
+
+/** What `load` with the option `cache` has kept (docs/cache.md). */
+export const cache = {
+  /** The files in it, the latest used first. By default of all stores that there are. */
+  async list(place: CachePlace = {}): Promise<CachedFileInfo[]> {
+    return (await import('./cache/cache.js')).list(place);
+  },
+  /** Removes a file, by its address or what `key` made of it; false where it was not there. */
+  async delete(url: string | URL, place: CachePlace = {}): Promise<boolean> {
+    return (await import('./cache/cache.js')).remove(url, place);
+  },
+  /** Removes everything. */
+  async clear(place: CachePlace = {}): Promise<void> {
+    return (await import('./cache/cache.js')).clear(place);
+  },
+};
 
 function modelOf(source: ModelSource): unknown {
   return typeof source === 'object' && 'model' in source ? source.model : undefined;

@@ -2,6 +2,7 @@
 
 import { abortable } from './async.js';
 import type { Backend, ObjectCounts, OutputPlace, RunRequest, ValueInfo } from './backend.js';
+import type { CacheReport } from './cache/types.js';
 import { lackOf, type AdapterInfo } from './device.js';
 import {
   DeviceLostError,
@@ -43,6 +44,7 @@ export interface ModelOrigin {
   notes: string[];
   loadTime: number;
   phases: Record<string, number>;
+  cache: (() => CacheReport) | undefined;
   /** Where the caller wants it: loads the model again, for WebAssembly. */
   fallBack: ((why: string) => Promise<LoadedModel>) | undefined;
   /** Loads it again, on another device, where this one is lost. */
@@ -313,7 +315,7 @@ export class Model {
   report(): ModelReport {
     const { backend, description, precision } = this.#loaded;
     const { memory, uncaptured, programs, plansCached, kernels, hostElements } = backend.report();
-    const { reason, adapter, notes, loadTime, phases } = this.#origin;
+    const { reason, adapter, notes, loadTime, phases, cache } = this.#origin;
     return {
       device: backend.kind,
       reason,
@@ -336,6 +338,7 @@ export class Model {
       plansCached,
       objects: { total: { ...backend.counters }, lastRun: this.#lastObjects },
       memory,
+      cache: cache?.(),
       timings: {
         load: loadTime,
         phases: { ...phases },

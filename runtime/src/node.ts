@@ -27,6 +27,7 @@ Object.assign(platform, {
   gpu,
   workerCore,
   fileSource,
+  openFolder: async (path) => (await import('./cache/folder.js')).openFolder(path),
   baseUrl: () => pathToFileURL(join(process.cwd(), '/')).href,
 } satisfies Partial<typeof platform>);
 

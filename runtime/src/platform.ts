@@ -1,6 +1,7 @@
 // What differs between a page and Node. node.ts replaces these before anything is loaded.
 
 import { UnsupportedError } from './errors.js';
+import type { RecordStore } from './cache/records.js';
 import { workerCore } from './core-client.js';
 import type { Core } from './core.js';
 import type { Source } from './sources.js';
@@ -21,6 +22,8 @@ export interface Platform {
   workerCore(options: WasmOptions): Promise<Core>;
   /** A source for a string that is no URL with a scheme, or for a file: URL. */
   fileSource?: (path: string) => Promise<Source>;
+  /** Where a cache's folder may be. */
+  openFolder?: (path: string) => Promise<RecordStore>;
   /** Resolves addresses of sources and wasmBase. */
   baseUrl(): string | undefined;
 }

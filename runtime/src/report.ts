@@ -1,6 +1,7 @@
 // What a model tells about itself: which device and why, what every node did, memory, times.
 
 import type { MemoryReport, NodeInfo, NodeKernel, ObjectCounts, WeightInfo } from './backend.js';
+import type { CacheReport } from './cache/types.js';
 import type { AdapterInfo } from './device.js';
 import type { Precision } from './precision.js';
 
@@ -47,6 +48,8 @@ export interface ModelReport {
   plansCached: number;
   objects: { total: ObjectCounts; lastRun: ObjectCounts };
   memory: MemoryReport;
+  /** What LoadOptions.cache has come to; undefined where none was asked for. */
+  cache: CacheReport | undefined;
   /** Milliseconds. */
   timings: {
     load: number;

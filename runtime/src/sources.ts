@@ -23,6 +23,14 @@ export interface Source {
   local?: boolean;
   /** The source of a file beside this one. */
   sibling?: (path: string) => Promise<Source>;
+  /** Where it is fetched from. */
+  remote?: Remote;
+}
+
+/** What a URL or a Request of the caller's asks for. */
+export interface Remote {
+  url: string;
+  request?: Request | undefined;
 }
 
 export type SourceInput =
@@ -49,18 +57,23 @@ export interface OpenedModel {
   external(name: string): Promise<Source>;
 }
 
-export async function openModel(source: ModelSource): Promise<OpenedModel> {
+/** `wrap` is put around the source of each file: a cache. */
+export async function openModel(
+  source: ModelSource,
+  wrap: (source: Source) => Source = (plain) => plain,
+): Promise<OpenedModel> {
   const files: ModelFiles =
     typeof source === 'object' && source !== null && 'model' in source ? source : { model: source };
-  const main = await openSource(files.model);
+  const plain = await openSource(files.model);
+  const main = wrap(plain);
   return {
     main,
     async external(name) {
       const given = files.externalData?.[name];
-      if (given !== undefined) return openSource(given);
+      if (given !== undefined) return wrap(await openSource(given));
       // The name comes out of the model: it must not lead anywhere else.
       const inside = !/^[/\\]|^[a-z][\w+.-]*:|(^|[/\\])\.\.([/\\]|$)/i.test(name);
-      if (main.sibling && inside) return main.sibling(name);
+      if (plain.sibling && inside) return wrap(await plain.sibling(name));
       throw new InvalidArgumentError(
         `model: its weights are in '${name}' too; give it as externalData: {'${name}': ...}`,
       );
@@ -165,6 +178,7 @@ function urlSource(url: string, request?: Request): Source {
   };
   return {
     name: url,
+    remote: { url, request },
     async *read(signal) {
       const response = await get(signalOf(signal));
       const length = Number(response.headers.get('content-length') ?? NaN);
@@ -197,13 +211,13 @@ function signalOf(signal?: AbortSignal): RequestInit {
   return signal ? { signal } : {};
 }
 
-function bodyOf(response: Response, url: string): ReadableStream<Uint8Array> {
+export function bodyOf(response: Response, url: string): ReadableStream<Uint8Array> {
   if (response.body) return response.body;
   throw new InvalidArgumentError(`model: ${url} has no body`);
 }
 
 /** Reads a stream to its end; cancels it where the reader stops early. */
-async function* streamChunks(
+export async function* streamChunks(
   stream: ReadableStream<Uint8Array>,
   signal?: AbortSignal,
 ): AsyncGenerator<Chunk> {

@@ -18,6 +18,7 @@ export interface Reply {
   status?: number;
   /** MIME type; application/octet-stream where not given. */
   type?: string;
+  /** With an etag or last-modified among them, conditional requests are honoured. */
   headers?: Record<string, string>;
   /** A bare stream goes without a length and knows no ranges. */
   body?: string | Uint8Array | GeneratedBody | AsyncIterable<Uint8Array>;
@@ -142,6 +143,10 @@ async function send(
   ranges: boolean,
 ): Promise<void> {
   const { status = 200, body = '' } = reply;
+  if (status === 200 && isUnchanged(message, reply)) {
+    response.writeHead(304).end();
+    return;
+  }
   if (typeof body === 'object' && Symbol.asyncIterator in body) {
     response.writeHead(status);
     await pipeline(readable(body), response);
@@ -151,7 +156,9 @@ async function send(
   const { byteLength } = generated;
   if (ranges) response.setHeader('accept-ranges', 'bytes');
   const range =
-    ranges && status === 200 ? parseRange(message.headers.range, byteLength) : undefined;
+    ranges && status === 200 && mayRange(message, reply)
+      ? parseRange(message.headers.range, byteLength)
+      : undefined;
   if (range === 'unsatisfiable') {
     response.writeHead(416, { 'content-range': `bytes */${byteLength}` }).end();
     return;
@@ -162,6 +169,21 @@ async function send(
   response.writeHead(range ? 206 : status);
   if (message.method === 'HEAD' || start === end) response.end();
   else await pipeline(readable(generated.chunks(start, end)), response);
+}
+
+/** If-None-Match, else If-Modified-Since. */
+function isUnchanged({ headers }: IncomingMessage, reply: Reply): boolean {
+  const { etag, 'last-modified': modified } = reply.headers ?? {};
+  const known = headers['if-none-match'];
+  if (known !== undefined) return etag !== undefined && known.replace(/^W\//, '') === etag;
+  return modified !== undefined && headers['if-modified-since'] === modified;
+}
+
+/** If-Range. */
+function mayRange({ headers }: IncomingMessage, reply: Reply): boolean {
+  const version = headers['if-range'];
+  const { etag, 'last-modified': modified } = reply.headers ?? {};
+  return version === undefined || version === etag || version === modified;
 }
 
 /** One chunk ahead of the reader, no more: bodies may be larger than memory. */
