@@ -1,19 +1,23 @@
 // What a page downloads, compressed with brotli 11.
 // Usage: ./dev size [--json]
 //   webgpuPathBrotli   a WebGPU page: runtime entry and chunks, quern-core's .js and .wasm
+//   packageBrotli      a page with quern/package: its entry and chunks, no WebAssembly; what pictures
+//                      and profiles need comes later, by import(), and is not counted
 //   wasmPathBrotli     a page without WebGPU: runtime entry and chunks, quern-cpu's .js and .wasm
-// The files are found by following the imports of runtime/dist/index.js: static ones, import(),
-// and new URL('...', import.meta.url). What belongs to other paths is left out by its name.
+// The files are found by following the imports of runtime/dist/index.js, or package.js: static ones,
+// import(), and new URL('...', import.meta.url). A path over its limit is an error. What belongs to other paths is left out by its name.
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, extname, join, relative } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 
 import { root } from './lib/files.mjs';
 
-const ENTRY = join(root, 'runtime/dist/index.js');
+const dist = (name) => join(root, 'runtime/dist', name);
+const ENTRY = dist('index.js');
 const NOT_IN_PAGES = ['node', 'cli', 'ort', 'formats', 'converter', 'quern-formats', 'cache'];
 // Files whose name begins with one of `leaveOut` (up to a - or .) are not of that path.
 const PATHS = {
+  packageBrotli: { entry: dist('package.js'), leaveOut: [], lazy: false, limit: 25_000 },
   webgpuPathBrotli: { module: 'quern-core', leaveOut: ['quern-cpu', ...NOT_IN_PAGES] },
   wasmPathBrotli: {
     module: 'quern-cpu',
@@ -29,8 +33,11 @@ const REFERENCES = [
 
 const startsWith = (path, start) => new RegExp(`^${start}[-.]`).test(basename(path));
 
-/** All files that `entry` leads to, itself included, but none of `leaveOut`. */
-function reach(entry, leaveOut) {
+/**
+ * All files that `entry` leads to, itself included, but none of `leaveOut`; without `lazy` only those
+ * that it imports at once.
+ */
+function reach(entry, leaveOut, lazy) {
   const found = new Set();
   const visit = (path) => {
     if (found.has(path) || !existsSync(path)) return;
@@ -38,7 +45,7 @@ function reach(entry, leaveOut) {
     found.add(path);
     if (!/\.m?js$/.test(path)) return;
     const text = readFileSync(path, 'utf8');
-    for (const pattern of REFERENCES) {
+    for (const pattern of lazy ? REFERENCES : REFERENCES.slice(0, 2)) {
       for (const [, target] of text.matchAll(pattern)) visit(join(dirname(path), target));
     }
   };
@@ -70,9 +77,9 @@ function brotliBytes(path) {
   return compressed.get(path);
 }
 
-function measure({ module, leaveOut }) {
-  const reached = reach(ENTRY, leaveOut);
-  const files = [...reached, ...moduleFiles(module, reached)];
+function measure({ entry = ENTRY, module, leaveOut, lazy = true }) {
+  const reached = reach(entry, leaveOut, lazy);
+  const files = [...reached, ...(module ? moduleFiles(module, reached) : [])];
   const rows = files.map((path) => ({
     file: relative(root, path),
     raw: readFileSync(path).length,
@@ -85,9 +92,11 @@ try {
   if (!existsSync(ENTRY)) throw new Error('no runtime/dist/index.js: run ./dev build');
   const result = {};
   const details = {};
+  const over = [];
   for (const [name, path] of Object.entries(PATHS)) {
     details[name] = measure(path);
     result[name] = details[name].reduce((sum, row) => sum + row.brotli, 0);
+    if (path.limit && result[name] > path.limit) over.push(`${name} is over ${path.limit} bytes`);
   }
   if (process.argv.includes('--json')) {
     console.log(JSON.stringify({ ...result, files: details }, null, 2));
@@ -99,6 +108,7 @@ try {
       }
     }
   }
+  if (over.length > 0) throw new Error(over.join('; '));
 } catch (error) {
   console.error(`size: error: ${error.message}`);
   process.exit(1);

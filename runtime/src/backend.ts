@@ -41,6 +41,8 @@ export interface WeightInfo {
   used: boolean;
   /** Its elements in the device's memory, where they are not of its type. */
   stored?: 'f16';
+  /** Of a package: nothing but the load program reads it. */
+  loadOnly?: boolean;
 }
 
 /**
@@ -164,9 +166,12 @@ export interface BackendReport {
   hostElements: Map<number, number>;
 }
 
+/** Where the C++ core runs; none: the plans are those of a package. */
+export type CorePlace = 'inline' | 'worker' | 'none';
+
 export interface Backend {
   readonly kind: 'webgpu' | 'wasm';
-  readonly corePlace: 'inline' | 'worker';
+  readonly corePlace: CorePlace;
   readonly threads: number;
   readonly counters: Readonly<ObjectCounts>;
   /** Where it is on one. */

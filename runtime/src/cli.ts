@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { caseText, checkFolders, checkText } from './cli/check.js';
+import { compile, compiledText, compileOptions } from './cli/compile.js';
 import { convertModel } from './cli/convert.js';
 import { diffModel, diffText } from './cli/diff.js';
 import { inspectJson, inspectText } from './cli/inspect.js';
@@ -46,6 +47,15 @@ const help = `quern COMMAND MODEL [options]
     --default-limits        a GPU device with WebGPU's default limits and no optional features
     --binding-limit BYTES   takes a GPU device to bind no more at once: a test of large tensors
     --quiet                 no lines for cases that pass
+  compile MODEL -o FOLDER   makes a package that quern/package replays without WebAssembly
+    --shape INPUT=DIMS      dims such as 1x3x224x224; several of an input: a plan for each
+    --dim NAME=N[,N...]     an open dim's size, or a list of sizes
+    --max NAME=N            all sizes from 1 to N
+    --value INPUT=N[,N...]  contents of an input that plans depend on; [N,N]: a vector
+    --features LIST         shader-f16,subgroups: what devices must have, by default nothing
+    --subgroup-size N[-N]   sizes of their subgroups, 4-128 by default
+    --limit NAME=N          a limit of theirs above WebGPU's default
+    --shard-size MB         of the files with weights, 16 by default
   convert MODEL OUT.onnx    writes a model of another format as ONNX, weights included
 
   --device auto|webgpu|wasm    --precision f32|f16|auto    --threads N    --no-passes    --json
@@ -99,6 +109,14 @@ async function main(args: string[]): Promise<Answer> {
       throw new InvalidArgumentError('quern convert MODEL OUT.onnx: one file in, one out');
     }
     return [await convertModel(input, out, loadOptions(values).wasmBase?.toString()), 0];
+  }
+  if (args[0] === 'compile') {
+    const all = { ...options, ...jsonSwitch, ...compileOptions };
+    const { values, positionals } = parseArgs({ ...common, options: all });
+    if (values.help) return [help, 0];
+    const wasmBase = loadOptions(values).wasmBase?.toString();
+    const made = await compile(onlyModel(positionals), values, wasmBase);
+    return [values.json ? toJson(made) : compiledText(values.out!, made), 0];
   }
   if (args[0] === 'diff') {
     const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });

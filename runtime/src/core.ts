@@ -1,6 +1,7 @@
 // A C++ core: one WebAssembly instance with one loader, then one session. Calls are synchronous;
 // bytes come out as copies. Other files talk to it through `Core`, here or in a worker.
 
+import type { CorePlace } from './backend.js';
 import { coreError, InternalError } from './errors.js';
 import { startWasm, type WasmExports, type WasmOptions } from './wasm.js';
 
@@ -156,6 +157,18 @@ export class WasmCore {
     return this.#result();
   }
 
+  /** Which node reads an input's contents on the host, in words. */
+  hostReader(input: number): string {
+    this.#check(this.#wasm._quern_session_host_reader(this.#session, input));
+    return this.#resultText();
+  }
+
+  /** Which node waits for what the last segment reads, in words. */
+  waiting(run: number): string {
+    this.#check(this.#wasm._quern_run_waiting(run));
+    return this.#resultText();
+  }
+
   /** JSON: what ran on the host. */
   runReport(run: number): string {
     this.#check(this.#wasm._quern_run_report(run));
@@ -221,7 +234,7 @@ export type CoreCall = keyof WasmCore;
 
 /** A core here or in a worker. Calls are carried out in the order they are made. */
 export interface Core {
-  readonly place: 'inline' | 'worker';
+  readonly place: CorePlace;
   /** Typed arrays among the arguments are given away. */
   call<K extends CoreCall>(
     name: K,

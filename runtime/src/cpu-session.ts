@@ -1,7 +1,7 @@
 // A model on WebAssembly: the core runs it, tensors go in and out as bytes.
 
 import { abortable, Lock } from './async.js';
-import type { Backend, BackendReport, Description, RunRequest } from './backend.js';
+import type { Backend, BackendReport, CorePlace, Description, RunRequest } from './backend.js';
 import type { Core } from './core.js';
 import { InternalError, InvalidArgumentError } from './errors.js';
 import { decodeOutputs, encodeInputs, initialState } from './messages.js';
@@ -26,7 +26,7 @@ export class CpuSession implements Backend {
     this.#memory = memory;
   }
 
-  get corePlace(): 'inline' | 'worker' {
+  get corePlace(): CorePlace {
     return this.#core.place;
   }
 

@@ -263,8 +263,16 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   }
 }
 
+/** What plans depend on of a device. */
+export type Target = Pick<OpenDevice, 'subgroupMin' | 'subgroupMax' | 'matrixF16'> & {
+  device: {
+    features: ReadonlySet<string>;
+    limits: { readonly [name in (typeof wantedLimits)[number]]: number };
+  };
+};
+
 /** The words by which quern_loader_finish learns of a device (src/api/abi.h). */
-export function targetWords(open: OpenDevice, passes: boolean): Uint32Array<ArrayBuffer> {
+export function targetWords(open: Target, passes: boolean): Uint32Array<ArrayBuffer> {
   const { limits, features } = open.device;
   const wide = (value: number): [number, number] => [value % 2 ** 32, Math.floor(value / 2 ** 32)];
   return Uint32Array.of(

@@ -5,6 +5,7 @@ import { bitWidth } from './dtype.js';
 import type {
   Backend,
   BackendReport,
+  CorePlace,
   Description,
   NodeKernel,
   Probe,
@@ -24,6 +25,7 @@ import {
   BufferKind,
   decodePlan,
   type BufferRequest,
+  type PlanMessage,
   type Port,
   type Segment,
   type Step,
@@ -126,7 +128,7 @@ export class GpuSession implements Backend {
     return this.#gpu;
   }
 
-  get corePlace(): 'inline' | 'worker' {
+  get corePlace(): CorePlace {
     return this.#core.place;
   }
 
@@ -412,8 +414,9 @@ export class GpuSession implements Backend {
   }
 
   /** Takes what is new in a message: programs, buffers, and steps that run this once. */
-  async #apply(bytes: Uint8Array, later = false): Promise<Applied> {
-    const { programs, buffers, segment } = decodePlan(bytes);
+  async #apply(message: Uint8Array | PlanMessage, later = false): Promise<Applied> {
+    const isEncoded = message instanceof Uint8Array;
+    const { programs, buffers, segment } = isEncoded ? decodePlan(message) : message;
     const compiled = await this.#pipelines.add(programs, later);
     const params = await this.#gpu.checked('memory', () => {
       this.#memory.throwIfClosed();
@@ -444,12 +447,12 @@ export class GpuSession implements Backend {
     });
   }
 
-  /** Weights that are f16 from now on: the steps that made them so are submitted. */
+  /** Weights that are f16 from now on, or read by nothing: the steps that read them are submitted. */
   #freeNarrowed(once: readonly Step[]): void {
     const slices = once.flatMap((step) => (step.kind === 'dispatch' ? step.slices : []));
     for (const { kind, index } of slices) {
-      if (kind !== BufferKind.weight || !this.#description.weights[index]?.stored) continue;
-      this.#memory.weights.free(index);
+      const weight = kind === BufferKind.weight && this.#description.weights[index];
+      if (weight && (weight.stored || weight.loadOnly)) this.#memory.weights.free(index);
     }
   }
 

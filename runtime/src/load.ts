@@ -3,6 +3,7 @@
 
 import { abortable, breathe } from './async.js';
 import { parseDescription, type Backend, type Description, type WeightInfo } from './backend.js';
+import { workerCore } from './core-client.js';
 import { inlineCore, type Core, type WeightRange } from './core.js';
 import { CpuSession } from './cpu-session.js';
 import { targetWords, type OpenDevice } from './device.js';
@@ -58,7 +59,7 @@ export interface Loaded {
 }
 
 /** The structure of a model, apart from its weights, may take so many bytes. */
-const structureLimit = 256 << 20;
+export const structureLimit = 256 << 20;
 /** More threads than this help few models. */
 const mostThreads = 8;
 
@@ -163,8 +164,15 @@ async function* onnxChunks(context: LoadContext): AsyncGenerator<Chunk> {
   }
 }
 
+/** What takes the weights' bytes as they come. */
+export type WeightSink = Pick<WeightStore, 'write'>;
+
 /** Fast where it is safe: bytes that are known to be payload never cross to the core. */
-async function feedToGpu(context: LoadContext, core: Core, weights: WeightStore): Promise<void> {
+export async function feedToGpu(
+  context: LoadContext,
+  core: Core,
+  weights: WeightSink,
+): Promise<void> {
   const { source, signal } = context;
   let loaded = 0;
   // The weight that the coming bytes belong to, and how many of them do.
@@ -214,10 +222,10 @@ function following(last: WeightRange | undefined, ahead: number) {
   return { present: { weight: last.weight, bytes: last.bytes, offset }, ahead };
 }
 
-async function externalToGpu(
+export async function externalToGpu(
   context: LoadContext,
   { weights: infos }: Description,
-  weights: WeightStore,
+  weights: WeightSink,
 ): Promise<void> {
   await readExternal(context, infos, async (weight, offset, bytes) => {
     const whole = infos[weight]!.bytes;
@@ -317,7 +325,7 @@ async function openCore(context: LoadContext, options: WasmOptions): Promise<Cor
   const timer = stopwatch(context.timings);
   let core: Core | undefined;
   if (context.worker ?? platform.workerByDefault) {
-    const starting = platform.workerCore(options);
+    const starting = (platform.workerCore ?? workerCore)(options);
     try {
       core = await abortable(starting, context.signal);
     } catch (error) {

@@ -2,7 +2,6 @@
 
 import { UnsupportedError } from './errors.js';
 import type { RecordStore } from './cache/records.js';
-import { workerCore } from './core-client.js';
 import type { Core } from './core.js';
 import type { Source } from './sources.js';
 import type { WasmOptions } from './wasm.js';
@@ -19,7 +18,8 @@ export interface Platform {
   /** Can WebAssembly have shared memory here? */
   sharedMemory(): boolean;
   gpu(): Promise<GPU>;
-  workerCore(options: WasmOptions): Promise<Core>;
+  /** Starts a core in a worker, where that goes another way than in pages (core-client.ts). */
+  workerCore?: (options: WasmOptions) => Promise<Core>;
   /** A source for a string that is no URL with a scheme, or for a file: URL. */
   fileSource?: (path: string) => Promise<Source>;
   /** Where a cache's folder may be. */
@@ -47,6 +47,5 @@ export const platform: Platform = {
         : 'webgpu: this browser has none, or it is turned off',
     );
   },
-  workerCore,
   baseUrl: () => (inPage ? document.baseURI : globalThis.location?.href),
 };

@@ -1,6 +1,13 @@
 // What a model tells about itself: which device and why, what every node did, memory, times.
 
-import type { MemoryReport, NodeInfo, NodeKernel, ObjectCounts, WeightInfo } from './backend.js';
+import type {
+  CorePlace,
+  MemoryReport,
+  NodeInfo,
+  NodeKernel,
+  ObjectCounts,
+  WeightInfo,
+} from './backend.js';
 import type { CacheReport } from './cache/types.js';
 import type { AdapterInfo } from './device.js';
 import type { Precision } from './precision.js';
@@ -30,8 +37,8 @@ export interface ModelReport {
   /** The GPU, where the device is one. */
   adapter: AdapterInfo | undefined;
   threads: number;
-  /** Where the C++ core runs. */
-  core: 'inline' | 'worker';
+  /** Where the C++ core runs; none: a package needs none. */
+  core: CorePlace;
   /** Circumstances that a user may want to change. */
   notes: string[];
   format: string;

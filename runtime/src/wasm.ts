@@ -31,12 +31,14 @@ export interface WasmExports {
   _quern_loader_session(loader: number): number;
   _quern_session_free(session: number): void;
   _quern_session_describe(session: number): number;
+  _quern_session_host_reader(session: number, input: number): number;
   _quern_session_weight(session: number, weight: number): number;
   _quern_session_narrow(session: number, peaks: number, count: number, automatic: number): number;
   _quern_session_warm(session: number, batch: number, dim: number): number;
   _quern_run_start(session: number, inputs: number, size: number): number;
   _quern_run_take(session: number): number;
   _quern_run_advance(run: number, values: number, size: number): number;
+  _quern_run_waiting(run: number): number;
   _quern_run_report(run: number): number;
   _quern_run_work(run: number): number;
   _quern_run_free(run: number): void;

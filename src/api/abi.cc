@@ -192,6 +192,10 @@ void quern_session_free(QuernSession* session) { delete session; }
 
 int quern_session_describe(QuernSession* session) { return say(session->session->describe()); }
 
+int quern_session_host_reader(QuernSession* session, uint32_t input) {
+  return say(session->session->host_reader(input));
+}
+
 uint8_t* quern_session_weight(QuernSession* session, uint32_t weight) {
   return weight < session->weights.size() ? session->weights[weight].data() : nullptr;
 }
@@ -230,6 +234,8 @@ int quern_run_advance(QuernRun* run, const uint8_t* values, size_t size) {
   result() = serialize(*message);
   return 0;
 }
+
+int quern_run_waiting(QuernRun* run) { return say(run->walk->waiting()); }
 
 int quern_run_report(QuernRun* run) {
   std::string out = "[";

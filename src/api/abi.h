@@ -64,6 +64,8 @@ QUERN_EXPORT void quern_session_free(QuernSession* session);
 /// precision: {used: "f32" | "f16", reason, constantBytes}}. `file` "" is the model file itself.
 /// "host": strings and the like, on every device; "shape": arithmetic on what the host knows.
 QUERN_EXPORT int quern_session_describe(QuernSession* session);
+/// For messages, text: which node reads the contents of an input that hostInputs names.
+QUERN_EXPORT int quern_session_host_reader(QuernSession* session, uint32_t input);
 /// CPU device: the memory of a weight, to be filled with an external file's bytes.
 QUERN_EXPORT uint8_t* quern_session_weight(QuernSession* session, uint32_t weight);
 /// Before the first run on the WebGPU device: f16 in memory for f32 tensors, where that is safe
@@ -88,6 +90,8 @@ QUERN_EXPORT QuernRun* quern_run_take(QuernSession* session);  ///< once, after 
 /// `values`: count, then a blob for each of the last segment's reads (count 0 at first).
 /// Result: a plan message.
 QUERN_EXPORT int quern_run_advance(QuernRun* run, const uint8_t* values, size_t size);
+/// For messages, text: which node waits for the last segment's reads; empty where none does.
+QUERN_EXPORT int quern_run_waiting(QuernRun* run);
 /// Result, JSON: nodes that ran on the host: [{id, elements}].
 QUERN_EXPORT int quern_run_report(QuernRun* run);
 /// Result, JSON, for a profile: nodes that made steps for the device: [{id, name, op, domain, body,

@@ -38,6 +38,8 @@ class Session {
   [[nodiscard]] const std::vector<ModelInput>& inputs() const { return model_.inputs; }
   /// Numbers of the inputs whose contents the host needs, ascending.
   [[nodiscard]] const std::vector<uint32_t>& host_inputs() const { return host_inputs_; }
+  /// Which node reads the contents of one of them on the host, in words.
+  [[nodiscard]] std::string host_reader(uint32_t input) const;
   [[nodiscard]] const PassReport& pass_report() const { return main_.report; }
 
   /// Before the first run: has f32 tensors in f16 in the device's memory where that is safe

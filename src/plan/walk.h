@@ -151,6 +151,8 @@ class Walk {
 
   /// Types and dims of the values that the last segment asked for.
   [[nodiscard]] std::vector<TensorInfo> requested() const;
+  /// Which node waits for them, in words; empty where the walk waits for nothing.
+  [[nodiscard]] std::string waiting() const;
   [[nodiscard]] const std::vector<HostNode>& host_nodes() const { return host_nodes_; }
   [[nodiscard]] const std::vector<DeviceNode>& device_nodes() const { return device_nodes_; }
   [[nodiscard]] Graph& graph() const { return graph_; }

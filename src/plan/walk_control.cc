@@ -186,4 +186,18 @@ Result<void> Walk::finish_loop(Frame& frame, std::vector<RunTensor> carried) {
   return {};
 }
 
+std::string Walk::waiting() const {
+  if (requests_.empty() || frames_.empty()) return {};
+  const Frame& frame = frames_.back();
+  const auto& nodes = frame.graph->nodes();
+  // At the end of a body it is the owner that waits: for its next condition.
+  const Node* node = frame.next < nodes.size() ? nodes[frame.next].get() : frame.owner;
+  std::string out = node != nullptr ? node->describe() : "the graph";
+  out += ": the host has to know";
+  for (const Value* value : requests_) {
+    out += cat(value == requests_.front() ? " '" : ", '", value->name, "'");
+  }
+  return out + ", which the device computes";
+}
+
 }  // namespace quern

@@ -1,0 +1,70 @@
+// What differs in Node from a page, but for the core: files, and WebGPU through the `webgpu` package.
+
+import { openAsBlob } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+import { InvalidArgumentError, textOf, UnsupportedError } from './errors.js';
+import { platform } from './platform.js';
+import { openSource, type Source } from './sources.js';
+
+/** Dawn's one instance, which lives as long as something holds it. */
+let instance: Promise<GPU> | undefined;
+
+Object.assign(platform, {
+  workerByDefault: false,
+  mayBlock: true,
+  sliceTime: Infinity,
+  cores: availableParallelism,
+  sharedMemory: () => true,
+  gpu,
+  fileSource,
+  baseUrl: () => pathToFileURL(join(process.cwd(), '/')).href,
+} satisfies Partial<typeof platform>);
+
+/** A GPU that a runtime (Deno, Bun, a test) offers as pages have it, else that of Dawn. */
+async function gpu(): Promise<GPU> {
+  const offered = (globalThis.navigator as Navigator | undefined)?.gpu;
+  if (offered) return offered;
+  instance ??= openDawn(); // loads that begin together share it
+  try {
+    return await instance;
+  } catch (error) {
+    instance = undefined;
+    throw new UnsupportedError(
+      `webgpu: Node has none of its own, and the package 'webgpu' can't be used ` +
+        `(npm install webgpu): ${textOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+async function openDawn(): Promise<GPU> {
+  const { create, globals } = (await import('webgpu')) as {
+    create: (options: string[]) => GPU;
+    globals: Record<string, unknown>;
+  };
+  for (const [name, value] of Object.entries(globals)) {
+    if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
+  }
+  // Timestamps as the GPU takes them: pages get them rounded, lest they tell others' work.
+  return create(['disable-dawn-features=timestamp_quantization']);
+}
+
+async function fileSource(pathOrUrl: string): Promise<Source> {
+  const path = pathOrUrl.startsWith('file:') ? fileURLToPath(pathOrUrl) : pathOrUrl;
+  let blob: Blob;
+  try {
+    blob = await openAsBlob(path); // backed by the file, read in slices
+  } catch (error) {
+    throw new InvalidArgumentError(`model: ${path} can't be read: ${textOf(error)}`, {
+      cause: error,
+    });
+  }
+  return {
+    ...(await openSource(blob)),
+    name: basename(path),
+    sibling: (name) => fileSource(join(dirname(path), name)),
+  };
+}
