@@ -2,7 +2,8 @@
 // runs in Node with two of their globals.
 //   node litert.mjs REQUEST.json
 // REQUEST: { path, start?, end?: of the model in the file }. Prints { inputs, outputs }: by name
-// { dtype, dims, data: base64 }. Inputs are random, the same every time.
+// { dtype, dims, data: base64 }. Inputs are random, the same every time. Operators of MediaPipe that
+// LiteRT has not are computed by mediapipe-operators.mjs, whose inputs are outputs then.
 
 import { readFileSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -28,13 +29,15 @@ for (const kind of ['log', 'info', 'warn', 'error']) {
   };
 }
 
+const { cut, compute } = await import('./mediapipe-operators.mjs');
 const { loadAndCompile, loadLiteRt, Tensor } = await import('@litertjs/core');
 const request = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const file = new Uint8Array(readFileSync(request.path));
 const bytes = file.slice(request.start ?? 0, request.end ?? file.length);
 const folder = join(dirname(require.resolve('@litertjs/core')), '..', 'wasm');
 await loadLiteRt(folder);
-const model = await loadAndCompile(bytes, { accelerator: 'wasm' });
+const { bytes: whole, operators } = cut(bytes);
+const model = await loadAndCompile(whole, { accelerator: 'wasm' });
 
 let state = 12345;
 const random = () => {
@@ -53,18 +56,29 @@ const shown = (dtype, dims, data) => ({
   data: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64'),
 });
 
+const details = model.getInputDetails();
+const computed = new Set(operators.map(({ output }) => output.name));
+const values = new Map();
 const inputs = {};
-const tensors = model.getInputDetails().map(({ name, dtype, shape }) => {
-  const dims = [...shape];
+for (const { name, dtype, shape } of details) {
   const [Type, next] = types[dtype];
-  const data = Type.from({ length: dims.reduce((a, b) => a * b, 1) }, next);
-  inputs[name] = shown(dtype, dims, data);
-  return new Tensor(data, dims);
-});
-const outputs = {};
-const results = await model.run(tensors);
-for (const [i, { name, dtype }] of model.getOutputDetails().entries()) {
-  outputs[name] = shown(dtype, results[i].type.layout.dimensions, await results[i].data());
+  const size = shape.reduce((a, b) => a * b, 1);
+  const data = computed.has(name) ? new Type(size) : Type.from({ length: size }, next);
+  values.set(name, data);
+  if (!computed.has(name)) inputs[name] = shown(dtype, shape, data);
+}
+let outputs = {};
+// What depends on operators that are computed here takes another run for each of them in a row.
+for (let run = 0; run < (operators.length > 0 ? 4 : 1); run++) {
+  const tensors = details.map(({ name, shape }) => new Tensor(values.get(name), [...shape]));
+  const results = await model.run(tensors);
+  outputs = {};
+  for (const [i, { name, dtype }] of model.getOutputDetails().entries()) {
+    const data = await results[i].data();
+    outputs[name] = shown(dtype, results[i].type.layout.dimensions, data);
+    values.set(name, data);
+  }
+  for (const operator of operators) compute(operator, values);
 }
 if (errors.length > 0) throw new Error(errors.join('\n'));
 const text = JSON.stringify({ inputs, outputs });
