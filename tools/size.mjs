@@ -1,5 +1,5 @@
 // What a page downloads, compressed with brotli 11.
-// Usage: ./dev size [--json]
+// Usage: ./dev size [--json] [NAME...]      by default all of these
 //   webgpuPathBrotli   a WebGPU page: runtime entry and chunks, quern-core's .js and .wasm
 //   packageBrotli      a page with quern/package: its entry and chunks, no WebAssembly; what pictures
 //                      and profiles need comes later, by import(), and is not counted
@@ -93,7 +93,9 @@ try {
   const result = {};
   const details = {};
   const over = [];
+  const named = process.argv.slice(2).filter((argument) => argument in PATHS);
   for (const [name, path] of Object.entries(PATHS)) {
+    if (named.length > 0 && !named.includes(name)) continue;
     details[name] = measure(path);
     result[name] = details[name].reduce((sum, row) => sum + row.brotli, 0);
     if (path.limit && result[name] > path.limit) over.push(`${name} is over ${path.limit} bytes`);

@@ -5,8 +5,9 @@ import { InternalError } from './errors.js';
 import type { Tree } from './value.js';
 import { WordReader } from './words.js';
 
-const magic = 0x4e505251; // "QRPN"
-const version = 3;
+export const planMagic = 0x4e505251; // "QRPN"
+/** Raised when anything of the format changes. */
+export const planVersion = 3;
 
 /** In the order of the core's numbers, from 1. */
 export const containerKinds = ['sequence', 'optional', 'map'] as const;
@@ -120,10 +121,10 @@ export interface PlanMessage {
 /** Blobs of the result are views of `bytes`. Throws an InternalError on a message out of form. */
 export function decodePlan(bytes: Uint8Array): PlanMessage {
   const reader = new WordReader(bytes);
-  if (reader.word() !== magic) throw new InternalError('core message: not a plan');
+  if (reader.word() !== planMagic) throw new InternalError('core message: not a plan');
   const found = reader.word();
-  if (found !== version) {
-    throw new InternalError(`core message: plan version ${found}, expected ${version}`);
+  if (found !== planVersion) {
+    throw new InternalError(`core message: plan version ${found}, expected ${planVersion}`);
   }
   const message = {
     programs: reader.list(readProgram),

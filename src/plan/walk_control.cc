@@ -1,6 +1,7 @@
 // Control flow: the branch of an If, the iterations of a Loop.
 
 #include <algorithm>
+#include <set>
 
 #include "plan/walk.h"
 
@@ -192,10 +193,34 @@ std::string Walk::waiting() const {
   const auto& nodes = frame.graph->nodes();
   // At the end of a body it is the owner that waits: for its next condition.
   const Node* node = frame.next < nodes.size() ? nodes[frame.next].get() : frame.owner;
-  std::string out = node != nullptr ? node->describe() : "the graph";
+  if (node == nullptr) return "the graph waits for the device";
+  const auto is_named = [](const Node& n) {
+    return !n.name.empty() || (!n.outputs.empty() && n.outputs[0] && !n.outputs[0]->name.empty());
+  };
+  std::string out = node->describe();
+  // Of what an operator was expanded into only the last node bears its name.
+  std::set<const Value*> after(node->outputs.begin(), node->outputs.end());
+  for (size_t i = frame.next + 1; i < nodes.size() && !is_named(*node); ++i) {
+    const Node& next = *nodes[i];
+    if (std::ranges::none_of(next.inputs,
+                             [&](const Value* v) { return v != nullptr && after.contains(v); })) {
+      continue;
+    }
+    after.insert(next.outputs.begin(), next.outputs.end());
+    if (!is_named(next)) continue;
+    out += cat(", on the way to ", next.describe());
+    break;
+  }
   out += ": the host has to know";
   for (const Value* value : requests_) {
-    out += cat(value == requests_.front() ? " '" : ", '", value->name, "'");
+    out += value == requests_.front() ? " " : ", ";
+    if (!value->name.empty()) {
+      out += cat("'", value->name, "'");
+    } else if (value->producer != nullptr) {
+      out += cat("what comes of ", value->producer->describe());
+    } else {
+      out += "a value";
+    }
   }
   return out + ", which the device computes";
 }

@@ -1,7 +1,15 @@
 // The command line tool, as built, run as a user runs it.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -115,12 +123,29 @@ describe.each(['wasm', 'webgpu'])('on %s', (device) => {
   });
 });
 
+test('compile makes a package, or says what it lacks', () => {
+  const { status, out, err } = quern('compile', 'add.onnx', '-o', 'made', '--dim', 'batch=1,2');
+  expect(err).toBe('');
+  expect(status).toBe(0);
+  expect(out).toMatch(/^made: 2 plans, \d+ programs, for devices with no features$/m);
+  expect(out).toMatch(/^ {2}manifest\.json {2}\d+ bytes\n {2}plans\.bin +\d+ bytes$/m);
+  expect(out).toMatch(/^ {2}integrity sha256-[\da-f]{64}$/m);
+  expect(readdirSync(join(folder, 'made')).sort()).toEqual(['manifest.json', 'plans.bin']);
+  const open = quern('compile', 'add.onnx', '-o', 'made');
+  expect(open.status).toBe(1);
+  expect(open.err).toMatch(
+    /^quern: input 'x' is f32\[batch, 2\]: how large is 'batch'\? give --dim/,
+  );
+});
+
 test.each([
   [['run', 'none.onnx'], /^quern: model: none\.onnx can't be read/],
   [['run', 'add.onnx', '--input', 'z=1', '--device', 'wasm'], /^quern: input 'z': the model has/],
   [['run', 'add.onnx', '--input', 'x', '--device', 'wasm'], /^quern: --input x: expected NAME=/],
   [['run', 'add.onnx', '--input', 'x=gone.npy', '--device', 'wasm'], /'gone.npy' is no number/],
   [['run'], /^quern: quern run MODEL: which model\?/],
+  [['compile', 'add.onnx'], /^quern: quern compile MODEL -o FOLDER: where to\?/],
+  [['compile', 'add.onnx', '-o', 'x', '--features', 'f64'], /^quern: --features f64: it is one of/],
   [['grind', 'add.onnx'], /^quern: there is no command 'grind'/],
   [['run', 'add.onnx', '--device', 'tpu'], /^quern: --device tpu: it is one of/],
   [['run', 'add.onnx', '--repeat', '0'], /^quern: --repeat 0: expected a positive number/],

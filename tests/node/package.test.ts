@@ -11,6 +11,7 @@ import { feedsOf } from '../browser/run-model.js';
 import { stepInputs, type ReferenceCase } from '../models/reference-file.js';
 import { modelReferences, zooReferences } from '../models/references.js';
 import { defaultLimitsDevice } from '../support/dawn.js';
+import { compileOptions } from '../support/package-model.js';
 import { repoRoot } from '../support/paths.js';
 
 let root: string;
@@ -28,17 +29,6 @@ afterAll(() => {
   rmSync(root, { recursive: true });
 });
 
-const none = { shapes: [], dims: [], maxima: [], values: [] };
-const options = (out: string, shapes: Partial<CompileOptions['shapes']>): CompileOptions => ({
-  out,
-  shapes: { ...none, ...shapes },
-  target: { features: [], limits: [] },
-  precision: 'f32',
-  passes: true,
-  wasmBase: undefined,
-  shardBytes: 1 << 20,
-});
-
 const bitsOf = (tensors: Record<string, Tensor>): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(tensors).map(([name, { dims, data }]) => [
@@ -54,25 +44,46 @@ interface Case {
   runs: Parameters<Model['run']>[0][];
 }
 
-const ofReference = (reference: ReferenceCase, steps: number[]): Pick<Case, 'path' | 'runs'> => ({
-  path: join(repoRoot, reference.model),
-  runs: steps.map((step) => feedsOf(stepInputs(reference, step, undefined))),
-});
+function caseOf(
+  references: Map<string, ReferenceCase>,
+  name: string,
+  steps: number[],
+  shapes: Case['shapes'] = {},
+): Case {
+  const reference = references.get(name)!;
+  return {
+    path: join(repoRoot, reference.model),
+    shapes,
+    runs: steps.map((step) => feedsOf(stepInputs(reference, step, undefined))),
+  };
+}
 
 const cases: Record<string, () => Case> = {
-  // A list of batches and lengths, and a load program.
-  'hf-bert': () => ({
-    ...ofReference(references.get('hf-bert')!, [0, 1]),
-    shapes: { shapes: ['input_ids=1x12', 'input_ids=2x7'] },
-  }),
-  'zoo-timm_resnet': () => ({ ...ofReference(zoo.get('zoo-timm_resnet')!, [0]), shapes: {} }),
+  'zoo-superres': () => caseOf(zoo, 'zoo-superres', [0], { dims: ['s25=20,24', 's63=24'] }),
+  'hf-bert': () =>
+    caseOf(references, 'hf-bert', [0, 1], { shapes: ['input_ids=1x12', 'input_ids=2x7'] }),
+  'zoo-flow_warp': () => caseOf(zoo, 'zoo-flow_warp', [0]),
+};
+// Software GPUs take seconds to compile these.
+const longCases: Record<string, () => Case> = {
+  'ppocr-direction': () =>
+    caseOf(references, 'ppocr-direction', [0, 3], { shapes: ['x=1x3x48x192', 'x=2x3x48x96'] }),
+  'wakeword-embedding': () =>
+    caseOf(references, 'wakeword-embedding', [0], { dims: ['unk__314=1'] }),
+  'silero-vad': () =>
+    caseOf(references, 'silero-vad', [0], {
+      shapes: ['input=1x576', 'state=2x1x128'],
+      values: ['sr=16000'],
+    }),
+  'zoo-timm_resnet': () => caseOf(zoo, 'zoo-timm_resnet', [0]),
 };
 
 describe('packages are equal to what they were made of', () => {
-  test.each(Object.keys(cases))('%s', async (name) => {
-    const { path, shapes, runs } = cases[name]!();
+  const all = process.env.QUERN_LONG ? { ...cases, ...longCases } : cases;
+  test.each(Object.keys(all))('%s', { timeout: 600_000 }, async (name) => {
+    const { path, shapes, runs } = all[name]!();
     const out = join(root, name);
-    await compileModel(path, options(out, shapes));
+    await compileModel(path, compileOptions(out, shapes));
     const packed = await loadPackage(out, { device });
     const normal = await load(path, { device, warm: false });
     try {

@@ -23,7 +23,7 @@ export interface InputBinding {
 }
 
 /** More plans than this are no list any more. */
-export const mostBindings = 1024;
+export const mostBindings = 4096;
 
 /** The bindings in the order of the options; the last option changes fastest. */
 export function bindingsOf(

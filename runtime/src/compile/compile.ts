@@ -22,7 +22,7 @@ import {
   type Requirements,
   type Section,
 } from '../package/format.js';
-import { decodePlan, type PlanMessage } from '../plan.js';
+import { decodePlan, planVersion, type PlanMessage } from '../plan.js';
 import { precisionReport, WeightPeaks, type Precision } from '../precision.js';
 import { openModel } from '../sources.js';
 import { Tensor, tensorBytes } from '../tensor.js';
@@ -197,7 +197,7 @@ function write({ path, options, requires, description, bindings, merged, spool }
   files.push(...shards.finish());
 
   const manifest = {
-    ...{ format: 'quern-package', version: packageVersion },
+    ...{ format: 'quern-package', version: packageVersion, planVersion },
     model: basename(path),
     requires,
     inputs: inputs.map((info, input) => ({

@@ -1,12 +1,20 @@
 // Writes plan messages (docs/plan-format.md), as src/plan/plan_writer.cc does.
 
 import { numberOf } from '../dtype.js';
-import { containerKinds, type PlanMessage, type Port, type Slice, type Step } from '../plan.js';
+import {
+  containerKinds,
+  planMagic,
+  planVersion,
+  type PlanMessage,
+  type Port,
+  type Slice,
+  type Step,
+} from '../plan.js';
 import { isContainer, type Tree } from '../value.js';
 import { WordWriter } from '../words.js';
 
 export function encodePlan(message: PlanMessage): Uint8Array<ArrayBuffer> {
-  const out = new WordWriter().word(0x4e505251).word(3);
+  const out = new WordWriter().word(planMagic).word(planVersion);
   out.list(message.programs, (w, { number, label, wgsl, access, overrides }) => {
     w.word(number).text(label).text(wgsl);
     w.list(access, (_, kind) => w.word(kind));

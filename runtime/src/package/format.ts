@@ -3,6 +3,7 @@
 import type { ValueInfo, WeightInfo } from '../backend.js';
 import { byteSize, dtypeOf, elementCount, numberOf, type DType } from '../dtype.js';
 import { InvalidModelError, UnsupportedError } from '../errors.js';
+import { planVersion } from '../plan.js';
 
 export const manifestName = 'manifest.json';
 /** Raised when a package of before can't be read any more. */
@@ -86,10 +87,10 @@ export function parseManifest(text: string): Manifest {
   }
   const top = fields(json, 'manifest');
   if (top.format !== 'quern-package') throw invalid(`${manifestName} is not that of a package`);
-  if (top.version !== packageVersion) {
+  if (top.version !== packageVersion || top.planVersion !== planVersion) {
     throw new UnsupportedError(
-      `package: it has version ${String(top.version)}, this quern reads ${packageVersion}: ` +
-        'compile the model again',
+      `package: it has version ${String(top.version)}.${String(top.planVersion)}, this quern reads ` +
+        `${packageVersion}.${planVersion}: compile the model again`,
     );
   }
   const files = list(top.files, 'files').map(parseFile);
