@@ -3,10 +3,14 @@
 import { coreError, InternalError } from './errors.js';
 import { startWasm, type FormatsExports, type WasmOptions } from './wasm.js';
 
-/** Bytes [offset, offset + length) of the file. */
+/** Bytes [offset, offset + length) of a file. */
 export interface ByteRange {
   offset: number;
   length: number;
+  /** The file beside the model; '': the model itself. */
+  file: string;
+  /** Its size is wanted instead, as 8 bytes. */
+  isSize: boolean;
 }
 
 const decoder = new TextDecoder();
@@ -49,10 +53,18 @@ export class WasmConverter {
     const view = new DataView(result.buffer);
     const wide = (at: number): number =>
       view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
-    return Array.from({ length: view.getUint32(0, true) }, (_, index) => ({
-      offset: wide(4 + index * 16),
-      length: wide(12 + index * 16),
-    }));
+    let at = 4;
+    return Array.from({ length: view.getUint32(0, true) }, () => {
+      const nameBytes = view.getUint32(at + 20, true);
+      const range = {
+        offset: wide(at),
+        length: wide(at + 8),
+        isSize: view.getUint32(at + 16, true) === 1,
+        file: decoder.decode(result.subarray(at + 24, at + 24 + nameBytes)),
+      };
+      at += 24 + Math.ceil(nameBytes / 4) * 4;
+      return range;
+    });
   }
 
   /** The model as ONNX; what stays in the file is external data of a file `name`. */

@@ -45,33 +45,52 @@ export async function convert(
     const converter = asConverter(core);
     const head = await headOf(main, signal);
     if ((await converter.call('formatOf', head.slice())) === 'ONNX') {
-      const external = (file: string): Promise<Source> => source.external(file);
-      return { onnx: undefined, source: { main, external } };
+      return { onnx: undefined, source: { main, external: (file) => source.external(file) } };
     }
     const name = fileName(main.name);
-    const onnx = await onnxOf(converter, main, head, name, inlineBelow, signal);
-    const external = async (file: string): Promise<Source> =>
-      file === name ? main : source.external(file);
+    const files = filesOf({ main, external: (file) => source.external(file) }, signal);
+    const onnx = await onnxOf(converter, files, head, name, inlineBelow, signal);
+    const external = (file: string): Promise<Source> => files(file === name ? '' : file);
     return { onnx, source: { main, external } };
   } finally {
     core.close();
   }
 }
 
+/** The file of a name, '' for the model's own, to be read by ranges. */
+export type Files = (name: string) => Promise<Source>;
+
+/** Each file is opened once, and fetched once: others than local ones are kept whole. */
+export function filesOf(model: OpenedModel, signal: AbortSignal | undefined): Files {
+  const opened = new Map<string, Promise<Source>>();
+  return (name) => {
+    if (name === '') return Promise.resolve(model.main);
+    let file = opened.get(name);
+    if (!file) {
+      const open = async (): Promise<Source> => {
+        const source = await model.external(name);
+        return source.local ? source : rereadable({ ...source, range: undefined }, signal);
+      };
+      opened.set(name, (file = open()));
+    }
+    return file;
+  };
+}
+
 /** Goes through the dialogue with a converter. */
 export async function onnxOf(
   converter: Converter,
-  file: Source,
+  files: Files,
   head: Chunk,
   name: string,
   inline: number,
   signal: AbortSignal | undefined,
   limit = memoryLimit,
 ): Promise<Uint8Array> {
-  await converter.call('begin', head.slice(), file.size() ?? 0, inline, limit);
+  await converter.call('begin', head.slice(), (await files('')).size() ?? 0, inline, limit);
   let wanted = await converter.call('advance', new Uint8Array(0));
   while (wanted.length > 0) {
-    wanted = await converter.call('advance', await readRanges(file, wanted, signal));
+    wanted = await converter.call('advance', await readRanges(files, wanted, signal));
     await breathe();
   }
   return converter.call('onnx', name);
@@ -80,19 +99,26 @@ export async function onnxOf(
 /** The bytes that tell a file's format. */
 export function headOf(file: Source, signal: AbortSignal | undefined): Promise<Uint8Array> {
   const length = Math.min(headBytes, file.size() ?? 0);
-  return readRanges(file, [{ offset: 0, length }], signal);
+  const range = { offset: 0, length, file: '', isSize: false };
+  return readRanges(() => Promise.resolve(file), [range], signal);
 }
 
 async function readRanges(
-  file: Source,
+  files: Files,
   ranges: readonly ByteRange[],
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   const bytes = new Uint8Array(ranges.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
-  for (const { offset, length } of ranges) {
+  for (const { offset, length, file: name, isSize } of ranges) {
     const end = at + length;
     if (length === 0) continue;
+    const file = await files(name);
+    if (isSize) {
+      new DataView(bytes.buffer).setBigUint64(at, BigInt(file.size() ?? 0), true);
+      at = end;
+      continue;
+    }
     for await (const chunk of file.range!(offset, length, signal)) {
       bytes.set(chunk, at);
       at += chunk.length;

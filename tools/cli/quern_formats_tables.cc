@@ -6,6 +6,8 @@
 #include <string>
 
 #include "base/text.h"
+#include "import/tensorflow/operators.h"
+#include "import/tfjs/layer.h"
 #include "import/tflite/operators.h"
 #include "import/torch/operators.h"
 
@@ -26,6 +28,27 @@ std::string tflite_table() {
     for (const auto& [name, ours] : list) out += cat("| ", name, " | ", ours, " |\n");
   }
   return out;
+}
+
+/// Rows of [name, what becomes of it], by name.
+template <class Groups>
+std::string two_columns(const Groups& groups, std::string_view title, std::string_view first) {
+  using quern::cat;
+  std::map<std::string_view, std::string_view> rows;
+  for (const auto& group : groups) {
+    for (const auto& one : group) rows[one.name] = one.ours.empty() ? "nothing" : one.ours;
+  }
+  std::string out =
+      cat("\n### ", title, ": ", rows.size(), "\n\n| ", first, " | becomes |\n|---|---|\n");
+  for (const auto& [name, ours] : rows) out += cat("| ", name, " | ", ours, " |\n");
+  return out;
+}
+
+std::string tensorflow_tables() {
+  using namespace quern;  // NOLINT
+  return two_columns(tensorflow::all_operators(), "Operators of TensorFlow and TensorFlow.js",
+                     "operator") +
+         two_columns(tfjs::all_layers(), "Layers of TensorFlow.js", "layer");
 }
 
 }  // namespace
@@ -56,6 +79,7 @@ int main() {
                " |\n");
   }
   out += tflite_table();
+  out += tensorflow_tables();
   std::printf("%s", out.c_str());
   return 0;
 }

@@ -1,9 +1,9 @@
-// Breaks models, ONNX, TFLite and torch.export archives, in many ways, imports them, plans them for
-// WebGPU and runs small ones on the CPU: see src/import/onnx/mutate.h. Usage: quern_mutate
-// [--count N] [--seed N] [--first N] [--save FILE] model.onnx... Mutant n is one of model n mod
-// their number. Prints for each model how many mutants there were, got past the parser, and were
-// planned, with the milliseconds it took, between tabs. A crash tells the mutant's number, which
-// `--first NUMBER --count 1 --save FILE` makes again.
+// Breaks models, ONNX and of other formats, in many ways, imports them, plans them for WebGPU and
+// runs small ones on the CPU: see src/import/onnx/mutate.h. Usage: quern_mutate [--count N]
+// [--seed N] [--first N] [--save FILE] model.onnx... Mutant n is one of model n mod their number.
+// Prints for each model how many mutants there were, got past the parser, and were planned, with
+// the milliseconds it took, between tabs. A crash tells the mutant's number, which `--first NUMBER
+// --count 1 --save FILE` makes again.
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -23,6 +23,7 @@
 #include "import/convert/file.h"
 #include "import/onnx/import.h"
 #include "import/onnx/mutate.h"
+#include "import/tfjs/mutate.h"
 #include "import/tflite/mutate.h"
 #include "import/torch/mutate.h"
 #include "ir/verify.h"
@@ -171,14 +172,22 @@ quern::Result<void> check_model(quern::LoadedModel& loaded) {
   return planned ? run : planned;
 }
 
-quern::Format format_of_model(std::span<const uint8_t> file) {
-  return quern::format_of(file.first(std::min<size_t>(file.size(), 64)));
+quern::Format format_of_file(std::span<const uint8_t> file) {
+  return quern::format_of(file.first(std::min<size_t>(file.size(), 4096)));
 }
 
+/// The folders of models, which may have files beside them, by where the models lie in memory.
+std::map<const uint8_t*, std::string> folders;
+/// That of the present mutant's model.
+std::string folder = "/nonexistent";
+
 std::vector<uint8_t> make_mutant(std::span<const uint8_t> model, uint64_t seed, uint64_t number) {
-  switch (format_of_model(model)) {
+  folder = folders[model.data()];
+  switch (format_of_file(model)) {
     case quern::Format::kZip:
       return quern::mutant_of_archive(model, seed, number);
+    case quern::Format::kTensorFlowJs:
+      return quern::mutant_of_json(model, seed, number);
     case quern::Format::kTfLite:
       return quern::mutant_of_tflite(model, seed, number);
     default:
@@ -188,11 +197,10 @@ std::vector<uint8_t> make_mutant(std::span<const uint8_t> model, uint64_t seed, 
 
 quern::Result<quern::LoadedModel> read_mutant(std::span<const uint8_t> mutant,
                                               const quern::FileOptions& options) {
-  const quern::Format format = format_of_model(mutant);
-  if (format != quern::Format::kZip && format != quern::Format::kTfLite) {
+  if (format_of_file(mutant) == quern::Format::kOnnx) {
     return quern::load_onnx(mutant, "/nonexistent", options);
   }
-  return quern::load_model(mutant, "/nonexistent", options, {.memory_limit = 64 << 20});
+  return quern::load_model(mutant, folder, options, {.memory_limit = 64 << 20});
 }
 
 /// What came of one model's mutants.
@@ -268,6 +276,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr,
                  "usage: quern_mutate [--count N] [--seed N] [--first N] [--save FILE] model...\n");
     return 2;
+  }
+
+  for (size_t i = 0; i < models.size(); ++i) {
+    const std::string path = tallies[i].path;
+    const size_t slash = path.rfind('/');
+    folders[models[i].data()] = slash == path.npos ? "." : path.substr(0, slash);
   }
 
 #ifdef QUERN_ASAN

@@ -5,8 +5,8 @@ import { writeFileSync } from 'node:fs';
 import { asConverter } from '../converter.js';
 import { inlineCore } from '../core.js';
 import { InvalidArgumentError } from '../errors.js';
-import { headOf, onnxOf } from '../formats.js';
-import { openSource } from '../sources.js';
+import { filesOf, headOf, onnxOf } from '../formats.js';
+import { openModel } from '../sources.js';
 import { bytes } from './format.js';
 
 /** ONNX files are protobuf messages, which end at 2 GiB. */
@@ -17,15 +17,16 @@ export async function convertedModel(
   input: string,
   wasmBase: string | undefined,
 ): Promise<Uint8Array | undefined> {
-  const source = await openSource(input);
+  const model = await openModel(input);
   const core = await inlineCore({ name: 'quern-formats', threads: 1, base: wasmBase });
   try {
     const converter = asConverter(core);
-    const head = await headOf(source, undefined);
+    const head = await headOf(model.main, undefined);
     const format = await converter.call('formatOf', head.slice());
     if (format === 'ONNX') return undefined;
     const all = Number.MAX_SAFE_INTEGER;
-    return await onnxOf(converter, source, head, 'weights', all, undefined, memoryLimit);
+    const files = filesOf(model, undefined);
+    return await onnxOf(converter, files, head, 'weights', all, undefined, memoryLimit);
   } finally {
     core.close();
   }

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <functional>
+#include <map>
 #include <memory>
 
 #include "import/convert/onnx_writer.h"
@@ -17,10 +17,52 @@ struct Close {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
 
-using Read = std::function<Result<std::vector<uint8_t>>(const ByteRange&)>;
+using OpenFile = std::unique_ptr<std::FILE, Close>;
+
+Result<std::vector<uint8_t>> read_range(std::FILE* file, const std::string& path,
+                                        const ByteRange& range) {
+  std::fseek(file, 0, SEEK_END);
+  const auto size = static_cast<uint64_t>(std::ftell(file));
+  if (range.is_size) {
+    std::vector<uint8_t> bytes(8);
+    store_bits(DType::kU64, bytes.data(), 0, size);
+    return bytes;
+  }
+  if (range.offset > size || range.length > size - range.offset) {
+    return invalid_model(cat("'", path, "' has ", size, " bytes; ", range.length, " from byte ",
+                             range.offset, " are needed"));
+  }
+  std::vector<uint8_t> bytes(range.length);
+  std::fseek(file, static_cast<long>(range.offset), SEEK_SET);
+  if (std::fread(bytes.data(), 1, bytes.size(), file) != bytes.size()) {
+    return invalid_argument(cat("cannot read '", path, "'"));
+  }
+  return bytes;
+}
+
+/// Reads files in a folder, each opened once.
+class FolderReader {
+ public:
+  explicit FolderReader(std::string folder) : folder_(std::move(folder)) {}
+
+  Result<std::vector<uint8_t>> read(const ByteRange& range) {
+    if (!is_inside_folder(range.file)) {
+      return invalid_model(cat("the file '", range.file, "' is outside of the model's folder"));
+    }
+    const std::string path = cat(folder_, "/", range.file);
+    OpenFile& file = files_[range.file];
+    if (!file) file.reset(std::fopen(path.c_str(), "rb"));
+    if (!file) return invalid_argument(cat("cannot read '", path, "'"));
+    return read_range(file.get(), path, range);
+  }
+
+ private:
+  std::string folder_;
+  std::map<std::string, OpenFile> files_;
+};
 
 /// Drives an importer; gives the model as ONNX with the file's own data under `name`.
-Result<std::vector<uint8_t>> convert(Importer& importer, const Read& read,
+Result<std::vector<uint8_t>> convert(Importer& importer, const ReadRange& read,
                                      const std::string& name) {
   std::vector<std::vector<uint8_t>> parts;
   for (;;) {
@@ -41,15 +83,13 @@ Result<std::vector<uint8_t>> convert(Importer& importer, const Read& read,
 
 Result<LoadedModel> load_model_file(const std::string& path, const FileOptions& options,
                                     const ConvertOptions& convert_options) {
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
+  const OpenFile file(std::fopen(path.c_str(), "rb"));
   if (!file) return invalid_argument(cat("cannot read '", path, "'"));
-  const Read read = [&](const ByteRange& range) -> Result<std::vector<uint8_t>> {
-    std::vector<uint8_t> bytes(range.length);
-    std::fseek(file.get(), static_cast<long>(range.offset), SEEK_SET);
-    if (std::fread(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) {
-      return invalid_argument(cat("cannot read '", path, "'"));
-    }
-    return bytes;
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == path.npos ? "." : path.substr(0, slash);
+  FolderReader others(folder);
+  const ReadRange read = [&](const ByteRange& range) {
+    return range.file.empty() ? read_range(file.get(), path, range) : others.read(range);
   };
   std::vector<uint8_t> head(kHead);
   head.resize(std::fread(head.data(), 1, head.size(), file.get()));
@@ -58,10 +98,9 @@ Result<LoadedModel> load_model_file(const std::string& path, const FileOptions& 
   std::fseek(file.get(), 0, SEEK_END);
   const auto size = static_cast<uint64_t>(std::ftell(file.get()));
   QUERN_ASSIGN(const auto importer, make_importer(head, size, convert_options));
-  const size_t slash = path.rfind('/');
   const std::string name = path.substr(slash == path.npos ? 0 : slash + 1);
   QUERN_ASSIGN(const std::vector<uint8_t> onnx, convert(*importer, read, name));
-  return load_onnx(onnx, slash == path.npos ? "." : path.substr(0, slash), options);
+  return load_onnx(onnx, folder, options);
 }
 
 Result<LoadedModel> load_model(std::span<const uint8_t> bytes, const std::string& folder,
@@ -71,7 +110,10 @@ Result<LoadedModel> load_model(std::span<const uint8_t> bytes, const std::string
   ConvertOptions inlined = convert_options;
   // There is no file to leave weights in.
   inlined.inline_below = UINT64_MAX;
-  QUERN_ASSIGN(const Model model, import_bytes(bytes, inlined));
+  FolderReader others(folder);
+  QUERN_ASSIGN(const Model model, import_bytes(bytes, inlined, [&](const ByteRange& range) {
+                 return others.read(range);
+               }));
   QUERN_ASSIGN(const std::vector<uint8_t> onnx, write_onnx(model));
   return load_onnx(onnx, folder, options);
 }

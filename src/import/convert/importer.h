@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -37,10 +38,13 @@ Format format_of(std::span<const uint8_t> head);
 /// The same by the names of a zip's entries.
 Format format_of_zip(const std::vector<std::string_view>& names);
 
-/// Bytes [offset, offset + length) of the file.
+/// Bytes [offset, offset + length) of a file; or, where `is_size` is set, its size: 8 bytes, little
+/// endian (`length` is 8 then).
 struct ByteRange {
   uint64_t offset = 0;
   uint64_t length = 0;
+  std::string file = {};  ///< beside the model file, a path that stays in its folder; "": itself
+  bool is_size = false;
 };
 
 struct ConvertOptions {
@@ -68,7 +72,16 @@ class Importer {
 Result<std::unique_ptr<Importer>> make_importer(std::span<const uint8_t> head, uint64_t size,
                                                 const ConvertOptions& options = {});
 
-/// The whole file in memory, for tests and for formats that have no weights to leave in place.
-Result<Model> import_bytes(std::span<const uint8_t> file, const ConvertOptions& options = {});
+/// Reads a range of another file than the model's.
+using ReadRange = std::function<Result<std::vector<uint8_t>>(const ByteRange&)>;
+
+/// The whole file in memory, for tests and for formats that have no weights to leave in place;
+/// `read_other` reads the files beside it.
+Result<Model> import_bytes(std::span<const uint8_t> file, const ConvertOptions& options = {},
+                           const ReadRange& read_other = {});
+
+/// Does the name of a file beside the model stay in the model's folder: relative, without "..", and
+/// no URL?
+bool is_inside_folder(std::string_view path);
 
 }  // namespace quern

@@ -1,0 +1,228 @@
+// TensorFlow.js and TensorFlow graphs against TensorFlow.js itself, on WebAssembly and WebGPU.
+
+import { describe, expect, test } from 'vitest';
+import { load, type LoadOptions, type ModelSource } from '../../runtime/src/node.js';
+import type { Tensor } from '../../runtime/src/tensor.js';
+import { absoluteNoise } from '../../runtime/src/cli/compare.js';
+import { dawnGpu } from '../support/dawn.js';
+import { longModels, packagedModel } from '../support/tfjs-models.js';
+import { randomData, runGraphModel, TfGraph, type Sample } from '../support/tfjs.js';
+import { CaseGraph, elementwise, reductions, shapes, windows } from '../support/tfjs-cases.js';
+import { control } from '../support/tfjs-control.js';
+
+const devices: Record<string, LoadOptions> = {
+  wasm: { device: 'wasm', threads: 1 },
+  webgpu: { device: 'webgpu' },
+};
+
+const encode = (json: object): Uint8Array => new TextEncoder().encode(JSON.stringify(json));
+
+/** Outputs that differ from the reference, with how far. */
+async function differences(
+  source: ModelSource,
+  graph: TfGraph,
+  device: LoadOptions,
+  want: Sample[],
+  format: string,
+): Promise<string[]> {
+  if (device.device === 'webgpu') await dawnGpu();
+  const model = await load(source, device);
+  try {
+    expect(model.report().format).toBe(format);
+    const given = model.inputs.map(({ name }) => [name, graph.inputs[name]!]);
+    const outputs = await model.run(Object.fromEntries(given) as never);
+    const wrong: string[] = [];
+    for (const [index, name] of graph.outputs.entries()) {
+      const got = outputs[name] as Tensor;
+      const { data, dims } = want[index]!;
+      if (String(got.dims) !== String(dims)) {
+        wrong.push(`${name}: [${String(got.dims)}], expected [${String(dims)}]`);
+        continue;
+      }
+      let [error, norm] = [0, 0];
+      const elements = got.data as ArrayLike<number>;
+      for (let i = 0; i < data.length; i++) {
+        const expected = Number(data[i]);
+        error += (Number(elements[i]) - expected) ** 2;
+        norm += expected ** 2;
+      }
+      // Near zero no engine is more exact than a unit in the last place at 1: see compare.ts.
+      const noise = data.length * absoluteNoise ** 2;
+      const relative = Math.sqrt(Math.max(0, error - noise) / Math.max(norm, 1e-12));
+      if (!(relative <= 1e-4)) wrong.push(`${name}: relative error ${String(relative)}`);
+    }
+    return wrong;
+  } finally {
+    model.dispose();
+  }
+}
+
+const families = { elementwise, windows, shapes, reductions, control };
+
+/** Every operator takes pipelines of its own on WebGPU, which a software GPU is long about. */
+const isLong = Boolean(process.env['QUERN_LONG']);
+
+describe.each(Object.entries(families))('operators: %s', (family, add) => {
+  const cases: [string, string, boolean, 'json' | 'pb'][] = [
+    ['wasm', 'as model.json', false, 'json'],
+    ['wasm', 'with extents that are not known', true, 'json'],
+    ['wasm', 'as GraphDef', false, 'pb'],
+  ];
+  if (isLong || family === 'control') cases.push(['webgpu', 'as model.json', false, 'json']);
+  test.each(cases)('on %s, %s', async (device, _, unknown, form) => {
+    const graph = new CaseGraph(unknown);
+    add(graph);
+    const { json, weights, loader } = graph.artifacts();
+    const want = await runGraphModel(loader, graph.inputs, graph.outputs);
+    const files = { model: encode(json), externalData: { 'weights.bin': weights } };
+    const format = form === 'pb' ? 'TensorFlow' : 'TensorFlow.js';
+    const source = form === 'pb' ? graph.graphDef() : files;
+    expect(await differences(source, graph, devices[device]!, want, format)).toEqual([]);
+  });
+});
+
+/** y = x * w + b, with w in several shards and forms. */
+function scaled(manifest: object[], topology?: object): object {
+  const node = (name: string, op: string, input: string[] = []): object => {
+    return { name, op, input, attr: { dtype: { type: 'DT_FLOAT' }, T: { type: 'DT_FLOAT' } } };
+  };
+  const placeholder = {
+    ...node('x', 'Placeholder'),
+    attr: { dtype: { type: 'DT_FLOAT' }, shape: { shape: { dim: [{ size: '-1' }] } } },
+  };
+  const nodes = [placeholder, node('w', 'Const'), node('y', 'Mul', ['x', 'w'])];
+  return {
+    format: 'graph-model',
+    modelTopology: topology ?? { node: nodes },
+    weightsManifest: manifest,
+  };
+}
+
+describe('shards', () => {
+  const count = 40_000;
+  const values = randomData(count, -1, 1);
+  const bytes = new Uint8Array(values.buffer);
+  const weight = { name: 'w', shape: [count], dtype: 'float32' };
+
+  async function product(json: object, files: Record<string, Uint8Array>): Promise<Float32Array> {
+    const model = await load({ model: encode(json), externalData: files }, devices['wasm']);
+    const x = { dtype: 'float32', dims: [count], data: new Float32Array(count).fill(1) } as const;
+    const outputs = await model.run({ x });
+    model.dispose();
+    return (outputs['y'] as Tensor).data as Float32Array;
+  }
+
+  test.each([[[80_000]], [[50_001, 100_002]], [[3, 4, 5, 159_999]], [[70_000, 70_000]]])(
+    'cut at %j',
+    async (cuts) => {
+      const ends = [...cuts, bytes.length];
+      const names = ends.map((_, i) => `part${String(i)}.bin`);
+      const files = names.map((name, i) => [name, bytes.slice(cuts[i - 1] ?? 0, ends[i])]);
+      const json = scaled([{ paths: names, weights: [weight] }]);
+      const given = Object.fromEntries(files) as Record<string, Uint8Array>;
+      expect(await product(json, given)).toEqual(values);
+    },
+  );
+
+  test.each([
+    ['uint8', Uint8Array],
+    ['uint16', Uint16Array],
+  ] as const)('quantised as %s', async (dtype, Type) => {
+    const stored = new Type(count).map((_, i) => i % 251);
+    const [scale, min] = [0.01, -1.25];
+    const json = scaled([
+      { paths: ['a.bin'], weights: [{ ...weight, quantization: { dtype, scale, min } }] },
+    ]);
+    const got = await product(json, { 'a.bin': new Uint8Array(stored.buffer) });
+    const want = Float32Array.from(stored, (value) => value * scale + min);
+    expect(Math.max(...got.map((value, i) => Math.abs(value - want[i]!)))).toBeLessThan(1e-6);
+  });
+
+  const refused: [string, object, Record<string, Uint8Array>, RegExp][] = [
+    [
+      'outside of the folder',
+      scaled([{ paths: ['../a.bin'], weights: [weight] }]),
+      {},
+      /the shard '\.\.\/a\.bin' is outside/,
+    ],
+    [
+      'at an absolute path',
+      scaled([{ paths: ['/etc/passwd'], weights: [weight] }]),
+      {},
+      /is outside of the model's folder/,
+    ],
+    [
+      'that end early',
+      scaled([{ paths: ['a.bin'], weights: [weight] }]),
+      { 'a.bin': bytes.slice(4) },
+      /end 4 bytes too early/,
+    ],
+    [
+      'that are not given',
+      scaled([{ paths: ['a.bin'], weights: [weight] }]),
+      {},
+      /externalData: \{'a\.bin'/,
+    ],
+    [
+      'of strings',
+      scaled([{ paths: ['a.bin'], weights: [{ ...weight, dtype: 'string' }] }]),
+      { 'a.bin': bytes },
+      /type string/,
+    ],
+    [
+      'of complex numbers',
+      scaled([{ paths: ['a.bin'], weights: [{ ...weight, dtype: 'complex64', shape: [9] }] }]),
+      { 'a.bin': bytes },
+      /type complex64/,
+    ],
+    [
+      'of a size past all bounds',
+      scaled([{ paths: ['a.bin'], weights: [{ ...weight, shape: [1e9, 1e9, 1e9] }] }]),
+      { 'a.bin': bytes },
+      /weight 'w'/,
+    ],
+  ];
+  test.each(refused)('%s are refused', async (_, json, files, message) => {
+    await expect(product(json, files)).rejects.toThrow(message);
+  });
+});
+
+describe('what is not read', () => {
+  test('unknown operators are named all at once', async () => {
+    const node = (name: string, op: string, input: string[]): object => ({ name, op, input });
+    const nodes = [
+      node('a', 'HashTableV2', []),
+      node('b', 'Odd', ['a']),
+      node('c', 'Odd', ['b']),
+      node('d', 'RFFT', ['c']),
+    ];
+    await expect(load(encode(scaled([], { node: nodes })), devices['wasm'])).rejects.toThrow(
+      /unsupported operators: HashTableV2 at node 'a' \(tables\); Odd at node '.' and 1 more; RFFT at node 'd' \(complex64 numbers\)/,
+    );
+  });
+
+  test('a SavedModel says what to do', async () => {
+    const bytes = new Uint8Array([8, 1, 18, 4, 10, 2, 8, 1, 0, 0]);
+    await expect(load(bytes, devices['wasm'])).rejects.toThrow(/freeze it to a GraphDef/);
+  });
+});
+
+describe('models of others', () => {
+  const models = ['gender-ssrnet-imdb', 'emotion', 'facemesh-detection-short', 'selfie'];
+  test.each(isLong ? longModels() : models)(
+    '%s',
+    async (name) => {
+      const { path, loader, inputs, outputs } = packagedModel(name);
+      const graph = new TfGraph();
+      Object.assign(graph.inputs, inputs);
+      graph.outputs.push(...outputs.map((output) => output.replace(/:0$/, '')));
+      const want = await runGraphModel(loader, inputs, outputs);
+      for (const device of isLong || name === 'gender-ssrnet-imdb'
+        ? ['wasm', 'webgpu']
+        : ['wasm']) {
+        expect(await differences(path, graph, devices[device]!, want, 'TensorFlow.js')).toEqual([]);
+      }
+    },
+    600_000,
+  );
+});
