@@ -33,7 +33,6 @@ export function longModels(): string[] {
  * order then is one of rounding.
  */
 function picture(dims: readonly number[]): Float32Array {
-  const count = dims.reduce((product, n) => product * n, 1);
   const noise = randomData(count, -0.05, 0.05, 7);
   const [width, channels] = [dims.at(-2) ?? 1, dims.at(-1) ?? 1];
   return noise.map((value, index) => {
@@ -77,7 +76,6 @@ export function packagedModel(name: string): PackagedModel {
   for (const node of json.modelTopology.node.filter(({ op }) => op === 'Placeholder')) {
     const { dim = [] } = (node.attr['shape'] as { shape: { dim?: { size: string }[] } }).shape;
     const dims = extents[name]?.[node.name] ?? dim.map(({ size }) => Math.max(1, Number(size)));
-    const count = dims.reduce((product, n) => product * n, 1);
     const isFloat = node.attr['dtype']!['type'] === 'DT_FLOAT';
     const values = picture(dims);
     const data = isFloat ? values : Int32Array.from(values, (value) => value * 255);

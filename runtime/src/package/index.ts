@@ -128,6 +128,7 @@ export async function loadPackage(
         reason: chosen.reason,
         adapter: open.info,
         notes: [],
+        cache: undefined,
         loadTime: performance.now() - begun,
         phases: timings,
         fallBack: undefined,
