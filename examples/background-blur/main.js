@@ -21,7 +21,7 @@ async function chunkedModel() {
     async pull(controller) {
       const { value: chunk, done } = chunks.next();
       if (done) return controller.close();
-      const response = await fetch(new URL(chunk.name ?? chunk.hash, place));
+      const response = await fetch(new URL(chunk.name, place));
       controller.enqueue(new Uint8Array(await response.arrayBuffer()));
     },
   });

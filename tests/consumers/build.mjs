@@ -67,6 +67,17 @@ const bundlers = {
     await rollupWith({ 'service-worker': worker }, { inlineDynamicImports: true });
     await copyWasm();
   },
+
+  /** A browser extension: its page in chunks, its service worker in one file. */
+  async extension() {
+    await rollupWith({ main: entry, worker: 'quern/worker' }, {});
+    const background = join(project, 'background.js');
+    await rollupWith({ background }, { inlineDynamicImports: true });
+    await copyWasm();
+    for (const name of ['manifest.json', 'page.html']) {
+      await copyFile(join(project, name), join(out, name));
+    }
+  },
 };
 
 async function rollupWith(input, output) {

@@ -2,11 +2,20 @@
 // run in Node and Deno.
 
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestBrowser } from '../support/browser.js';
+import { chromiumPath, quietFlags, TestBrowser, webgpuFlags } from '../support/browser.js';
 import { node, tensor, value, writeModel } from '../support/onnx.js';
 import { repoRoot } from '../support/paths.js';
 import { startServer, type ServerOptions } from '../support/server.js';
@@ -136,7 +145,7 @@ describe('a page', () => {
     }
   });
 
-  // What an extension of Manifest V3 has where it says nothing.
+  // What an extension of Manifest V3 may have at most.
   const extensionPolicy = "script-src 'self' 'wasm-unsafe-eval'; object-src 'self'";
 
   test('without a bundler, under the policy of an extension', async () => {
@@ -146,6 +155,43 @@ describe('a page', () => {
       const expected = { device: 'wasm', core: 'worker', y, again: y };
       expect(await resultIn(browser, '/page.html')).toEqual(expected);
     });
+  });
+});
+
+describe('a browser extension', () => {
+  test('of Manifest V3: its page and its service worker', async () => {
+    const out = await bundle('extension', 'extension');
+    writeFileSync(join(out, 'model.onnx'), model);
+    const server = await startServer({ routes: serving.routes! });
+    const context = await chromium.launchPersistentContext('', {
+      executablePath: chromiumPath(),
+      ignoreDefaultArgs: ['--disable-extensions'],
+      args: [
+        ...quietFlags,
+        ...webgpuFlags,
+        `--disable-extensions-except=${out}`,
+        `--load-extension=${out}`,
+      ],
+    });
+    try {
+      const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker'));
+      const page = await context.newPage();
+      const errors: string[] = [];
+      page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+      page.on('pageerror', (error) => errors.push(String(error)));
+      for (const device of ['wasm', 'webgpu']) {
+        await page.goto(new URL(`/page.html?device=${device}`, worker.url()).href);
+        await expect.poll(() => page.evaluate('typeof result')).toBe('function');
+        expect(await page.evaluate('result()')).toEqual({ device, core: 'worker', y });
+      }
+      const inBackground = `inBackground('${server.url}/model.onnx')`;
+      const expected = { device: 'wasm', core: 'inline', y, kept: true };
+      expect(await page.evaluate(inBackground)).toEqual(expected);
+      expect(errors).toEqual([]);
+    } finally {
+      await context.close();
+      await server.close();
+    }
   });
 });
 

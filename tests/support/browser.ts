@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { blankPage, startServer, type ServerOptions, type TestServer } from './server.js';
 
-const quietFlags = [
+export const quietFlags = [
   '--no-sandbox',
   '--disable-quic',
   '--no-first-run',
@@ -14,7 +14,8 @@ const quietFlags = [
   '--disable-sync',
 ];
 
-const webgpuFlags = [
+/** WebGPU on the software GPU. */
+export const webgpuFlags = [
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
   '--enable-features=Vulkan',
