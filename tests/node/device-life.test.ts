@@ -5,9 +5,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { compileModel } from '../../runtime/src/compile/compile.js';
 import { DeviceLostError, LimitError, load, type Model } from '../../runtime/src/node.js';
+import { loadPackage } from '../../runtime/src/package/node.js';
 import { dawnAdapter, dawnGpu, defaultLimitsDevice } from '../support/dawn.js';
 import { node, tensor, value, writeModel } from '../support/onnx.js';
+import { compileOptions } from '../support/package-model.js';
 
 /** A weight that goes to the GPU, a result computed at load, shape arithmetic, state. */
 const bytes = writeModel({
@@ -170,6 +173,25 @@ describe('a device of Quern’s own is lost', () => {
     await Promise.all(runs);
     expect(devices).toHaveLength(3);
     model.dispose();
+  });
+
+  test('a package is loaded again, and frees its device in the end', async () => {
+    const out = join(folder, 'package');
+    await compileModel(path, compileOptions(out, {}));
+    const devices: GPUDevice[] = [];
+    onDevice = (device) => devices.push(device);
+    const model = await loadPackage(out);
+    await check(model);
+    devices[0]!.destroy();
+    await Promise.all([2, 3, 4].map((seed) => check(model, seed)));
+    expect(devices).toHaveLength(2);
+    expect(model.report().notes.join()).toMatch(/loaded again: .*device is lost/);
+    model.dispose();
+    await devices[1]!.lost;
+    const fixed = await loadPackage(out, { recover: false });
+    devices[2]!.destroy();
+    await expect(check(fixed)).rejects.toBeInstanceOf(DeviceLostError);
+    fixed.dispose();
   });
 
   test('two models on it go on, on one device', async () => {

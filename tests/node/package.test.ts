@@ -62,7 +62,6 @@ const cases: Record<string, () => Case> = {
   'zoo-superres': () => caseOf(zoo, 'zoo-superres', [0], { dims: ['s25=20,24', 's63=24'] }),
   'hf-bert': () =>
     caseOf(references, 'hf-bert', [0, 1], { shapes: ['input_ids=1x12', 'input_ids=2x7'] }),
-  'zoo-flow_warp': () => caseOf(zoo, 'zoo-flow_warp', [0]),
 };
 // Software GPUs take seconds to compile these.
 const longCases: Record<string, () => Case> = {
@@ -75,6 +74,7 @@ const longCases: Record<string, () => Case> = {
       shapes: ['input=1x576', 'state=2x1x128'],
       values: ['sr=16000'],
     }),
+  'zoo-flow_warp': () => caseOf(zoo, 'zoo-flow_warp', [0]),
   'zoo-timm_resnet': () => caseOf(zoo, 'zoo-timm_resnet', [0]),
 };
 
