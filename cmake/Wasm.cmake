@@ -58,6 +58,8 @@ if(NOT QUERN_CPU)
   add_dependencies(quern-formats quern_core quern_import)
   set(_files "$<TARGET_FILE_DIR:quern-formats>/quern-formats")
   add_custom_command(TARGET quern-formats POST_BUILD
+    COMMAND ${CMAKE_COMMAND} "-DFILE=${_files}.js" -P
+            "${CMAKE_SOURCE_DIR}/cmake/ForBundlers.cmake"
     COMMAND ${CMAKE_COMMAND} -E copy_if_different
             "${_files}.js" "${_files}.wasm" "${CMAKE_SOURCE_DIR}/runtime/wasm"
     # Beside the module below too, which stands for quern-core alone.

@@ -17,6 +17,7 @@ function ensure(condition, message) {
 }
 
 ensure(!/\beval\(|new Function\b|Function\(/.test(text), 'makes code from text');
+ensure(!text.includes('import("module")'), 'has an import that bundlers for pages follow in vain');
 ensure(!text.includes(root) && !wasm.includes(root), 'names a folder of this machine');
 
 const { default: create } = await import(pathToFileURL(script));

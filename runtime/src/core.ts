@@ -5,7 +5,7 @@ import type { CorePlace } from './backend.js';
 import { coreError, InternalError } from './errors.js';
 import { startWasm, type WasmExports, type WasmOptions } from './wasm.js';
 
-const abiVersion = 4;
+const abiVersion = 5;
 
 /** Words of one event: a part of a chunk that belongs to a weight. */
 const eventWords = 7;

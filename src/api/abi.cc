@@ -139,7 +139,7 @@ Result<std::unique_ptr<Walk>> warm(QuernSession& session, uint32_t batch, uint32
 
 }  // namespace
 
-uint32_t quern_abi_version() { return 4; }
+uint32_t quern_abi_version() { return 5; }
 uint32_t quern_has_cpu() { return CpuSession::is_linked() ? 1 : 0; }
 void* quern_alloc(size_t size) { return std::malloc(size); }
 void quern_free(void* memory) { std::free(memory); }
