@@ -68,6 +68,7 @@ export interface Description {
   format: string;
   producer: string;
   opsets?: Record<string, number>;
+  signatures?: Record<string, string>;
   inputs: ValueInfo[];
   outputs: ValueInfo[];
   /** Inputs whose contents the host reads, by number. */

@@ -326,6 +326,7 @@ export class Model {
       format: description.format,
       producer: description.producer,
       opsets: { ...description.opsets },
+      signatures: { ...description.signatures },
       nodes: description.nodes.map((node) => ({
         ...node,
         kernels: kernels.get(node.id) ?? [],

@@ -44,6 +44,8 @@ export interface ModelReport {
   format: string;
   producer: string;
   opsets: Record<string, number>;
+  /** The file's named entries, as "(inputs) -> (outputs)"; the first graph's is the model. */
+  signatures: Record<string, string>;
   /** Nodes after the passes. */
   nodes: NodeReport[];
   weights: WeightInfo[];

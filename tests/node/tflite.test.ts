@@ -33,7 +33,7 @@ function referenceOf(name: string): Promise<Reference> {
 }
 
 describe.each(Object.entries(targets))('%s', (target, options) => {
-  test.each(isLong ? names : quick[target]!)('%s', { timeout: 300_000 }, async (name) => {
+  test.each(isLong ? names : quick[target]!)('%s', { timeout: 900_000 }, async (name) => {
     const { inputs, outputs: expected } = await referenceOf(name);
     const model = await load(bytesOf(models.get(name)!), { warm: false, ...options });
     try {

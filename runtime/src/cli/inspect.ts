@@ -19,6 +19,7 @@ export function inspectText(name: string, model: Model): string {
     `${name}: ${[report.format, report.producer && `by ${report.producer}`, ...opsets]
       .filter(Boolean)
       .join(', ')}\n`,
+    signatures(report),
     `\ninputs\n${values(model.inputs)}`,
     `\noutputs\n${values(model.outputs)}`,
     `\noperators\n${operators(report.nodes)}`,
@@ -28,6 +29,11 @@ export function inspectText(name: string, model: Model): string {
     `\nmemory\n${memory(report)}`,
     `\nload\n${times(report)}`,
   ].join('');
+}
+
+function signatures({ signatures: list }: ModelReport): string {
+  const rows = Object.entries(list);
+  return rows.length === 0 ? '' : `\nsignatures\n${table(rows)}`;
 }
 
 function operators(nodes: readonly NodeReport[]): string {

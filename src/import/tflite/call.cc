@@ -167,9 +167,11 @@ Tensor Scope::constant(const TensorInfo& tensor) {
   host.dims = dims;
   host.bytes = context.parts.bytes(buffer.offset, buffer.size);
   if (host.bytes.size() != buffer.size) {
-    return failed(tensor.name, "its contents were not read", true);
+    return failed(tensor.name, context.parts.failure().value_or("its contents were not read"),
+                  true);
   }
   if (tensor.sparsity) {
+    if (!context.parts.charge(size)) return failed(tensor.name, *context.parts.failure(), true);
     auto dense = densify(tensor, host.bytes, static_cast<size_t>(bit_width(dtype)) / 8,
                          context.options.memory_limit);
     if (!dense) return failed(tensor.name, dense.error().message);

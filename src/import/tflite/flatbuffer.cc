@@ -6,8 +6,16 @@ namespace quern::tflite {
 namespace {
 
 constexpr uint32_t kLongestText = 1 << 16;
+constexpr uint64_t kMostLookups = uint64_t{1} << 26;
 
 }  // namespace
+
+bool FileParts::charge(uint64_t bytes) {
+  charged_ += std::min(bytes, 2 * limit_ + 1);
+  if (charged_ <= 2 * limit_) return true;
+  fail("its parts take more memory than is allowed");
+  return false;
+}
 
 bool FileParts::want(uint64_t offset, uint64_t length) {
   if (offset > size_ || length > size_ - offset) {
@@ -15,6 +23,11 @@ bool FileParts::want(uint64_t offset, uint64_t length) {
     return false;
   }
   if (length == 0) return true;
+  looked_up_ += length / kPage + 1;
+  if (looked_up_ > kMostLookups) {
+    fail("its parts lie over each other");
+    return false;
+  }
   for (uint64_t page = offset / kPage; page <= (offset + length - 1) / kPage; ++page) {
     if (!pages_.contains(page)) missing_[page] = true;
   }
@@ -49,6 +62,7 @@ std::vector<uint8_t> FileParts::bytes(uint64_t offset, uint64_t length) {
        ++page) {
     if (!pages_.contains(page)) return {};
   }
+  if (!charge(length)) return {};
   std::vector<uint8_t> out(length);
   if (!read(offset, out.data(), out.size())) return {};
   return out;

@@ -16,13 +16,16 @@ namespace quern::tflite {
 /// The pages of a file that have been read. Reading others gives nothing, and notes them.
 class FileParts {
  public:
-  FileParts(uint64_t size, uint64_t limit) : size_(size), left_(limit) {}
+  FileParts(uint64_t size, uint64_t limit) : size_(size), limit_(limit), left_(limit) {}
 
   [[nodiscard]] uint64_t size() const { return size_; }
   /// Copies bytes. False where a page is missing, or where the range leaves the file.
   bool read(uint64_t offset, void* to, size_t length);
   /// Bytes that are read later, or nothing where they are not here yet.
   std::vector<uint8_t> bytes(uint64_t offset, uint64_t length);
+  /// Counts bytes that are kept: parts of hostile files may lie over each other. False, and a
+  /// failure, past twice the memory limit.
+  bool charge(uint64_t bytes);
   /// Notes the pages of a range; false where it leaves the file.
   bool want(uint64_t offset, uint64_t length);
   /// What was missing since the last call, joined.
@@ -35,14 +38,22 @@ class FileParts {
   void fail(std::string message) {
     if (!error_) error_ = std::move(message);
   }
-  void forget_failure() { error_.reset(); }
+  /// Before everything is read anew.
+  void restart() {
+    error_.reset();
+    charged_ = 0;
+    looked_up_ = 0;
+  }
   [[nodiscard]] const std::optional<std::string>& failure() const { return error_; }
 
  private:
   static constexpr uint64_t kPage = 8192;
 
   uint64_t size_;
+  uint64_t limit_;
   uint64_t left_;
+  uint64_t charged_ = 0;
+  uint64_t looked_up_ = 0;  // pages
   std::map<uint64_t, std::vector<uint8_t>> pages_;
   std::map<uint64_t, bool> missing_;
   std::optional<std::string> error_;

@@ -204,7 +204,7 @@ class ModelBuilder {
       add(signature.inputs);
       text += " -> ";
       add(signature.outputs);
-      model_.metadata[cat("signature ", signature.key)] = text;
+      model_.metadata[cat("quern.signature ", signature.key)] = text;
     }
   }
 

@@ -209,7 +209,7 @@ std::string_view type_name(int type) {
 }
 
 Result<FileModel> read_file(FileParts& file, uint64_t inline_below) {
-  file.forget_failure();
+  file.restart();
   return Reader(file, inline_below).run();
 }
 

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/cpu_session.h"
+#include "api/session.h"
+#include "import/convert/file.h"
 #include "import/convert/importer.h"
 #include "import/tflite/file_testing.h"
 
@@ -31,7 +34,14 @@ TEST(Tflite, AddsWithActivationAndNamesOfTheSignature) {
   EXPECT_EQ(model->format, "TFLite");
   EXPECT_EQ(model->graph->inputs[0]->name, "x");
   EXPECT_EQ(model->graph->outputs[0]->name, "y");
-  EXPECT_EQ(model->metadata.at("signature serving"), "(x) -> (y)");
+  EXPECT_EQ(model->metadata.at("quern.signature serving"), "(x) -> (y)");
+  // What inspect shows, after the way through ONNX.
+  auto loaded = load_model(lite.file());
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const auto backend = CpuSession::make_backend();
+  const auto session = Session::create(std::move(loaded->model), *backend, {});
+  ASSERT_TRUE(session) << session.error().message;
+  EXPECT_THAT((*session)->describe(), HasSubstr("\"signatures\":{\"serving\":\"(x) -> (y)\"}"));
 }
 
 TEST(Tflite, ConvolutionsWithSamePadding) {
@@ -97,6 +107,21 @@ TEST(Tflite, ListsUnknownOperatorsAtOnce) {
   EXPECT_EQ(lite.imported(),
             "error: unsupported operators: HASHTABLE at node 't1'; custom operator 'FlexMagic' at "
             "node 't2' and 1 more");
+}
+
+TEST(Tflite, MemoryIsBounded) {
+  // 200 constants of 16 kB.
+  Lite lite;
+  int sum = lite.input("x", "f32[4096]");
+  for (int i = 0; i < 200; ++i) {
+    sum = lite.op(kAdd, {sum, lite.constant("f32[4096]", {1})}, "f32[4096]");
+  }
+  lite.output(sum);
+  const auto model = import_bytes(lite.file(), {.memory_limit = 4 << 20});
+  ASSERT_TRUE(model) << model.error().message;
+  const auto small = import_bytes(lite.file(), {.memory_limit = 1 << 20});
+  ASSERT_FALSE(small);
+  EXPECT_THAT(small.error().message, HasSubstr("more memory than is allowed"));
 }
 
 TEST(Tflite, LargeBuffersStayInTheFile) {
