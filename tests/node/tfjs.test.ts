@@ -1,5 +1,9 @@
 // TensorFlow.js and TensorFlow graphs against TensorFlow.js itself, on WebAssembly and WebGPU.
 
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { load, type LoadOptions, type ModelSource } from '../../runtime/src/node.js';
 import type { Tensor } from '../../runtime/src/tensor.js';
@@ -68,7 +72,8 @@ describe.each(Object.entries(families))('operators: %s', (family, add) => {
     ['wasm', 'with extents that are not known', true, 'json'],
     ['wasm', 'as GraphDef', false, 'pb'],
   ];
-  if (isLong || family === 'control') cases.push(['webgpu', 'as model.json', false, 'json']);
+  if (isLong || family === 'control' || family === 'shapes')
+    cases.push(['webgpu', 'as model.json', false, 'json']);
   test.each(cases)('on %s, %s', async (device, _, unknown, form) => {
     const graph = new CaseGraph(unknown);
     add(graph);
@@ -187,6 +192,26 @@ describe('shards', () => {
   });
 });
 
+test('model.json from a URL, its shards from beside it, each fetched once', async () => {
+  const folder = dirname(packagedModel('gender-ssrnet-imdb').path);
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    requests.push(request.url ?? '');
+    response.end(readFileSync(join(folder, basename(request.url ?? ''))));
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  try {
+    const { port } = server.address() as AddressInfo;
+    const url = `http://127.0.0.1:${String(port)}/models/gender-ssrnet-imdb.json`;
+    const model = await load(url, devices['wasm']);
+    expect(model.report().format).toBe('TensorFlow.js');
+    model.dispose();
+    expect(requests).toEqual(['/models/gender-ssrnet-imdb.json', '/models/gender-ssrnet-imdb.bin']);
+  } finally {
+    await new Promise((done) => server.close(done));
+  }
+});
+
 describe('what is not read', () => {
   test('unknown operators are named all at once', async () => {
     const node = (name: string, op: string, input: string[]): object => ({ name, op, input });
@@ -217,9 +242,7 @@ describe('models of others', () => {
       Object.assign(graph.inputs, inputs);
       graph.outputs.push(...outputs.map((output) => output.replace(/:0$/, '')));
       const want = await runGraphModel(loader, inputs, outputs);
-      for (const device of isLong || name === 'gender-ssrnet-imdb'
-        ? ['wasm', 'webgpu']
-        : ['wasm']) {
+      for (const device of isLong ? ['wasm', 'webgpu'] : ['wasm']) {
         expect(await differences(path, graph, devices[device]!, want, 'TensorFlow.js')).toEqual([]);
       }
     },
