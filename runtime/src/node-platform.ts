@@ -49,7 +49,12 @@ async function openDawn(): Promise<GPU> {
     if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
   }
   // Timestamps as the GPU takes them: pages get them rounded, lest they tell others' work.
-  return create(['disable-dawn-features=timestamp_quantization']);
+  const off = ['timestamp_quantization'];
+  // SwiftShader writes out each store that zeroes workgroup memory: up to seconds a shader.
+  if (/swiftshader/i.test(process.env['VK_ICD_FILENAMES'] ?? '')) {
+    off.push('use_vulkan_zero_initialize_workgroup_memory_extension');
+  }
+  return create([`disable-dawn-features=${off.join(',')}`]);
 }
 
 async function fileSource(pathOrUrl: string): Promise<Source> {

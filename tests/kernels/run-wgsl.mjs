@@ -14,6 +14,8 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Buffer } from 'node:buffer';
 
+import { softwareToggles } from '../../tools/lib/vulkan.mjs';
+
 const GUARD_BYTES = 256;
 const GUARD_WORD = 0x7fdecade; // a NaN
 
@@ -37,7 +39,7 @@ async function openGpu(options) {
     Object.assign(globalThis, dawn.globals);
     globalThis.quernGpus = []; // Dawn's instances must outlive the devices
   }
-  const gpu = dawn.create(options);
+  const gpu = dawn.create([...options, ...softwareToggles]);
   globalThis.quernGpus.push(gpu);
   return gpu;
 }

@@ -1,4 +1,4 @@
-// What the recogniser finds in exported models, locked: attention in every transformer.
+// What passes find in exported models, locked: attention in every transformer.
 
 import { expect, test } from 'vitest';
 import { load } from '../../runtime/src/node.js';
@@ -32,6 +32,7 @@ const expected: Record<string, Record<string, number>> = {
   },
   hf_segformer: {
     attention: 4,
+    'transposes reshaped': 4,
   },
   hf_swin: {
     attention: 4,
@@ -42,6 +43,17 @@ const expected: Record<string, Record<string, number>> = {
   },
   hf_whisper_encoder: {
     attention: 2,
+  },
+  rnn_stack: {
+    'transposes reshaped': 1,
+  },
+  'silero-vad-legacy': {
+    'transposes merged': 2,
+  },
+  timm_convnext: {
+    'transposes merged': 1,
+    'transposes moved': 8,
+    'transposes reshaped': 2,
   },
   timm_efficientnet: {
     swish: 11,

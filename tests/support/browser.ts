@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright-core';
+import { softwareToggles } from '../../tools/lib/vulkan.mjs';
 import { blankPage, startServer, type ServerOptions, type TestServer } from './server.js';
 
 export const quietFlags = [
@@ -18,6 +19,7 @@ export const quietFlags = [
 export const webgpuFlags = [
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
+  ...softwareToggles.map((toggle) => `--${toggle}`),
   '--enable-features=Vulkan',
 ];
 

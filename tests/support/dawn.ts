@@ -1,6 +1,6 @@
 // WebGPU in Node through Dawn, on Chromium's software GPU where the machine has no other.
 
-import { vulkanDriver } from '../../tools/lib/vulkan.mjs';
+import { softwareToggles, vulkanDriver } from '../../tools/lib/vulkan.mjs';
 
 export interface Dawn {
   gpu: GPU;
@@ -22,7 +22,7 @@ export async function dawnGpu(): Promise<GPU> {
   if (driver) process.env.VK_ICD_FILENAMES = driver;
   const { create, globals } = await import('webgpu');
   Object.assign(globalThis, globals);
-  instance = create([]);
+  instance = create([...softwareToggles]);
   return instance;
 }
 

@@ -33,6 +33,7 @@ export function longModels(): string[] {
  * order then is one of rounding.
  */
 function picture(dims: readonly number[]): Float32Array {
+  const count = dims.reduce((product, n) => product * n, 1);
   const noise = randomData(count, -0.05, 0.05, 7);
   const [width, channels] = [dims.at(-2) ?? 1, dims.at(-1) ?? 1];
   return noise.map((value, index) => {

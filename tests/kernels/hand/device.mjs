@@ -5,6 +5,8 @@ import { dirname, join, basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
 
+import { softwareToggles } from '../../../tools/lib/vulkan.mjs';
+
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const ICD = '/usr/lib/chromium/vk_swiftshader_icd.json';
 if (!process.env.VK_ICD_FILENAMES && !process.env.QUERN_GPU) process.env.VK_ICD_FILENAMES = ICD;
@@ -69,7 +71,7 @@ export async function getDevice() {
         process.env.QUERN_WEBGPU ?? join(root, 'node_modules/webgpu/index.js')
       );
       Object.assign(globalThis, webgpu.globals);
-      gpu = webgpu.create([]);
+      gpu = webgpu.create(softwareToggles);
       globalThis.keepGpu = gpu;
     }
     const adapter = await gpu.requestAdapter();
