@@ -128,6 +128,7 @@ run_suite() {
 for suite in "$@"; do
   [ -f "tools/suites/$suite.sh" ] || die "no suite $suite; there are: $(basename -s .sh tools/suites/*.sh | xargs)"
 done
+SUITES=$* # for a suite that leaves something to another
 total_passed=0 total_failed=0
 for suite in "$@"; do run_suite "$suite"; done
 printf '\n%d passed, %d failed\n' "$total_passed" "$total_failed"

@@ -47,28 +47,26 @@ describe('the core that traps on numeric work on the host', () => {
   });
 });
 
-describe('the host', () => {
-  test.each(names)('%s: does shape arithmetic only', async (name) => {
-    const reference = shortened(references.get(name)!);
-    const { differences, report } = await runCase(load, pathOf(reference), reference, {
-      device: 'webgpu',
-    });
-    expect(differences).toEqual([]);
-    const host = report.nodes.filter(({ hostElements }) => hostElements > 0);
-    console.log(
-      `${name}: on the host: ${host.map((n) => `${n.op} (${n.hostElements})`).join(', ') || 'nothing'}`,
-    );
-    // A few numbers each; the module has no CPU kernels that could do more.
-    for (const { op, hostElements } of host) expect(hostElements, op).toBeLessThanOrEqual(4096);
-  });
-
-  test.each(names)('%s: the arena is near the largest live set', async (name) => {
-    const reference = shortened(references.get(name)!);
-    const { report } = await runCase(load, pathOf(reference), reference, { device: 'webgpu' });
-    const { arenaPeak, arenaLive } = report.memory;
-    console.log(`${name}: arena ${arenaPeak} bytes, largest live set ${arenaLive}`);
-    expect(arenaPeak).toBeLessThanOrEqual(arenaLive * 1.15 + 256);
-  });
+describe('a plan', () => {
+  test.each(names)(
+    '%s: shape arithmetic alone on the host, an arena of its live set',
+    async (name) => {
+      const reference = shortened(references.get(name)!);
+      const { differences, report } = await runCase(load, pathOf(reference), reference, {
+        device: 'webgpu',
+      });
+      expect(differences).toEqual([]);
+      const host = report.nodes.filter(({ hostElements }) => hostElements > 0);
+      console.log(
+        `${name}: on the host: ${host.map((n) => `${n.op} (${n.hostElements})`).join(', ') || 'nothing'}`,
+      );
+      // A few numbers each; the module has no CPU kernels that could do more.
+      for (const { op, hostElements } of host) expect(hostElements, op).toBeLessThanOrEqual(4096);
+      const { arenaPeak, arenaLive } = report.memory;
+      console.log(`${name}: arena ${arenaPeak} bytes, largest live set ${arenaLive}`);
+      expect(arenaPeak).toBeLessThanOrEqual(arenaLive * 1.15 + 256);
+    },
+  );
 });
 
 describe('errors', () => {
