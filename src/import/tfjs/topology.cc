@@ -1,6 +1,7 @@
 #include "import/tfjs/topology.h"
 
 #include <charconv>
+#include <cmath>
 
 namespace quern::tfjs {
 namespace {
@@ -15,8 +16,9 @@ constexpr size_t kMostNodes = 1'000'000;
 /// int64 numbers are strings in protobuf's JSON.
 std::optional<int64_t> integer(const Json& json) {
   if (const auto number = integer_of(json)) return number;
+  constexpr double kLimit = 9223372036854775808.0;  // 2^63
   if (const auto number = number_of(json);
-      number && *number == static_cast<double>(static_cast<int64_t>(*number))) {
+      number && *number >= -kLimit && *number < kLimit && *number == std::trunc(*number)) {
     return static_cast<int64_t>(*number);
   }
   const std::string_view text = text_of(json);

@@ -1,6 +1,7 @@
 #include "import/tfjs/weights.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace quern::tfjs {
@@ -301,7 +302,7 @@ Tensor Weights::load(Emitter& b, std::string_view name) {
       if (is_scaled) value = value * *weight->scale + *weight->minimum;
       if (is_float(dtype)) {
         host.set_float(i, value);
-      } else {
+      } else if (!std::isnan(value)) {
         host.set_int(i, static_cast<int64_t>(std::clamp(value + (value < 0 ? -0.5 : 0.5),
                                                         -2147483648.0, 2147483647.0)));
       }
