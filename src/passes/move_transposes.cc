@@ -59,13 +59,8 @@ class TransposeMover {
       if (static_cast<int64_t>(from) < last) return {};
       last = static_cast<int64_t>(from);
     }
-    Value* out = node->outputs[0];
-    Value* now =
-        graph_.add_node("Reshape", {node->input(0), ints(dims)}, 1, node, "", kVersion)->outputs[0];
-    now->name = out->name;
-    now->type = out->type;
-    graph_.replace_uses(out, now);
-    graph_.erase(node);
+    put_in_place(node,
+                 graph_.add_node("Reshape", {node->input(0), ints(dims)}, 1, node, "", kVersion));
     ++report_.hits["transposes reshaped"];
     return {};
   }
@@ -87,10 +82,10 @@ class TransposeMover {
       // An output keeps a node of its own, and so its name.
       if (graph_.is_output(node->outputs[0])) {
         if (!inner) return {};
-        Value* copy = graph_.add_node("Identity", {source}, 1, node, "", node->version)->outputs[0];
-        return put_in_place(node->outputs[0], copy, node);
+        put_in_place(node, graph_.add_node("Identity", {source}, 1, node, "", node->version));
+      } else {
+        graph_.replace_uses(node->outputs[0], source);
       }
-      graph_.replace_uses(node->outputs[0], source);
     } else {
       graph_.set_input(node, 0, source);
       node->attributes["perm"] = both;
@@ -99,21 +94,20 @@ class TransposeMover {
     return {};
   }
 
-  Result<void> put_in_place(Value* old, Value* now, Node* node) {
-    now->name = old->name;
-    now->type = old->type;
-    graph_.replace_uses(old, now);
-    graph_.erase(node);
-    ++report_.hits["transposes merged"];
-    return {};
+  /// A node of one output, its names included.
+  void put_in_place(Node* old, Node* now) {
+    Value* result = now->outputs[0];
+    result->name = old->outputs[0]->name;
+    result->type = old->outputs[0]->type;
+    graph_.replace_uses(old->outputs[0], result);
+    graph_.erase(old);
   }
 
   /// Could a Transpose of `v` meet another one below?
   bool meets(const Value* v, const Permutation& perm, int depth) {
     if (depth > kDepth) return false;
     if (const auto known = meets_.find(v); known != meets_.end()) return known->second;
-    bool& met = meets_[v];
-    met = false;
+    meets_[v] = false;  // of a value on the way to itself
     for (const Use& use : v->uses) {
       if (use.node->graph != &graph_) continue;
       bool here = use.node->is("Transpose");
@@ -125,7 +119,7 @@ class TransposeMover {
           }
         }
       }
-      if (here) return meets_[v] = true;  // `met` may have moved
+      if (here) return meets_[v] = true;
     }
     return false;
   }
@@ -147,10 +141,9 @@ class TransposeMover {
       dims[static_cast<size_t>(perm[perm.size() - shape.size() + a])] = *extent;
     }
     if (wide == 0) return v;
-    const bool constant = v->is_constant();
     // Of one wide axis the elements stay in order.
     if (wide == 1) return reshaped(v, dims, before);
-    if (!constant) return std::nullopt;
+    if (!v->is_constant()) return std::nullopt;
     Ints full(perm.size() - shape.size(), 1);
     for (const Dim& dim : shape) full.push_back(*dim.constant());
     Value* x = full.size() == shape.size() ? v : reshaped(v, full, before);

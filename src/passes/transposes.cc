@@ -177,14 +177,7 @@ std::optional<Permutation> permutation_of_node(const Node* node) {
   if (node == nullptr || !node->is("Transpose")) return std::nullopt;
   const std::optional<size_t> rank = rank_of(node->input(0));
   if (!rank) return std::nullopt;
-  Permutation perm;
-  if (const std::vector<int64_t>* given = node->ints("perm")) {
-    const auto known = normalised(*given, *rank);
-    if (!known || known->size() != *rank) return std::nullopt;
-    perm = *known;
-  } else {
-    for (size_t a = *rank; a-- > 0;) perm.push_back(static_cast<int64_t>(a));
-  }
+  Permutation perm = permutation_of(*node);  // empty where it is none, and of rank 0
   if (std::set<int64_t>(perm.begin(), perm.end()).size() != *rank) return std::nullopt;
   return perm;
 }
