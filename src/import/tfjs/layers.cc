@@ -7,6 +7,7 @@
 
 #include "import/tfjs/layer.h"
 #include "import/tfjs/topology.h"
+#include "ir/operator_list.h"
 
 namespace quern::tfjs {
 namespace {
@@ -124,7 +125,7 @@ class LayersBuilder {
  private:
   /// All layers, those in layers too.
   Result<void> check_kinds() {
-    std::map<std::string, std::pair<std::string, size_t>, std::less<>> missing;
+    OperatorList missing;
     bool masks = false, recurs = false;
     std::vector<const Json*> open = {&root_};
     for (size_t seen = 0; seen < open.size(); ++seen) {
@@ -141,20 +142,10 @@ class LayersBuilder {
       recurs = recurs || kind == "LSTM" || kind == "GRU" || kind == "SimpleRNN" ||
                kind == "Bidirectional";
       if (find_layer(kind) != nullptr) continue;
-      auto& [name, count] = missing[std::string(kind)];
-      if (++count == 1) name = name_of_layer(layer);
+      missing.add(std::string(kind), name_of_layer(layer));
     }
-    if (!missing.empty()) {
-      std::string text = "unsupported layers: ";
-      bool first = true;
-      for (const auto& [kind, use] : missing) {
-        if (!first) text += "; ";
-        first = false;
-        text += cat(kind, " at layer '", use.first, "'");
-        if (use.second > 1) text += cat(" and ", use.second - 1, " more");
-      }
-      return unsupported(std::move(text));
-    }
+    missing.sort();
+    if (!missing.empty()) return unsupported(cat("unsupported layers: ", missing.text("layer")));
     if (masks && recurs) return unsupported("masks (Masking, mask_zero) before recurrent layers");
     return {};
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "import/tflite/operators.h"
+#include "ir/operator_list.h"
 
 namespace quern::tflite {
 namespace {
@@ -61,7 +62,7 @@ class ModelBuilder {
 
  private:
   Result<void> check_operators() {
-    std::map<std::string, std::pair<std::string, size_t>, std::less<>> missing;
+    OperatorList missing;
     for (const SubgraphInfo& subgraph : file_.subgraphs) {
       for (size_t i = 0; i < subgraph.operators.size(); ++i) {
         const OperatorInfo& op = subgraph.operators[i];
@@ -71,23 +72,15 @@ class ModelBuilder {
         }
         const OperatorCode& code = file_.codes[op.code];
         if (find_operator(code) != nullptr) continue;
-        auto& [name, count] = missing[name_of(code)];
-        if (++count > 1) continue;
-        name = cat("operator_", i);
         const auto output = static_cast<size_t>(op.outputs.empty() ? -1 : op.outputs[0]);
-        if (output < subgraph.tensors.size() && !subgraph.tensors[output].name.empty()) {
-          name = subgraph.tensors[output].name;
-        }
+        const bool named =
+            output < subgraph.tensors.size() && !subgraph.tensors[output].name.empty();
+        missing.add(name_of(code), named ? subgraph.tensors[output].name : cat("operator_", i));
       }
     }
     if (missing.empty()) return {};
-    std::string text = "unsupported operators: ";
-    for (const auto& [target, use] : missing) {
-      if (!text.ends_with(": ")) text += "; ";
-      text += cat(target, " at node '", use.first, "'");
-      if (use.second > 1) text += cat(" and ", use.second - 1, " more");
-    }
-    return unsupported(std::move(text));
+    missing.sort();
+    return unsupported(cat("unsupported operators: ", missing.text()));
   }
 
   void find_signature() {

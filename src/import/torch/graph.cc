@@ -3,6 +3,7 @@
 #include <set>
 
 #include "import/torch/operators.h"
+#include "ir/operator_list.h"
 
 namespace quern::torch {
 namespace {
@@ -74,7 +75,7 @@ class ProgramBuilder {
 
  private:
   Result<void> check_operators() {
-    std::map<std::string, std::pair<std::string, size_t>, std::less<>> missing;
+    OperatorList missing;
     std::vector<const Json*> graphs = {&graph_json_};
     for (size_t i = 0; i < graphs.size(); ++i) {
       for (const Json& node : items_of(member(*graphs[i], "nodes"))) {
@@ -84,23 +85,15 @@ class ProgramBuilder {
           graphs.push_back(&nested_graph(node));
           continue;
         }
-        auto& [name, count] = missing[std::string(target)];
-        if (++count > 1) continue;
-        name = text_of(member(node, "name"));
+        std::string_view name = text_of(member(node, "name"));
         const Json::array_t& outputs = items_of(member(node, "outputs"));
         if (name.empty() && !outputs.empty()) name = tensor_name(outputs[0]);
+        missing.add(std::string(target), name);
       }
     }
     if (missing.empty()) return {};
-    std::string text = "unsupported operators: ";
-    bool first = true;
-    for (const auto& [target, use] : missing) {
-      if (!first) text += "; ";
-      first = false;
-      text += cat(target, " at node '", use.first, "'");
-      if (use.second > 1) text += cat(" and ", use.second - 1, " more");
-    }
-    return unsupported(std::move(text));
+    missing.sort();
+    return unsupported(cat("unsupported operators: ", missing.text()));
   }
 
   Result<void> read_metas(const Json& graph) {
