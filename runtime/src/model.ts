@@ -287,13 +287,19 @@ export class Model {
     const { gpu } = this.#loaded.backend;
     if (!gpu) throw new UnsupportedError('profile: only WebGPU has timestamps of dispatches');
     if (!this.#pixels.needed(feeds)) this.#request(feeds, {}); // what is wrong shows at once
-    const { profileRuns } = await import('./profile.js'); // pages that never ask don't load it
-    return profileRuns(gpu.device, options, async (probe) => {
-      const begin = (tensors: Record<string, Feed>): Promise<Outputs> =>
-        this.#loaded.backend.run({ ...this.#request(tensors, { outputs: 'gpu' }), probe });
-      const outputs = await this.#begin(feeds, begin);
-      for (const tensor of [...outputs.values()].flatMap(leavesOf)) tensor.dispose();
-    });
+    // Pages that never ask don't load it.
+    const { profileRuns, uploaded } = await import('./profile.js');
+    const { kept, release } = uploaded(gpu.device, feeds);
+    try {
+      return await profileRuns(gpu.device, options, async (probe) => {
+        const begin = (tensors: Record<string, Feed>): Promise<Outputs> =>
+          this.#loaded.backend.run({ ...this.#request(tensors, { outputs: 'gpu' }), probe });
+        const outputs = await this.#begin(kept, begin);
+        for (const tensor of [...outputs.values()].flatMap(leavesOf)) tensor.dispose();
+      });
+    } finally {
+      release();
+    }
   }
 
   /**

@@ -3,8 +3,12 @@
 
 import type { NodeInfo, Probe } from './backend.js';
 import { measureCeilings, type Ceilings } from './ceilings.js';
+import type { NumericDType } from './dtype.js';
 import { InternalError, UnsupportedError } from './errors.js';
+import type { Feed } from './feeds.js';
+import { align, storageUsage } from './gpu.js';
 import type { Dispatch } from './plan.js';
+import { Tensor } from './tensor.js';
 import { median, readTimestamps, setSize } from './timestamps.js';
 
 export type { Ceilings } from './ceilings.js';
@@ -120,6 +124,45 @@ class TimestampProbe implements Probe {
 
 /** Milliseconds of runs before those that count: an idle GPU runs at a fifth of its clock. */
 const warmUp = 300;
+
+/** Shorter inputs are uploaded in each run; the host may need them. */
+const largeFeed = 1 << 20;
+
+/**
+ * The feeds with large tensors in buffers of their own: while a GPU waits for an upload in each run,
+ * its clock falls, and the times tell of that.
+ */
+export function uploaded(
+  device: GPUDevice,
+  feeds: Record<string, Feed>,
+): { kept: Record<string, Feed>; release: () => void } {
+  const buffers: GPUBuffer[] = [];
+  const kept = Object.entries(feeds).map(([name, feed]): [string, Feed] => {
+    const large =
+      feed instanceof Tensor &&
+      feed.location === 'cpu' &&
+      feed.dtype !== 'string' &&
+      feed.byteLength >= largeFeed;
+    if (!large) return [name, feed];
+    const buffer = device.createBuffer({
+      label: 'quern profile',
+      size: align(feed.byteLength, 4),
+      usage: storageUsage,
+      mappedAtCreation: true,
+    });
+    buffers.push(buffer);
+    const { data } = feed as Tensor<NumericDType>;
+    new Uint8Array(buffer.getMappedRange()).set(
+      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    );
+    buffer.unmap();
+    return [name, Tensor.fromGpuBuffer(buffer, feed.dtype as NumericDType, feed.dims)];
+  });
+  return {
+    kept: Object.fromEntries(kept),
+    release: () => buffers.forEach((buffer) => buffer.destroy()),
+  };
+}
 
 /** `run` makes a run under a probe. Throws an UnsupportedError where the device has no timestamps. */
 export async function profileRuns(

@@ -366,31 +366,42 @@ void KernelWriter::write_tiled() {
   }
   // The number of the workgroup is past the end where the batch is not used up.
   main_ += cat("if (", rest, " != 0u) {\nreturn;\n}\n");
-  const auto lines = [&](std::string_view along, std::string_view across, const std::string& body) {
-    main_ +=
-        cat("for (var line = lid / ", kTile, "u; line < ", kTile, "u; line += ", kLines,
-            "u) {\nlet i", tile_.axis, " = i32(first_along + ", along, ");\nlet i", last,
-            " = i32(first_last + ", across, ");\nif (u32(i", tile_.axis, ") < ", extent(tile_.axis),
-            " && u32(i", last, ") < ", extent(last), ") {\n", body, "}\n}\n");
+  main_ += cat("let line = lid / ", kTile, "u;\nlet spot = lid % ", kTile, "u;\n");
+  // Written out, so that the loads of all lines overlap.
+  const auto lines = [&](std::string_view along, std::string_view across, const auto& body) {
+    for (uint32_t k = 0; k < kTile / kLines; ++k) {
+      const std::string line = k == 0 ? "line" : cat("line + ", k * kLines, "u");
+      const auto place = [&](std::string_view of) { return of == "line" ? line : std::string(of); };
+      main_ += cat("{\nlet i", tile_.axis, " = i32(first_along + ", place(along), ");\nlet i", last,
+                   " = i32(first_last + ", place(across), ");\nif (u32(i", tile_.axis, ") < ",
+                   extent(tile_.axis), " && u32(i", last, ") < ", extent(last), ") {\n",
+                   body(k, line), "}\n}\n");
+    }
   };
-  const std::string spot = cat("lid % ", kTile, "u");
-  lines(spot, "line",
-        cat("tile[line * ", kTile + 1, "u + ", spot, "] = fetch(",
-            join(arguments_of(fetch.used_axes(), false), ", "), ");\n"));
+  for (uint32_t k = 0; k < kTile / kLines; ++k) main_ += cat("var t", k, ": ", type, ";\n");
+  const std::string at = join(arguments_of(fetch.used_axes(), false), ", ");
+  lines("spot", "line",
+        [&](uint32_t k, const std::string&) { return cat("t", k, " = fetch(", at, ");\n"); });
+  for (uint32_t k = 0; k < kTile / kLines; ++k) {
+    main_ += cat("tile[(line + ", k * kLines, "u) * ", kTile + 1, "u + spot] = t", k, ";\n");
+  }
   main_ += "workgroupBarrier();\n";
-  arguments.push_back(cat("tile[(", spot, ") * ", kTile + 1, "u + line]"));
   std::string flat = "u32(i0)";
   for (uint32_t a = 1; a < rank; ++a) flat = cat("(", flat, ") * ", extent(a), " + u32(i", a, ")");
-  std::string before = std::move(main_);
-  main_ = cat("let i = ", flat, ";\nlet r = elem(", join(arguments, ", "), ");\n");
-  std::vector<std::vector<std::string>> values;
-  for (size_t j = 0; j < program_.outputs.size(); ++j) {
-    values.push_back({program_.outputs.size() == 1 ? std::string("r") : cat("r.y", j)});
-  }
-  write_outputs(values);
-  const std::string body = std::move(main_);
-  main_ = std::move(before);
-  lines("line", spot, body);
+  lines("line", "spot", [&](uint32_t, const std::string& line) {
+    std::vector<std::string> given_arguments = arguments;
+    given_arguments.push_back(cat("tile[spot * ", kTile + 1, "u + ", line, "]"));
+    std::string before = std::move(main_);
+    main_ = cat("let i = ", flat, ";\nlet r = elem(", join(given_arguments, ", "), ");\n");
+    std::vector<std::vector<std::string>> values;
+    for (size_t j = 0; j < program_.outputs.size(); ++j) {
+      values.push_back({program_.outputs.size() == 1 ? std::string("r") : cat("r.y", j)});
+    }
+    write_outputs(values);
+    std::string body = std::move(main_);
+    main_ = std::move(before);
+    return body;
+  });
 }
 
 void KernelWriter::write_outputs(const std::vector<std::vector<std::string>>& lanes) {

@@ -9,6 +9,11 @@ namespace quern {
 namespace {
 
 constexpr uint32_t kWorkgroup = 64;
+// Of elements without reductions: with workgroups of 64, a device is busy with starting them (80%
+// of a copy's bandwidth on an H200). Fewer elements than this are spread over more workgroups
+// instead.
+constexpr uint32_t kWideWorkgroup = 256;
+constexpr int64_t kFewElements = int64_t{1} << 18;
 constexpr uint32_t kMaxReduceWorkgroup = 256;
 // Of reductions whose length is not baked, so that there are two variants: this and none.
 constexpr uint32_t kDynamicWorkgroup = 128;
@@ -51,9 +56,12 @@ ExprSchedule schedule_of(const ExprProgram& program, const Target& target) {
   int64_t longest = 0;
   bool contiguous = false;
   bool baked = true;
+  bool reduces = false;
   for (size_t id = 0; id < program.nodes.size(); ++id) {
     const ExprNode* node = &program.nodes[id];
-    if (!facts[id].reachable || !is_reduction(node->op) || facts[id].loops != 0) continue;
+    if (!facts[id].reachable || !is_reduction(node->op)) continue;
+    reduces = true;
+    if (facts[id].loops != 0) continue;
     int64_t length = 1;
     bool along = false;
     for (;;) {
@@ -67,6 +75,11 @@ ExprSchedule schedule_of(const ExprProgram& program, const Target& target) {
     longest = std::max(longest, length);
     contiguous = contiguous || along;
   }
+  const bool few =
+      program.domain_count() < kFewElements &&
+      std::all_of(
+          program.domain.begin(), program.domain.end(), [](const Extent& e) { return e.baked(); });
+  if (!reduces && !few) schedule.workgroup_size = std::min(kWideWorkgroup, target.max_invocations);
   if (longest < kMinShared || (!contiguous && program.domain_count() >= kManyElements)) {
     return schedule;
   }

@@ -161,6 +161,12 @@ Result<void> dispatch_vectors(LowerContext& ctx, const GemmCall& g, const Stride
       config.cq /= 2;
       config.slices *= 2;
     }
+    // Then more of them a workgroup: loads wait for memory, and few are under way.
+    constexpr int64_t kInvocations = 131072;
+    while (config.cq * config.slices * 2 <= std::min(ctx.target().max_invocations, 1024u) &&
+           fours * config.slices * 2 <= kInvocations && g.k >= 16 * config.slices) {
+      config.slices *= 2;
+    }
   }
   config.vec_y = stores_fours(g) && !g.integer && y.y_row == g.n;
   const auto& batch = common.batch;

@@ -96,11 +96,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   var acc: array<vec4f, TM * TN4>;
   let k_begin = slice * params.slice_depth;
   gemm_tile(lid, tile_m * BM, tile_n * BN, k_begin, min(k_begin + params.slice_depth, depth()), &acc);
-  for (var i = 0u; i < TM; i++) { //@unroll
-    let row = tile_m * BM + lid / WN * TM + i;
-    for (var g = 0u; g < TN4; g++) { //@unroll
+  var out: array<vec4f, TM * TN4>;  // as in matmul.wgsl
+  for (var i = 0u; i < TM * TN4; i++) { //@unroll
+    out[i] = acc[i];
+  }
+  let row = tile_m * BM + lid / WN * TM;
+  for (var i = 0u; i < TM && row + i < params.out_channels; i++) {
+    for (var g = 0u; g < TN4; g++) {
       let col = tile_n * BN + (g * WN + lid % WN) * 4u;
-      if (row < params.out_channels && col < positions) { put(part, group, row, col, acc[i * TN4 + g]); }
+      if (col < positions) { put(part, group, row + i, col, out[i * TN4 + g]); }
     }
   }
 }

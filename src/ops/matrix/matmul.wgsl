@@ -94,11 +94,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   var acc: array<vec4f, TM * TN4>;
   let k_begin = slice * params.slice_depth;
   gemm_tile(lid, tile_m * BM, tile_n * BN, k_begin, min(k_begin + params.slice_depth, params.k), &acc);
-  for (var i = 0u; i < TM; i++) { //@unroll
-    let row = tile_m * BM + lid / WN * TM + i;
-    for (var g = 0u; g < TN4; g++) { //@unroll
+  // Sums stay in registers, as no loop that stays one takes them by number; what is fused into the
+  // store is compiled once.
+  var out: array<vec4f, TM * TN4>;
+  for (var i = 0u; i < TM * TN4; i++) { //@unroll
+    out[i] = params.alpha * acc[i];
+  }
+  let row = tile_m * BM + lid / WN * TM;
+  for (var i = 0u; i < TM && row + i < params.m; i++) {
+    for (var g = 0u; g < TN4; g++) {
       let col = tile_n * BN + (g * WN + lid % WN) * 4u;
-      if (row < params.m && col < params.n) { put(part, row, col, params.alpha * acc[i * TN4 + g]); }
+      if (col < params.n) { put(part, row + i, col, out[i * TN4 + g]); }
     }
   }
 }

@@ -162,17 +162,21 @@ struct TileConfig {
 
 struct VectorConfig {
   Common common;
-  int64_t rows = 4, lanes = 32;
-  bool vec_y = false;
-  static constexpr int64_t kColumns = 4;
+  int64_t rows = 4, lanes = 32, columns = 4;
+  bool wide = false, vec_y = false;
   template <class F>
   void fields(F&& f) const {
     common.fields(f);
     f("ROWS", rows);
     f("LANES", lanes);
+    f("COLS", columns);
+    f("FOUR_WORDS", uint32_t{wide});
     f("VEC_Y", uint32_t{vec_y});
   }
 };
+
+constexpr int64_t kManyColumns = 16384;
+constexpr int64_t kFewColumns = 4096;
 
 Result<void> lower(LowerContext& ctx) {
   if (!is_f32_like(ctx.input(kA).dtype)) return unsupported("a product of f64");
@@ -207,12 +211,21 @@ Result<void> lower(LowerContext& ctx) {
     VectorConfig config;
     config.common = common;
     config.rows = m == 1 ? 1 : 4;
-    while (config.lanes > 8 && config.lanes > row_words) config.lanes /= 2;
-    config.vec_y = q.n % VectorConfig::kColumns == 0;
+    // Few columns keep a device busy by wide loads, many by more columns an invocation: of one row,
+    // whose values are few to hold (docs/performance.md).
+    if (m == 1 && q.n >= kManyColumns) {
+      config.columns = 8;
+    } else if (m == 1 && q.n <= kFewColumns && row_words % 4 == 0 && q.block * q.bits % 128 == 0) {
+      config.wide = true;
+      config.columns = 2;
+    }
+    const int64_t loads = config.wide ? row_words / 4 : row_words;
+    while (config.lanes > 8 && config.lanes > loads) config.lanes /= 2;
+    config.vec_y = config.columns % 4 == 0 && q.n % 4 == 0;
     call.kernel = "matvec_nbits";
     call.config = config_of(config);
     call.stores_fours = config.vec_y;
-    const int64_t columns = 64 / config.lanes * VectorConfig::kColumns;
+    const int64_t columns = 64 / config.lanes * config.columns;
     workgroups = (q.n + columns - 1) / columns;
   } else {
     TileConfig config;

@@ -1,18 +1,30 @@
 // y = a * transposed(b) + bias for at most ROWS rows of a; b as in matmul_nbits.wgsl. Workgroup
 // number (x, then y): a block of columns; LANES invocations share COLS of them, each taking every
-// LANES-th word of a column, so that neighbours read neighbours.
+// LANES-th word of a column (with FOUR_WORDS every LANES-th four of words, which lie in one block of the
+// scales), so that neighbours read neighbours.
 const BITS = 4u; //@config
 const ROWS = 4u; //@config
 const LANES = 32u; //@config
-const COLS = 4u;
+const COLS = 4u; //@config
 const VEC_A = false; //@config
 const WG = 64u;
 const GROUPS = WG / LANES;
+//#if FOUR_WORDS
+const WORDS = 4u;
+//#else
+const WORDS = 1u;
+//#endif
 const FOURS = PER_WORD / 4u;
 //@use nbits
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
+//#if FOUR_WORDS
+@group(0) @binding(1) var<storage, read> b: array<vec4<u32>>;
+fn words(i: u32) -> array<u32, WORDS> { return array<u32, WORDS>(b[i].x, b[i].y, b[i].z, b[i].w); }
+//#else
 @group(0) @binding(1) var<storage, read> b: array<u32>;
+fn words(i: u32) -> array<u32, WORDS> { return array<u32, WORDS>(b[i]); }
+//#endif
 @group(0) @binding(2) var<storage, read> scales: array<f32>;
 //#if ZERO_PACKED
 @group(0) @binding(3) var<storage, read> zero_points: array<u32>;
@@ -72,22 +84,31 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   if (first >= params.n) { return; }
   let col0 = first + lid / LANES * COLS;
   var acc: array<array<f32, COLS>, ROWS>;
-  for (var word = lane; word < params.row_words; word += LANES) {
-    let k = word * PER_WORD;
+  let groups = params.row_words / WORDS;
+  for (var group = lane; group < groups; group += LANES) {
+    let k = group * WORDS * PER_WORD;
     let block = k / params.block;
-    var v: array<array<vec4f, FOURS>, ROWS>;
+    var v: array<array<vec4f, WORDS * FOURS>, ROWS>;
+    var total = array<f32, ROWS>();
     for (var r = 0u; r < min(ROWS, params.m); r++) {
-      for (var j = 0u; j < FOURS; j++) { v[r][j] = four_a(r, k + j * 4u); }
+      for (var j = 0u; j < WORDS * FOURS; j++) {
+        v[r][j] = four_a(r, k + j * 4u);
+        total[r] += dot(v[r][j], vec4f(1.0));
+      }
     }
     for (var c = 0u; c < COLS; c++) {
       let col = min(col0 + c, params.n - 1u);
-      let packed = b[col * params.row_words + word];
+      let packed = words(col * groups + group);
       let zero = zero_point(col, block);
       let scale = load_scale(col * params.blocks + block);
-      for (var j = 0u; j < FOURS; j++) {
-        let q = (four(packed, j * 4u) - zero) * scale;
-        for (var r = 0u; r < ROWS; r++) { acc[r][c] += dot(q, v[r][j]); }
+      // The sum of (q - zero) v, with one product by the zero point and one by the scale a column.
+      var sums: array<f32, ROWS>;
+      for (var r = 0u; r < ROWS; r++) { sums[r] = -zero * total[r]; }
+      for (var j = 0u; j < WORDS * FOURS; j++) {
+        let q = four(packed[j / FOURS], j % FOURS * 4u);
+        for (var r = 0u; r < ROWS; r++) { sums[r] += dot(q, v[r][j]); }
       }
+      for (var r = 0u; r < ROWS; r++) { acc[r][c] = fma(scale, sums[r], acc[r][c]); }
     }
   }
   for (var r = 0u; r < ROWS; r++) {
@@ -100,20 +121,32 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       workgroupBarrier();
     }
     if (lane == 0u && r < params.m && col0 < params.n) {
-      put(r, col0, vec4f(partial[lid], partial[WG + lid], partial[2u * WG + lid], partial[3u * WG + lid]));
+      //#if VEC_Y
+      for (var c = 0u; c < COLS && col0 + c < params.n; c += 4u) { put(r, col0 + c, sums_at(lid + c * WG)); }
+      //#else
+      for (var c = 0u; c < COLS && col0 + c < params.n; c++) { put(r, col0 + c, partial[c * WG + lid]); }
+      //#endif
     }
     workgroupBarrier();
   }
 }
 
+//#if VEC_Y
+fn sums_at(i: u32) -> vec4f { return vec4f(partial[i], partial[WG + i], partial[2u * WG + i], partial[3u * WG + i]); }
+
 fn put(r: u32, col: u32, sums: vec4f) {
   var v = sums;
   //#if BIAS
-  for (var j = 0u; j < min(COLS, params.n - col); j++) { v[j] += load_bias(col + j); }
+  v += vec4f(load_bias(col), load_bias(col + 1u), load_bias(col + 2u), load_bias(col + 3u));
   //#endif
-  //#if VEC_Y
   store4_y((r * params.n + col) / 4u, v);
-  //#else
-  for (var j = 0u; j < min(COLS, params.n - col); j++) { store_y(r * params.n + col + j, v[j]); }
-  //#endif
 }
+//#else
+fn put(r: u32, col: u32, sum: f32) {
+  var v = sum;
+  //#if BIAS
+  v += load_bias(col);
+  //#endif
+  store_y(r * params.n + col, v);
+}
+//#endif

@@ -93,7 +93,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       let at = b_base + k * params.b_row + col * params.b_col;
       let left = params.k - k;
       if (B_T) {
-        var b4: array<vec4i, 4>;
+        var b4 = array<vec4i, 4>();
         for (var j = 0u; j < 4u; j++) {
           if (col + j < params.n) { b4[j] = four_b(at + j * params.b_col, params.b_row, left) - zero[j]; }
         }
@@ -102,7 +102,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
           acc[r] += vec4i(dot(v, b4[0]), dot(v, b4[1]), dot(v, b4[2]), dot(v, b4[3]));
         }
       } else {
-        var v: array<vec4i, 4>;
+        var v = array<vec4i, 4>();
         for (var u = 0u; u < 4u; u++) {
           if (u * SLICES < left) { v[u] = four_b(at + u * SLICES * params.b_row, params.b_col, params.n - col) - zero; }
         }

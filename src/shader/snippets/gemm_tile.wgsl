@@ -67,7 +67,8 @@ fn gemm_tile(lid: u32, row0: u32, col0: u32, k_begin: u32, k_end: u32,
       b_next[i] = tile_b(k0 + at.x, col0 + at.y * 4u);
     }
     if (k0 == k_begin) { continue; }
-    for (var kq = 0u; kq < TK4; kq++) {
+    // Ends where the depth does; written out by a driver, it takes twice as long to compile.
+    for (var kq = 0u; kq < TK4 && k0 + kq * 4u < k_end + TK; kq++) {
       let b = kq * 4u * B_PITCH + x;
       let b0 = b_tile[b];
       let b1 = b_tile[b + B_PITCH];
