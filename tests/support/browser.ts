@@ -93,6 +93,18 @@ export function chromiumPath(): string {
   return found;
 }
 
+/** Of Chromium's traces; times in microseconds. */
+interface TraceEvent {
+  name: string;
+  ph: string;
+  pid: number;
+  tid: number;
+  ts: number;
+  dur?: number;
+  /** Of the processor. */
+  tdur?: number;
+}
+
 let moduleCount = 0;
 
 /** A page under test, with what it complained about. */
@@ -144,6 +156,37 @@ export class TestPage {
       await new Promise((resolve) => setTimeout(resolve, 100));
       return globalThis.quernLongTasks?.splice(0) ?? [];
     });
+  }
+
+  /**
+   * The main thread's tasks that `act` led to, with their processor time: unlike that of
+   * `longTasks()` it does not grow with what else the machine has to do. `spans`: what the page
+   * marked by performance.measure('span', ...); tasks without a part in any are left out.
+   */
+  async processorTimes<T>(act: () => Promise<T>): Promise<{ result: T; times: number[] }> {
+    const browser = this.page.context().browser()!;
+    const categories = ['disabled-by-default-devtools.timeline', 'blink.user_timing'];
+    await browser.startTracing(this.page, { categories });
+    let trace: Buffer;
+    let result: T;
+    try {
+      result = await act();
+    } finally {
+      trace = await browser.stopTracing();
+    }
+    const { traceEvents } = JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] };
+    const marks = traceEvents.filter(({ name }) => name === 'span').sort((a, b) => a.ts - b.ts);
+    const tasks = traceEvents.filter(
+      ({ name, pid, tid }) => name === 'RunTask' && pid === marks[0]?.pid && tid === marks[0]?.tid,
+    );
+    const times = tasks
+      .filter(({ ts, dur = 0 }) =>
+        marks.some(
+          ({ ph, ts: start }, i) => ph === 'b' && ts < marks[i + 1]!.ts && ts + dur > start,
+        ),
+      )
+      .map(({ tdur = 0 }) => tdur / 1000);
+    return { result, times };
   }
 
   async close(): Promise<void> {
