@@ -140,7 +140,7 @@ describe('a page with WebGPU', () => {
     expect(results.flatMap(({ differences }) => differences)).toEqual([]);
     expect(page.errors).toEqual([]);
     await page.close();
-    const options = { device: 'webgpu', worker: false };
+    const options: LoadOptions = { device: 'webgpu', worker: false };
     expect((await inPage(browser, { name: 'hf-bert', options })).report.core).toBe('inline');
   });
 });

@@ -30,17 +30,6 @@ export interface BrowserOptions extends ServerOptions {
   flags?: readonly string[];
 }
 
-/** A task that kept the main thread busy for more than 50 ms. */
-export interface LongTask {
-  /** Milliseconds since the page's time origin. */
-  start: number;
-  duration: number;
-}
-
-declare global {
-  var quernLongTasks: LongTask[] | undefined;
-}
-
 /** A browser and a server for it. Close it when done. */
 export class TestBrowser {
   readonly browser: Browser;
@@ -71,7 +60,6 @@ export class TestBrowser {
     const context = await this.browser.newContext();
     const page = await context.newPage();
     const opened = new TestPage(page, this.server);
-    await page.addInitScript(observeLongTasks);
     await page.goto(this.server.url + path);
     return opened;
   }
@@ -149,19 +137,10 @@ export class TestPage {
     }
   }
 
-  /** The main thread's long tasks since the page began or since the last call. */
-  async longTasks(): Promise<LongTask[]> {
-    return this.page.evaluate(async () => {
-      // Entries are delivered a little after their task.
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      return globalThis.quernLongTasks?.splice(0) ?? [];
-    });
-  }
-
   /**
-   * The main thread's tasks that `act` led to, with their processor time: unlike that of
-   * `longTasks()` it does not grow with what else the machine has to do. `spans`: what the page
-   * marked by performance.measure('span', ...); tasks without a part in any are left out.
+   * Runs `act`; of the main thread's tasks that lie in what the page marks by
+   * performance.measure('span', ...), all or in part, what each takes of the processor, in ms. How
+   * long they take in all would grow with what else the machine has to do.
    */
   async processorTimes<T>(act: () => Promise<T>): Promise<{ result: T; times: number[] }> {
     const browser = this.page.context().browser()!;
@@ -192,14 +171,4 @@ export class TestPage {
   async close(): Promise<void> {
     await this.page.context().close();
   }
-}
-
-function observeLongTasks(): void {
-  const tasks: LongTask[] = [];
-  globalThis.quernLongTasks = tasks;
-  new PerformanceObserver((list) => {
-    for (const { startTime, duration } of list.getEntries()) {
-      tasks.push({ start: startTime, duration });
-    }
-  }).observe({ type: 'longtask', buffered: true });
 }
