@@ -10,6 +10,8 @@ file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/gen/module.cc"
 # quern_module(NAME): a module; the caller links the library's objects.
 function(quern_module name)
   add_executable(${name} "${CMAKE_BINARY_DIR}/gen/module.cc")
+  set_target_properties(${name} PROPERTIES
+    LINK_DEPENDS "${CMAKE_SOURCE_DIR}/cmake/ForBundlers.cmake")
   target_link_options(${name} PRIVATE
     --no-entry
     -fwasm-exceptions

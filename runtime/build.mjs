@@ -36,6 +36,7 @@ const bundle = await rolldown({
   input: {
     index: 'src/index.ts',
     worker: 'src/worker.ts',
+    thread: 'src/thread.ts',
     node: 'src/node.ts',
     'node-worker': 'src/node-worker.ts',
     cli: 'src/cli.ts',

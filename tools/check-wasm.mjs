@@ -18,6 +18,10 @@ function ensure(condition, message) {
 
 ensure(!/\beval\(|new Function\b|Function\(/.test(text), 'makes code from text');
 ensure(!text.includes('import("module")'), 'has an import that bundlers for pages follow in vain');
+ensure(
+  !/new Worker\(new URL\([^()]*import\.meta/.test(text),
+  'names itself as a worker: a circle for bundlers',
+);
 ensure(!text.includes(root) && !wasm.includes(root), 'names a folder of this machine');
 
 const { default: create } = await import(pathToFileURL(script));

@@ -3,7 +3,7 @@
 import type { Core } from './core.js';
 import { transferables, type AnswerMessage, type CallMessage } from './core-worker.js';
 import { errorOf, InternalError } from './errors.js';
-import type { WasmOptions } from './wasm.js';
+import { scriptThatImports, type WasmOptions } from './wasm.js';
 
 /** A worker, of a page or of Node, that serves a core. */
 export interface WorkerPort {
@@ -47,16 +47,9 @@ function startWorker(): Worker {
     });
   } catch (error) {
     if ((error as Error | undefined)?.name !== 'SecurityError') throw error;
-    return new Worker((foreignScript ??= scriptOf()), { type: 'module', name: 'quern-core' });
+    const url = import.meta.url.replace(/[^/]*$/, 'worker.js');
+    return new Worker(scriptThatImports(url), { type: 'module', name: 'quern-core' });
   }
-}
-
-/** Workers must be of the page's origin: where this script is of another, one that imports it. */
-let foreignScript: string | undefined;
-function scriptOf(): string {
-  const url = import.meta.url.replace(/[^/]*$/, 'worker.js');
-  const script = new Blob([`import ${JSON.stringify(url)};`], { type: 'text/javascript' });
-  return URL.createObjectURL(script);
 }
 
 /** Starts the core at the other end. */

@@ -41,7 +41,9 @@ async function gpu(): Promise<GPU> {
 }
 
 async function openDawn(): Promise<GPU> {
-  const { create, globals } = (await import('webgpu')) as {
+  // A native add-on, and an optional one: bundlers for servers leave it to Node.
+  const dawn = import(/* webpackIgnore: true */ /* turbopackIgnore: true */ 'webgpu');
+  const { create, globals } = (await dawn) as {
     create: (options: string[]) => GPU;
     globals: Record<string, unknown>;
   };

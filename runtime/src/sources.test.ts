@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { startServer } from '../../tests/support/server.js';
+import { InvalidArgumentError } from './errors.js';
 import {
   chunkLimit,
   openModel,
@@ -79,6 +80,34 @@ describe('openSource', () => {
     await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
   });
 
+  test('refuses ranges that are none', async () => {
+    const server = await startServer({ routes: { '/m.onnx': () => ({ body: content }) } });
+    try {
+      for (const input of [content, new Blob([content]), `${server.url}/m.onnx`]) {
+        const source = await openSource(input);
+        for (const [offset, length] of [
+          [0, -1],
+          [-1, 5],
+          [0.5, 1],
+          [0, 1.5],
+          [NaN, 1],
+          [0, NaN],
+          [0, Infinity],
+          [2 ** 53 - 1, 1],
+        ] as const) {
+          const reading = collect(source.range!(offset, length));
+          await expect(reading, `${offset}, ${length}`).rejects.toThrow(
+            `has no ${length} bytes at ${offset}`,
+          );
+        }
+        expect((await collect(source.range!(5, 0))).length).toBe(0);
+      }
+      expect(server.requests).toEqual([]);
+    } finally {
+      await server.close();
+    }
+  });
+
   test('refuses what is no source', async () => {
     await expect(openSource(5 as never)).rejects.toThrow(/no URL, bytes, Blob, stream or path/);
     await expect(openSource('http://[')).rejects.toThrow("model: 'http://[' is no URL");
@@ -89,6 +118,63 @@ describe('openSource', () => {
     });
     const source = await openSource(stream as ReadableStream<Uint8Array>);
     await expect(collect(source.read())).rejects.toThrow(/gives no bytes/);
+  });
+});
+
+describe('a body that breaks off', () => {
+  async function* broken(): AsyncGenerator<Uint8Array> {
+    yield content.subarray(0, 1000);
+    await new Promise((resolve) => setTimeout(resolve, 50)); // what was sent arrives
+    throw new Error('cut');
+  }
+
+  /** The error that reading ends in, with what it says of the number of bytes. */
+  async function failure(chunks: AsyncIterable<Chunk>): Promise<string> {
+    const error: unknown = await collect(chunks).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(InvalidArgumentError);
+    expect((error as Error).cause).toBeInstanceOf(Error);
+    return (error as Error).message;
+  }
+
+  test('of a server: its address, and bytes received of those expected', async () => {
+    const sized = { byteLength: content.length, chunks: broken };
+    const server = await startServer({
+      routes: { '/sized': () => ({ body: sized }), '/endless': () => ({ body: broken() }) },
+    });
+    try {
+      const source = await openSource(`${server.url}/sized`);
+      const { length } = content;
+      const text = `model: ${server.url}/sized broke off after 1000 of ${length} bytes: `;
+      expect(await failure(source.read())).toContain(text);
+      expect(await failure(source.range!(10, 5000))).toContain(
+        '/sized broke off after 1000 of 5000 ',
+      );
+      const given = await openSource(await fetch(`${server.url}/sized`));
+      expect(await failure(given.read())).toContain('/sized broke off after 1000 ');
+      const endless = await openSource(`${server.url}/endless`);
+      expect(await failure(endless.read())).toContain('/endless broke off after 1000 bytes: ');
+    } finally {
+      await server.close();
+    }
+  });
+
+  test('a stream of the caller: its own error is the cause', async () => {
+    const stream = (error: Error): ReadableStream<Uint8Array> =>
+      new ReadableStream({
+        pull(controller) {
+          if (controller.desiredSize === 1) controller.enqueue(content.subarray(0, 9));
+          controller.error(error);
+        },
+      });
+    const source = await openSource(stream(new Error('tape tears')));
+    expect(await failure(source.read())).toMatch(
+      /^model: stream broke off after \d bytes: tape tears$/,
+    );
+    const called = await openSource(stream(new DOMException('enough', 'AbortError')));
+    await expect(collect(called.read())).rejects.toMatchObject({ name: 'AbortError' });
   });
 });
 

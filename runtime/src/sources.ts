@@ -1,7 +1,7 @@
 // Where models come from: every kind of source as chunks in order, and as ranges to read again.
 
 import { abortable } from './async.js';
-import { InvalidArgumentError, textOf } from './errors.js';
+import { InvalidArgumentError, QuernError, textOf } from './errors.js';
 import { platform } from './platform.js';
 
 /** The largest chunk, in bytes. */
@@ -131,21 +131,32 @@ function bytesSource(bytes: Chunk): Source {
     },
     size: () => bytes.length,
     async *range(offset, length) {
+      checkRange('bytes', offset, length);
       yield* parts(bytes.subarray(offset, offset + length));
     },
   };
 }
 
 function blobSource(blob: Blob): Source {
+  const name = 'name' in blob ? String(blob.name) : 'blob';
   // Slices, since a Blob's stream may read ahead without bounds.
   async function* range(offset: number, length: number): AsyncGenerator<Chunk> {
+    checkRange(name, offset, length);
     const end = Math.min(offset + length, blob.size);
     for (let at = offset; at < end; at += chunkLimit) {
-      yield new Uint8Array(await blob.slice(at, Math.min(at + chunkLimit, end)).arrayBuffer());
+      const slice = blob.slice(at, Math.min(at + chunkLimit, end));
+      let bytes: ArrayBuffer;
+      try {
+        bytes = await slice.arrayBuffer();
+      } catch (error) {
+        // A file that is gone or was changed.
+        throw brokeOff(name, at - offset, end - offset, error);
+      }
+      yield new Uint8Array(bytes);
     }
   }
   return {
-    name: 'name' in blob ? String(blob.name) : 'blob',
+    name,
     local: true,
     read: () => range(0, blob.size),
     size: () => blob.size,
@@ -155,7 +166,7 @@ function blobSource(blob: Blob): Source {
 
 /** A source that can be read once. */
 function streamSource(name: string, open: () => ReadableStream<Uint8Array>): Source {
-  return { name, read: (signal) => streamChunks(open(), signal), size: () => undefined };
+  return { name, read: (signal) => wholeChunks(open(), { name }, signal), size: () => undefined };
 }
 
 function urlSource(url: string, request?: Request): Source {
@@ -181,20 +192,22 @@ function urlSource(url: string, request?: Request): Source {
     remote: { url, request },
     async *read(signal) {
       const response = await get(signalOf(signal));
-      const length = Number(response.headers.get('content-length') ?? NaN);
-      // The length of compressed bodies is not that of what comes out.
-      if (length > 0 && !response.headers.get('content-encoding')) size = length;
-      yield* streamChunks(bodyOf(response, url), signal);
+      const expected = lengthOf(response);
+      if (expected !== undefined) size = expected;
+      yield* wholeChunks(bodyOf(response, url), { name: url, expected }, signal);
     },
     size: () => size,
     async *range(offset, length, signal) {
+      checkRange(url, offset, length);
+      if (length === 0) return;
       const headers = new Headers(request?.headers);
       headers.set('range', `bytes=${offset}-${offset + length - 1}`);
       const response = await get({ ...signalOf(signal), headers });
       // A server that knows no ranges sends it all.
       let skip = response.status === 206 ? 0 : offset;
       let left = length;
-      for await (const chunk of streamChunks(bodyOf(response, url), signal)) {
+      const file = { name: url, expected: lengthOf(response) };
+      for await (const chunk of wholeChunks(bodyOf(response, url), file, signal)) {
         const part = chunk.subarray(skip, skip + left);
         skip = Math.max(0, skip - chunk.length);
         left -= part.length;
@@ -214,6 +227,52 @@ function signalOf(signal?: AbortSignal): RequestInit {
 export function bodyOf(response: Response, url: string): ReadableStream<Uint8Array> {
   if (response.body) return response.body;
   throw new InvalidArgumentError(`model: ${url} has no body`);
+}
+
+/** Bytes of a body, where they can be known: what is compressed comes out longer. */
+export function lengthOf({ headers }: Response): number | undefined {
+  const length = Number(headers.get('content-length') ?? NaN);
+  return length > 0 && !headers.get('content-encoding') ? length : undefined;
+}
+
+/** Where weights lie is what a model says: anything but bytes of a file is refused. */
+export function checkRange(name: string, offset: number, length: number): void {
+  if ([offset, length, offset + length].every((n) => Number.isSafeInteger(n) && n >= 0)) return;
+  throw new InvalidArgumentError(`model: ${name} has no ${length} bytes at ${offset}`);
+}
+
+/** A source that ends before its time. */
+export function brokeOff(
+  name: string,
+  received: number,
+  expected: number | undefined,
+  error: unknown,
+): InvalidArgumentError {
+  const all = expected === undefined ? '' : ` of ${expected}`;
+  return new InvalidArgumentError(
+    `model: ${name} broke off after ${received}${all} bytes: ${textOf(error)}`,
+    { cause: error },
+  );
+}
+
+/** The chunks of a stream; where it fails, the error tells of what, and how much had come. */
+async function* wholeChunks(
+  stream: ReadableStream<Uint8Array>,
+  { name, expected }: { name: string; expected?: number | undefined },
+  signal?: AbortSignal,
+): AsyncGenerator<Chunk> {
+  let received = 0;
+  try {
+    for await (const chunk of streamChunks(stream, signal)) {
+      received += chunk.length;
+      yield chunk;
+    }
+  } catch (error) {
+    // Whoever called the stream off knows why.
+    const isAbort = error instanceof DOMException && error.name === 'AbortError';
+    if (signal?.aborted || isAbort || error instanceof QuernError) throw error;
+    throw brokeOff(name, received, expected, error);
+  }
 }
 
 /** Reads a stream to its end; cancels it where the reader stops early. */

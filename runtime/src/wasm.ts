@@ -69,6 +69,8 @@ export interface FormatsExports {
 interface ModuleOptions {
   threads: number;
   onAbort(what: unknown): void;
+  /** Starts a thread, not in Node; `script` is where the module's script takes itself to be. */
+  startThread?: (script: string) => Worker;
 }
 
 export type WasmFactory = (options: ModuleOptions) => Promise<WasmExports>;
@@ -85,7 +87,7 @@ export interface WasmOptions {
 export async function startWasm({ name, threads, base }: WasmOptions): Promise<WasmExports> {
   try {
     const { default: create } = await (base ? importFrom(base, name) : importOwn(name));
-    return await create({ threads, onAbort() {} });
+    return await create({ threads, onAbort() {}, ...(base ? {} : { startThread }) });
   } catch (error) {
     throw new InternalError(`core: ${name} does not start: ${textOf(error)}`, { cause: error });
   }
@@ -95,7 +97,9 @@ type WasmModule = Promise<{ default: WasmFactory }>;
 
 function importFrom(base: string, name: WasmName): WasmModule {
   const url = new URL(`${name}.js`, base).href;
-  return import(/* webpackIgnore: true */ /* @vite-ignore */ url) as WasmModule;
+  return import(
+    /* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ url
+  ) as WasmModule;
 }
 
 /** Literal names, so that bundlers find the modules, and with them the .wasm files. */
@@ -110,4 +114,35 @@ function importOwn(name: WasmName): WasmModule {
     case 'quern-formats':
       return import('../wasm/quern-formats.js');
   }
+}
+
+/** In pages, and in their workers; Emscripten knows its threads by their name. */
+function startThread(script: string): Worker {
+  const options: WorkerOptions = { type: 'module', name: 'em-pthread' };
+  // Bundlers that move scripts leave in them where they lay: there this form, spelled out, tells.
+  if (script.startsWith('file:')) {
+    return new Worker(new URL('./thread.js', import.meta.url), {
+      type: 'module',
+      name: 'em-pthread',
+    });
+  }
+  try {
+    return new Worker(script, options);
+  } catch (error) {
+    if ((error as Error | undefined)?.name !== 'SecurityError') throw error;
+    return new Worker(scriptThatImports(script), options);
+  }
+}
+
+const importing = new Map<string, string>();
+
+/** Workers must be of the page's origin: a script of it that imports one of another. */
+export function scriptThatImports(url: string): string {
+  let script = importing.get(url);
+  if (script === undefined) {
+    const text = `import ${JSON.stringify(url)};`;
+    script = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
+    importing.set(url, script);
+  }
+  return script;
 }

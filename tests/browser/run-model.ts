@@ -15,6 +15,8 @@ export interface CaseResult {
   /** GPU objects made by each step. */
   objects: ModelReport['objects']['lastRun'][];
   report: ModelReport;
+  /** When it was loading, and when each run was under way: of performance.now(). */
+  spans: [start: number, end: number][];
 }
 
 /** What to feed, by name. */
@@ -32,6 +34,18 @@ export function valuesOf(outputs: Record<string, Tensor>): Tensors {
   }));
 }
 
+/** Goes on in a task of its own. */
+function turn(): Promise<void> {
+  return new Promise((done) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      done();
+    };
+    port2.postMessage(undefined);
+  });
+}
+
 /**
  * Runs all steps. `state`: what the steps carry along stays on the device; else it is read back
  * and fed again.
@@ -43,7 +57,18 @@ export async function runCase(
   options: LoadOptions,
   state = false,
 ): Promise<CaseResult> {
-  const model = await loadModel(source, options);
+  const spans: CaseResult['spans'] = [];
+  const timed = async <T>(promise: () => Promise<T>): Promise<T> => {
+    await turn(); // what was compared before is none of this task's
+    const start = performance.now();
+    const result = await promise();
+    const end = performance.now();
+    spans.push([start, end]);
+    performance.measure('span', { start, end });
+    await turn();
+    return result;
+  };
+  const model = await timed(() => loadModel(source, options));
   try {
     const tolerance = reference.tolerance[model.device === 'wasm' ? 'cpu' : 'webgpu'];
     // Of a stream, the relative error is that of the whole signal: one step's output may be a
@@ -51,12 +76,13 @@ export async function runCase(
     const isStream = Object.keys(reference.carry ?? {}).length > 0;
     const stepTolerance = isStream ? { ...tolerance, relL2: Infinity } : tolerance;
     const signals = new Map<string, [expected: number[], got: number[]]>();
-    const result: CaseResult = { differences: [], objects: [], report: model.report() };
+    const result: CaseResult = { differences: [], objects: [], report: model.report(), spans };
     let previous: Tensors | undefined;
     for (const [step, { outputs: expected }] of reference.steps.entries()) {
       const inputs = stepInputs(reference, step, state ? undefined : previous);
       const runOptions = state ? { state: reference.carry, outputs: Object.keys(expected) } : {};
-      const outputs = valuesOf(await model.run(feedsOf(inputs), runOptions));
+      const feeds = feedsOf(inputs);
+      const outputs = valuesOf(await timed(() => model.run(feeds, runOptions)));
       for (const [name, value] of Object.entries(expected)) {
         const got = outputs[name];
         const message = got

@@ -2,7 +2,15 @@
 // run in Node and Deno.
 
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
@@ -53,6 +61,7 @@ const serving: ServerOptions = {
 interface Result {
   device?: string;
   core?: string;
+  threads?: number;
   y: number[];
   again?: number[];
 }
@@ -98,12 +107,12 @@ function unbundled(quern: string): string {
 describe('a page', () => {
   test.each(['vite', 'webpack', 'esbuild', 'rollup'])('bundled by %s', async (bundler) => {
     const out = await bundle(bundler, 'page');
-    await withServer({ root: out, csp: true }, async (browser) => {
-      const expected = { device: 'wasm', core: 'worker', y, again: y };
+    await withServer({ root: out, csp: true, isolated: true }, async (browser) => {
+      const expected = { device: 'wasm', core: 'worker', threads: 2, y, again: y };
       expect(await resultIn(browser, '/page.html')).toEqual(expected);
       if (bundler !== 'vite') return;
       const onGpu = await resultIn(browser, '/page.html?device=webgpu');
-      expect(onGpu).toEqual({ ...expected, device: 'webgpu' });
+      expect(onGpu).toEqual({ ...expected, device: 'webgpu', threads: 1 });
     });
   });
 
@@ -128,10 +137,13 @@ describe('a page', () => {
     const main = { type: 'text/javascript', body: unbundled(`${cdn.url}/node_modules/quern`) };
     const routes = { ...serving.routes, '/main.js': () => main };
     try {
-      await withServer({ routes }, async (browser) => {
-        const expected = { device: 'wasm', core: 'worker', y, again: y };
-        expect(await resultIn(browser, '/page.html')).toEqual(expected);
-      });
+      for (const isolated of [false, true]) {
+        await withServer({ routes, isolated }, async (browser) => {
+          const threads = isolated ? 2 : 1;
+          const expected = { device: 'wasm', core: 'worker', threads, y, again: y };
+          expect(await resultIn(browser, '/page.html')).toEqual(expected);
+        });
+      }
     } finally {
       await cdn.close();
     }
@@ -144,8 +156,38 @@ describe('a page', () => {
     const main = { type: 'text/javascript', body: unbundled('/node_modules/quern') };
     const routes = { ...serving.routes, '/main.js': () => main };
     await withServer({ root, routes, csp: extensionPolicy }, async (browser) => {
-      const expected = { device: 'wasm', core: 'worker', y, again: y };
+      const expected = { device: 'wasm', core: 'worker', threads: 1, y, again: y };
       expect(await resultIn(browser, '/page.html')).toEqual(expected);
+    });
+  });
+});
+
+// Next is 340 MB of packages, and builds for half a minute.
+describe.runIf(process.env['QUERN_LONG'])('Next', () => {
+  test.each(['webpack', 'turbopack'])('a client component, by %s', async (bundler) => {
+    const project = join(root, `next-${bundler}`);
+    const installed = join(here, 'next', 'node_modules');
+    const isSource = (path: string): boolean => !path.includes('node_modules');
+    cpSync(join(here, 'next'), project, { recursive: true, filter: isSource });
+    symlinkSync(installed, join(project, 'node_modules'));
+    const next = join(installed, 'next', 'dist', 'bin', 'next');
+    const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' as const };
+    await run(process.execPath, [next, 'build', `--${bundler}`], { cwd: project, env });
+    // Next's own scripts are inline.
+    const csp = "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self' blob:";
+    const options = { root: join(project, 'out'), csp, isolated: true };
+    await withServer(options, async (browser) => {
+      for (const [device, threads] of [
+        ['wasm', 2],
+        ['webgpu', 1],
+      ] as const) {
+        const page = await browser.open(`/index.html?device=${device}`);
+        const output = page.page.locator('output', { hasText: /^(?!loading)/ });
+        const expected = JSON.stringify({ device, core: 'worker', threads, y });
+        expect(await output.textContent()).toBe(expected);
+        expect(page.errors).toEqual([]);
+        await page.close();
+      }
     });
   });
 });

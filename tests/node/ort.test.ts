@@ -1,14 +1,16 @@
 // quern/ort as an application uses it, on WebAssembly and on WebGPU.
 
 import * as original from 'onnxruntime-web';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { cache } from '../../runtime/src/node.js';
 import ort, { env, InferenceSession, Tensor } from '../../runtime/src/ort/node.js';
 import { dawnGpu } from '../support/dawn.js';
 import { node, tensor, value, writeModel } from '../support/onnx.js';
+import { startServer } from '../support/server.js';
 
 env.wasm.numThreads = 1;
 
@@ -160,6 +162,45 @@ test('weights in another file', async () => {
   const { y } = await session.run({ x: new Tensor('float32', [1, 2]) });
   expect([...(y!.data as Float32Array)]).toEqual([6, 9]);
   await session.release();
+});
+
+describe('the cache', () => {
+  afterEach(() => delete env.quern.cache);
+
+  test.each(['env.quern.cache', 'the option cache'])(
+    'by %s: the server is needed once',
+    async (by) => {
+      const kept = { folder: join(folder, by.replaceAll(/\W/g, '-')) };
+      const options: InferenceSession.SessionOptions = {};
+      if (by === 'the option cache') options.cache = kept;
+      else env.quern.cache = kept;
+      const server = await startServer();
+      const file = { headers: { etag: '"1"' }, body: scale };
+      server.routes.set('/scale.onnx', () => file);
+      const url = `${server.url}/scale.onnx`;
+      const y = async (): Promise<unknown> => {
+        const session = await InferenceSession.create(url, options);
+        const { y } = await session.run(feeds());
+        await session.release();
+        return [...(y!.data as Float32Array)];
+      };
+      try {
+        expect(await y()).toEqual([12, 14, 16, 18, 20, 22]);
+        expect(await cache.list(kept)).toMatchObject([{ url, complete: true, store: 'folder' }]);
+      } finally {
+        await server.close();
+      }
+      expect(await y()).toEqual([12, 14, 16, 18, 20, 22]);
+      const without = InferenceSession.create(url, { ...options, cache: false });
+      await expect(without).rejects.toThrow("scale.onnx can't be fetched");
+    },
+  );
+
+  test('what load() refuses is refused', async () => {
+    await expect(InferenceSession.create('x.onnx', { cache: true })).rejects.toThrow(
+      'cache: in Node it needs a folder',
+    );
+  });
 });
 
 describe('on the GPU', () => {

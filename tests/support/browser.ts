@@ -30,17 +30,6 @@ export interface BrowserOptions extends ServerOptions {
   flags?: readonly string[];
 }
 
-/** A task that kept the main thread busy for more than 50 ms. */
-export interface LongTask {
-  /** Milliseconds since the page's time origin. */
-  start: number;
-  duration: number;
-}
-
-declare global {
-  var quernLongTasks: LongTask[] | undefined;
-}
-
 /** A browser and a server for it. Close it when done. */
 export class TestBrowser {
   readonly browser: Browser;
@@ -71,7 +60,6 @@ export class TestBrowser {
     const context = await this.browser.newContext();
     const page = await context.newPage();
     const opened = new TestPage(page, this.server);
-    await page.addInitScript(observeLongTasks);
     await page.goto(this.server.url + path);
     return opened;
   }
@@ -91,6 +79,18 @@ export function chromiumPath(): string {
   const found = paths.find((path) => existsSync(path));
   if (!found) throw new Error('no Chromium: install chromium, or name it in $CHROMIUM');
   return found;
+}
+
+/** Of Chromium's traces; times in microseconds. */
+interface TraceEvent {
+  name: string;
+  ph: string;
+  pid: number;
+  tid: number;
+  ts: number;
+  dur?: number;
+  /** Of the processor. */
+  tdur?: number;
 }
 
 let moduleCount = 0;
@@ -137,26 +137,38 @@ export class TestPage {
     }
   }
 
-  /** The main thread's long tasks since the page began or since the last call. */
-  async longTasks(): Promise<LongTask[]> {
-    return this.page.evaluate(async () => {
-      // Entries are delivered a little after their task.
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      return globalThis.quernLongTasks?.splice(0) ?? [];
-    });
+  /**
+   * Runs `act`; of the main thread's tasks that lie in what the page marks by
+   * performance.measure('span', ...), all or in part, what each takes of the processor, in ms. How
+   * long they take in all would grow with what else the machine has to do.
+   */
+  async processorTimes<T>(act: () => Promise<T>): Promise<{ result: T; times: number[] }> {
+    const browser = this.page.context().browser()!;
+    const categories = ['disabled-by-default-devtools.timeline', 'blink.user_timing'];
+    await browser.startTracing(this.page, { categories });
+    let trace: Buffer;
+    let result: T;
+    try {
+      result = await act();
+    } finally {
+      trace = await browser.stopTracing();
+    }
+    const { traceEvents } = JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] };
+    const marks = traceEvents.filter(({ name }) => name === 'span').sort((a, b) => a.ts - b.ts);
+    const tasks = traceEvents.filter(
+      ({ name, pid, tid }) => name === 'RunTask' && pid === marks[0]?.pid && tid === marks[0]?.tid,
+    );
+    const times = tasks
+      .filter(({ ts, dur = 0 }) =>
+        marks.some(
+          ({ ph, ts: start }, i) => ph === 'b' && ts < marks[i + 1]!.ts && ts + dur > start,
+        ),
+      )
+      .map(({ tdur = 0 }) => tdur / 1000);
+    return { result, times };
   }
 
   async close(): Promise<void> {
     await this.page.context().close();
   }
-}
-
-function observeLongTasks(): void {
-  const tasks: LongTask[] = [];
-  globalThis.quernLongTasks = tasks;
-  new PerformanceObserver((list) => {
-    for (const { startTime, duration } of list.getEntries()) {
-      tasks.push({ start: startTime, duration });
-    }
-  }).observe({ type: 'longtask', buffered: true });
 }

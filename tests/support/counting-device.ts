@@ -29,6 +29,8 @@ export class DeviceCounts {
   /** Bytes of the buffers that are not destroyed, and the most there were. */
   liveBytes = 0;
   peakBytes = 0;
+  /** Buffers, textures and query sets that are not destroyed. */
+  liveObjects = 0;
 
   /** Dispatches, direct and indirect. */
   get dispatches(): number {
@@ -41,7 +43,7 @@ export class DeviceCounts {
     return made.reduce((sum, method) => sum + this.calls[method], 0);
   }
 
-  /** Starts the calls anew; live bytes go on. */
+  /** Starts the calls anew; what is live goes on. */
   reset(): void {
     this.calls = zeroCalls();
     this.peakBytes = this.liveBytes;
@@ -74,6 +76,17 @@ export function countingDevice(device: GPUDevice): { device: GPUDevice; counts: 
       live = 0;
     });
   });
+  const live = (object: GPUBuffer | GPUTexture | GPUQuerySet): void => {
+    let one = 1;
+    counts.liveObjects += one;
+    before(object, 'destroy', () => {
+      counts.liveObjects -= one;
+      one = 0;
+    });
+  };
+  after(device, 'createBuffer', live);
+  after(device, 'createTexture', live);
+  after(device, 'createQuerySet', live);
   after(device, 'createCommandEncoder', (encoder) => {
     after(encoder, 'beginComputePass', (pass) => {
       for (const method of passMethods) before(pass, method, () => count(method));

@@ -3,4 +3,6 @@
 for preset in wasm-core wasm-cpu wasm-threads; do cmake_build "$preset"; done
 build_runtime
 install_packages tests/consumers
+# Next is 340 MB of packages.
+if [ -n "${QUERN_LONG:-}" ]; then install_packages tests/consumers/next; fi
 run_vitest consumers

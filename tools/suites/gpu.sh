@@ -1,5 +1,6 @@
 # The conformance cases on WebGPU: Dawn, and wgpu (naga) in Deno; the kernels' cases on both; with
-# the core that traps on numeric work on the host.
+# the core that traps on numeric work on the host. The shaders of pictures under naga: on Dawn and in
+# Chromium they are tested with the runtime.
 # shellcheck shell=bash
 cmake_build wasm-core all quern-trap
 cmake_build debug quern_tests
@@ -13,5 +14,9 @@ under_naga() {
   npx deno run -A --unstable-webgpu tests/kernels/run-wgsl.mjs --cases "$QUERN_GPU_CASES"
 }
 check_both 'kernels on Dawn' on_dawn -- 'kernels under naga' under_naga
+pictures_under_naga() {
+  npx deno run -A --unstable-webgpu --unstable-sloppy-imports tests/kernels/pixels.mjs
+}
+check 'pictures under naga' pictures_under_naga
 check 'conformance on WebGPU' node tests/conformance/run.mjs webgpu
 check 'conformance under naga' node tests/conformance/run.mjs naga

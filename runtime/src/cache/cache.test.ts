@@ -146,7 +146,8 @@ describe('a file', () => {
     file = second;
     headers = { etag: '"2"' };
     cut = 24_000;
-    await expect(collect((await open()).source.read())).rejects.toThrow(/can't be fetched/);
+    const broken = collect((await open()).source.read());
+    await expect(broken).rejects.toThrow(`broke off after 24000 of ${size} bytes`);
     const old = await open({ validate: false });
     await expectRead(old, first);
     cut = undefined;
@@ -210,7 +211,9 @@ describe('a download that breaks off', () => {
   test('goes on at the next load', async () => {
     cut = 80_000;
     const broken = await open();
-    await expect(collect(broken.source.read())).rejects.toThrow(/m\.onnx can't be fetched: /);
+    await expect(collect(broken.source.read())).rejects.toThrow(
+      /m\.onnx broke off after 80000 of /,
+    );
     expect(file0(broken.report())).toMatchObject({ fetched: 80_000, kept: false });
     expect(store.shortNames()).toEqual(['.0', '.1', 'partial', 'used']);
     cut = undefined;
@@ -236,7 +239,9 @@ describe('a download that breaks off', () => {
   test('is not resumed by a weak validator', async () => {
     headers = { etag: 'W/"1"' };
     cut = 80_000;
-    await expect(collect((await open()).source.read())).rejects.toThrow(/can't be fetched/);
+    await expect(collect((await open()).source.read())).rejects.toThrow(
+      /broke off after 80000 of /,
+    );
     expect(asked()).toEqual(['']);
     expect(store.shortNames()).toEqual([]);
   });
@@ -480,6 +485,22 @@ describe('ranges of a file', () => {
     await expectRead(cached, first);
   });
 
+  test('of no bytes, or none that can be counted', async () => {
+    const { source } = await open();
+    await expectRead(await open(), first);
+    expect((await collect(source.range!(size, 0))).length).toBe(0);
+    for (const [offset, length] of [
+      [0, 1.5],
+      [0.5, 1],
+      [0, -1],
+      [0, NaN],
+      [-1, 2],
+    ] as const) {
+      const reading = collect(source.range!(offset, length));
+      await expect(reading).rejects.toThrow(`has no ${length} bytes at ${offset}`);
+    }
+  });
+
   test('survive a download that breaks off, and name what is missing', async () => {
     cut = 80_000;
     server.routes.set('/m.onnx', ({ headers: sent }) => {
@@ -492,7 +513,7 @@ describe('ranges of a file', () => {
     cut = 80_000;
     const { source } = await open();
     const reading = collect(source.range!(0, size));
-    await expect(reading).rejects.toThrow(/m\.onnx can't be fetched: /);
+    await expect(reading).rejects.toThrow(/m\.onnx broke off after 80000 of /);
     cut = undefined;
     expect((await collect(source.range!(0, size))).length).toBe(size);
     const missing = await open({}, `${server.url}/none`);

@@ -3,7 +3,17 @@
 import { abortable } from '../async.js';
 import { InvalidArgumentError, InvalidModelError, textOf } from '../errors.js';
 import { Bell } from './bell.js';
-import { bodyOf, parts, streamChunks, type Chunk, type Remote, type Source } from '../sources.js';
+import {
+  bodyOf,
+  brokeOff,
+  checkRange,
+  lengthOf,
+  parts,
+  streamChunks,
+  type Chunk,
+  type Remote,
+  type Source,
+} from '../sources.js';
 import { ask, cannotFetch, get, resume, sameVersion, validatorsOf } from './http.js';
 import { hold } from './locks.js';
 import {
@@ -113,6 +123,7 @@ export class CachedFile implements Source {
   }
 
   async *range(offset: number, length: number, signal?: AbortSignal): AsyncGenerator<Chunk> {
+    checkRange(this.name, offset, length);
     let at = offset;
     const end = offset + length;
     if (!this.#copy && !this.#filling) {
@@ -346,7 +357,9 @@ export class CachedFile implements Source {
           signal?.throwIfAborted();
           response = undefined;
           if (error instanceof InvalidArgumentError) throw error;
-          if (!version.ifRange || ++failures > mostFailures) throw cannotFetch(this.name, error);
+          if (!version.ifRange || ++failures > mostFailures) {
+            throw brokeOff(this.name, position, whole, error);
+          }
           const pause = this.#context.tuning.firstPause * 2 ** (failures - 1);
           await abortable(new Promise((resolve) => setTimeout(resolve, pause)), signal);
         }
@@ -386,7 +399,7 @@ export class CachedFile implements Source {
     const response = await resume(this.#remote, from, version, signal);
     if (response.status === 206) return response;
     await response.body?.cancel();
-    throw cannotFetch(this.name, 'it broke off, and the server gives no rest of it');
+    throw brokeOff(this.name, from, this.#size, 'the server gives no rest of it');
   }
 
   #begin(version: Manifest): Writer {
@@ -437,10 +450,4 @@ function locate(manifest: Manifest, at: number): Place | undefined {
     start += bytes;
   }
   return undefined;
-}
-
-/** Bytes of a body, where they can be known: what is compressed comes out longer. */
-function lengthOf({ headers }: Response): number | undefined {
-  const length = Number(headers.get('content-length') ?? NaN);
-  return length > 0 && !headers.get('content-encoding') ? length : undefined;
 }

@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError } from '../errors.js';
 import type { DeviceChoice } from '../device.js';
+import type { LoadOptions } from '../index.js';
 import { GpuDevice } from './gpu-device.js';
 
 /** The version of onnxruntime-web whose API this is. */
@@ -78,6 +79,8 @@ export declare namespace Env {
     device?: DeviceChoice;
     /** A folder with Quern's .wasm files; by default they are found by themselves. */
     wasmBase?: string | URL;
+    /** Keeps models and external data that are given by address; as the option of load(). */
+    cache?: LoadOptions['cache'];
   }
 }
 

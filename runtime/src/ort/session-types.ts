@@ -1,5 +1,6 @@
 // The types of sessions and of backends, as onnxruntime-common declares them.
 
+import type { LoadOptions } from '../index.js';
 import { OrtSession } from './session.js';
 import type { Tensor } from './tensor-types.js';
 
@@ -59,6 +60,8 @@ export declare namespace InferenceSession {
       OnnxValueDataLocation | { readonly [outputName: string]: OnnxValueDataLocation };
     enableGraphCapture?: boolean;
     extra?: Record<string, unknown>;
+    /** Not of onnxruntime: keeps what is given by address; env.quern.cache where not given. */
+    cache?: LoadOptions['cache'];
   }
 
   interface ExecutionProviderOptionMap {

@@ -199,6 +199,7 @@ async function openQuern(
 ): Promise<QuernHandler> {
   const { numThreads, proxy } = env.wasm;
   const choice = device ?? (provider.device as 'auto' | 'wasm' | 'webgpu');
+  const cache = options.cache ?? env.quern.cache;
   const onCpu = rest.some((other) => 'device' in other && other.device === 'wasm');
   const loadOptions: LoadOptions = {
     // Its own device of 'auto' could not be told from one of env.webgpu.
@@ -207,6 +208,7 @@ async function openQuern(
     ...(device && onCpu ? { fallback: 'wasm' } : {}),
     ...(numThreads ? { threads: numThreads } : {}),
     ...(proxy ? { worker: true } : {}),
+    ...(cache ? { cache } : {}),
     ...(env.quern.wasmBase ? { wasmBase: env.quern.wasmBase } : {}),
   };
   const loaded = await load(sourceOf(model, options), loadOptions);

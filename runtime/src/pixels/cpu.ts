@@ -1,5 +1,6 @@
 // A picture to an input's elements in host memory: rows first, then columns.
 
+import { breathe } from '../async.js';
 import { f16Bits } from '../dtype.js';
 import type { Conversion } from './options.js';
 import { tapsFor, type Size, type Taps } from './taps.js';
@@ -8,15 +9,15 @@ const planes = 4;
 
 /**
  * Writes the elements of one picture, rgba in `pixels`, to `into`: the part of the input's array
- * that is this picture's.
+ * that is this picture's. A page keeps its thread: it takes a few milliseconds at a time.
  */
-export function convertOnHost(
+export async function convertOnHost(
   conversion: Conversion,
   pixels: ArrayLike<number>,
   source: Size,
   result: Size,
   into: { [index: number]: number; length: number },
-): void {
+): Promise<void> {
   const { x, y } = tapsFor(source, result, conversion.placing);
   const { channels, matrix, bias, padColor, axes, dims, dtype } = conversion;
   const plane = result.width * result.height;
@@ -27,6 +28,8 @@ export function convertOnHost(
   const rows = new Rows(pixels, source.width, x);
   const color = new Float64Array(planes);
   for (let row = 0; row < result.height; row++) {
+    const pause = breathe();
+    if (pause) await pause;
     const firstRow = y.first[row]!;
     for (let column = 0; column < result.width; column++) {
       const bar = firstRow < 0 || x.first[column]! < 0;

@@ -1,5 +1,6 @@
 // draw.wgsl's picture in TypeScript, to a 2D canvas: for models on WebAssembly.
 
+import { breathe, Lock } from '../async.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { PixelSource } from '../pixel-feeds.js';
 import { f16Value, tensorBytes, type Tensor } from '../tensor.js';
@@ -9,11 +10,20 @@ import { convertOnHost } from './cpu.js';
 import { resolveOptions } from './options.js';
 import { describe, readPixels, ready } from './source.js';
 
+/** What is drawn to a canvas comes in the order of the calls. */
+const orders = new WeakMap<DrawTarget, Lock>();
+
 export async function drawOnHost(
   tensor: Tensor,
   target: DrawTarget,
   options: DrawOptions,
 ): Promise<void> {
+  const order = orders.get(target) ?? new Lock();
+  orders.set(target, order);
+  await order.run(() => drawNow(tensor, target, options));
+}
+
+async function drawNow(tensor: Tensor, target: DrawTarget, options: DrawOptions): Promise<void> {
   if (!('getContext' in target)) {
     throw new InvalidArgumentError('draw: a GPUTexture needs a model on WebGPU');
   }
@@ -29,7 +39,7 @@ export async function drawOnHost(
   const top = await layerOf('draw, foreground', plan.top, width, height);
   const under = await layerOf('draw, picture below', plan.under, width, height);
   const image = context.createImageData(width, height);
-  shade(plan, elementsOf(plan, tensor), top, under, image);
+  await shade(plan, elementsOf(plan, tensor), top, under, image);
   context.putImageData(image, 0, 0);
 }
 
@@ -49,7 +59,7 @@ async function layerOf(
   const info = { name: what, dtype: 'f32' as const, dims: [height, width, 4] };
   const conversion = resolveOptions(info, { layout: 'NHWC', channels: 'rgba', antialias: false });
   const pixels = new Float32Array(width * height * 4);
-  convertOnHost(conversion, readPixels(what, source), source, { width, height }, pixels);
+  await convertOnHost(conversion, readPixels(what, source), source, { width, height }, pixels);
   for (let i = 3; i < pixels.length; i += 4) pixels[i] = 1;
   return (pixel) => pixels.subarray(pixel * 4, pixel * 4 + 4);
 }
@@ -68,13 +78,13 @@ function elementsOf({ kind }: DrawPlan, tensor: Tensor): (at: number) => number 
 const clamp = (value: number, low: number, high: number): number =>
   Math.min(Math.max(value, low), high);
 
-function shade(
+async function shade(
   plan: DrawPlan,
   element: (at: number) => number,
   top: Layer,
   under: Layer,
   { width, height, data }: ImageData,
-): void {
+): Promise<void> {
   const { map, inside, range, mode, threshold, stops, matrix, bias } = plan;
   const valueAt = (x: number, y: number, channel: number): number => {
     const column = Math.trunc(clamp(x, inside.x, inside.right - 1));
@@ -91,6 +101,8 @@ function shade(
     return line(above) * (1 - dy) + line(above + 1) * dy;
   };
   for (let pixel = 0; pixel < width * height; pixel++) {
+    const pause = pixel % width === 0 ? breathe() : undefined;
+    if (pause) await pause;
     const x = ((pixel % width) + 0.5) * map.scale[0] + map.offset[0];
     const y = (Math.floor(pixel / width) + 0.5) * map.scale[1] + map.offset[1];
     const shown = x >= inside.x && y >= inside.y && x < inside.right && y < inside.bottom;

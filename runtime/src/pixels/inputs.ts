@@ -108,12 +108,15 @@ export class PixelInputs {
         const all = new ArrayBuffer(bytes);
         const elements = new (arrayOf(info.dtype as 'f32'))(all) as Float32Array;
         const each = elements.length / pictures.length;
-        pictures.forEach((picture, index) => {
-          const what = whats[index]!;
-          const source = describe(what, picture);
-          const into = elements.subarray(index * each, (index + 1) * each);
-          convertOnHost(conversion, readPixels(what, source), source, size, into);
+        // All as they are now; converting them takes a while.
+        const shown = pictures.map((picture, index) => {
+          const source = describe(whats[index]!, picture);
+          return { source, pixels: readPixels(whats[index]!, source) };
         });
+        for (const [index, { source, pixels }] of shown.entries()) {
+          const into = elements.subarray(index * each, (index + 1) * each);
+          await convertOnHost(conversion, pixels, source, size, into);
+        }
         return all;
       },
     };

@@ -6,9 +6,9 @@ import * as ort from 'quern/ort';
 
 export async function result() {
   const device = new URLSearchParams(location.search).get('device') ?? 'wasm';
-  const model = await load('/model.onnx', { device });
+  const model = await load('/model.onnx', { device, threads: 2 });
   const { y } = await model.run({ x: [1, 2, 3] });
-  const report = model.report();
+  const { core, threads, ...report } = model.report();
   model.dispose();
 
   const session = await ort.InferenceSession.create('/model.onnx', {
@@ -17,7 +17,7 @@ export async function result() {
   const x = new ort.Tensor('float32', [1, 2, 3], [3]);
   const again = await session.run({ x });
   await session.release();
-  return { device: report.device, core: report.core, y: [...y.data], again: [...again.y.data] };
+  return { device: report.device, core, threads, y: [...y.data], again: [...again.y.data] };
 }
 
 globalThis.result = result;
