@@ -1,5 +1,6 @@
 // What Quern adds to the floor: round trip and encoding of the three driving models beside a
-// program that issues the same commands with empty kernels, in one process, interleaved.
+// program that issues the same commands with empty kernels, switching the same bind groups, and one
+// with bind groups of one buffer each, in one process, interleaved.
 //   node bench/overhead.mjs RUNTIME MODELS [--json FILE] [--only NAME] [--runs N]
 // RUNTIME: the folder with dist/ and wasm/. MODELS: a folder with cls, silero and bert .onnx.
 // Bar: median round trip <= 1.3 x floor + GPU time of the kernels.
@@ -9,7 +10,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { installDawn } from './lib/dawn.mjs';
-import { countOf, floorOf, gpuTime, median, record } from './lib/record.mjs';
+import { countOf, floorOf, gpuTime, median, record, watchLayouts } from './lib/record.mjs';
 
 const [runtime, models] = process.argv.slice(2);
 const option = (name) =>
@@ -78,6 +79,7 @@ device.onuncapturederror = (event) => console.error('error:', event.error.messag
 const info = adapter.info;
 console.log(`device: ${info.vendor} ${info.architecture} ${info.device} ${info.description}`);
 
+const layoutOf = watchLayouts();
 const rows = [];
 for (const { name, file, feeds } of cases.filter(({ name }) => name.includes(only ?? ''))) {
   const path = join(models, file);
@@ -94,8 +96,12 @@ for (const { name, file, feeds } of cases.filter(({ name }) => name.includes(onl
   const relL2 = difference(expected, got);
   for (let i = 0; i < 100; ++i) await model.run(feeds);
   const log = await record(() => model.run(feeds));
-  const floor = await floorOf(device, log);
-  for (let i = 0; i < 100; ++i) await floor();
+  const floor = await floorOf(device, log, layoutOf);
+  const bare = await floorOf(device, log);
+  for (let i = 0; i < 100; ++i) {
+    await floor();
+    await bare();
+  }
   const gpuMs = [];
   for (let i = 0; i < 5; ++i) gpuMs.push(await gpuTime(device, () => model.run(feeds)));
 
@@ -111,6 +117,7 @@ for (const { name, file, feeds } of cases.filter(({ name }) => name.includes(onl
   const encodes = [];
   const floors = [];
   const floorEncodes = [];
+  const bares = [];
   for (let i = 0; i < count; ++i) {
     const start = performance.now();
     await model.run(feeds);
@@ -119,6 +126,7 @@ for (const { name, file, feeds } of cases.filter(({ name }) => name.includes(onl
     const [total, encode] = await floor();
     floors.push(total);
     floorEncodes.push(encode);
+    bares.push((await bare())[0]);
   }
   GPUQueue.prototype.submit = submit;
   const row = {
@@ -130,18 +138,21 @@ for (const { name, file, feeds } of cases.filter(({ name }) => name.includes(onl
     pipelineSwitches: countOf(log, 'pipeline'),
     runMs: median(runs),
     floorMs: median(floors),
+    bareFloorMs: median(bares),
     encodeMs: median(encodes),
     floorEncodeMs: median(floorEncodes),
     gpuMs: gpuMs[0] === null ? null : median(gpuMs),
   };
   row.bar = 1.3 * row.floorMs + (row.gpuMs ?? 0);
   row.ok = row.runMs <= row.bar;
+  row.bareBar = 1.3 * row.bareFloorMs + (row.gpuMs ?? 0);
   rows.push(row);
   const f = (x) => (x === null ? '-' : x.toFixed(3));
   console.log(
     `${name}: load ${f(loaded)} first ${f(first)} ms, relative L2 ${relL2.toExponential(1)}, ` +
       `${row.dispatches} dispatches, ${row.pipelineSwitches} pipeline switches\n` +
       `  round trip ${f(row.runMs)} ms, floor ${f(row.floorMs)}, GPU ${f(row.gpuMs)}, bar ${f(row.bar)} ${row.ok ? 'met' : 'MISSED'}; ` +
+      `floor with groups of one buffer ${f(row.bareFloorMs)}, its bar ${f(row.bareBar)} ${row.runMs <= row.bareBar ? 'met' : 'MISSED'}; ` +
       `encode ${f(row.encodeMs)}, floor ${f(row.floorEncodeMs)}, a dispatch ${((1000 * row.encodeMs) / row.dispatches).toFixed(1)} µs`,
   );
   model.dispose();

@@ -11,7 +11,9 @@ export async function record(run) {
   };
   const undo = [
     patch(GPUComputePassEncoder, 'setPipeline', (p) => log.push({ kind: 'pipeline', id: id(p) })),
-    patch(GPUComputePassEncoder, 'setBindGroup', (_, g) => log.push({ kind: 'group', id: id(g) })),
+    patch(GPUComputePassEncoder, 'setBindGroup', (_, group) =>
+      log.push({ kind: 'group', id: id(group), group }),
+    ),
     patch(GPUComputePassEncoder, 'dispatchWorkgroups', () => log.push({ kind: 'dispatch' })),
     patch(GPUComputePassEncoder, 'end', () => log.push({ kind: 'end' })),
     patch(GPUCommandEncoder, 'beginComputePass', () => log.push({ kind: 'begin' })),
@@ -43,13 +45,26 @@ function patch(type, name, before) {
   };
 }
 
+/** From now on knows the layout of each bind group that is made: a function of the group. */
+export function watchLayouts() {
+  const layouts = new WeakMap();
+  const original = GPUDevice.prototype.createBindGroup;
+  GPUDevice.prototype.createBindGroup = function (descriptor) {
+    const group = original.call(this, descriptor);
+    layouts.set(group, descriptor.layout);
+    return group;
+  };
+  return (group) => layouts.get(group);
+}
+
 export const countOf = (log, kind) => log.filter((c) => c.kind === kind).length;
 
 /**
  * Objects for the same commands with empty kernels; gives a function that runs them once, and reads
- * back where they do.
+ * back where they do. With `layoutOf` (watchLayouts) the bind groups are the very same ones; without,
+ * groups of one small buffer.
  */
-export async function floorOf(device, log) {
+export async function floorOf(device, log, layoutOf) {
   const usage = GPUBufferUsage;
   const storage = device.createBuffer({
     size: 1 << 20,
@@ -60,25 +75,31 @@ export async function floorOf(device, log) {
   const bytes = new Uint8Array(pad(largest));
   const pipelines = new Map();
   const groups = new Map();
-  let layout;
-  for (const { kind, id } of log) {
-    if (kind === 'pipeline' && !pipelines.has(id)) {
-      const code = `@group(0) @binding(0) var<storage, read_write> b: array<u32>;
+  const layout = device.createBindGroupLayout({
+    entries: [{ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'storage' } }],
+  });
+  let pipeline;
+  for (const { kind, id, group } of log) {
+    if (kind === 'pipeline') pipeline = id;
+    if (kind === 'group' && !pipelines.has(pipeline)) {
+      const code = layoutOf
+        ? `@compute @workgroup_size(64) fn main() { let unlike = ${pipeline}u; }`
+        : `@group(0) @binding(0) var<storage, read_write> b: array<u32>;
         @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) g: vec3u) {
-          if (g.x == ${4_000_000_000 + id}u) { b[0] = ${id}u; } }`;
-      layout ??= device.createBindGroupLayout({
-        entries: [{ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'storage' } }],
-      });
+          if (g.x == ${4_000_000_000 + pipeline}u) { b[0] = ${pipeline}u; } }`;
       pipelines.set(
-        id,
+        pipeline,
         await device.createComputePipelineAsync({
-          layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+          layout: device.createPipelineLayout({
+            bindGroupLayouts: [layoutOf ? layoutOf(group) : layout],
+          }),
           compute: { module: device.createShaderModule({ code }) },
         }),
       );
     }
   }
-  for (const { kind, id } of log) {
+  for (const { kind, id, group } of log) {
+    if (kind === 'group' && layoutOf) groups.set(id, group);
     if (kind === 'group' && !groups.has(id)) {
       const offset = (groups.size % 1024) * 256;
       groups.set(

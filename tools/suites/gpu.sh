@@ -3,12 +3,15 @@
 # Chromium they are tested with the runtime.
 # shellcheck shell=bash
 cmake_build wasm-core all quern-trap
-cmake_build debug quern_tests
+# The C++ tests tell of the kernels' cases: those with sanitizers, where that suite builds them.
+cases_by=debug
+case " $SUITES " in *' asan '*) cases_by=asan ;; esac
+cmake_build "$cases_by" quern_tests
 build_runtime
 use_vulkan
 export QUERN_GPU_CASES=$ROOT/build/gpu-cases.jsonl
 rm -f "$QUERN_GPU_CASES"
-build/debug/quern_tests --gtest_filter='Gpu*:Snippets*' --gtest_brief=1 >/dev/null
+"build/$cases_by/quern_tests" --gtest_filter='Gpu*:Snippets*' --gtest_brief=1 >/dev/null
 on_dawn() { node tests/kernels/run-wgsl.mjs --cases "$QUERN_GPU_CASES"; }
 under_naga() {
   npx deno run -A --unstable-webgpu tests/kernels/run-wgsl.mjs --cases "$QUERN_GPU_CASES"

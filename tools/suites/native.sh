@@ -1,10 +1,12 @@
 # The C++ tests and the conformance cases, natively. Where the suite asan runs too, the C++ tests are
 # left to it.
 # shellcheck shell=bash
-cmake_build debug
 case " $SUITES " in
-  *' asan '*) ;;
-  *) run_gtest build/debug/quern_tests ;;
+  *' asan '*) cmake_build debug quern_native quern_operators quern_formats_tables ;;
+  *)
+    cmake_build debug
+    run_gtest build/debug/quern_tests
+    ;;
 esac
 check 'conformance' node tests/conformance/run.mjs native build/debug/quern_native
 check 'docs/operators.md (./dev golden)' diff -q docs/operators.md <(build/debug/quern_operators)
