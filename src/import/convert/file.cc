@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -79,10 +80,17 @@ Result<std::vector<uint8_t>> convert(Importer& importer, const ReadRange& read,
   return write_onnx(model, {.own_file = name});
 }
 
+/// A SavedModel is a folder: the file in it that names the others.
+std::string model_of(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error) ? cat(path, "/saved_model.pb") : path;
+}
+
 }  // namespace
 
-Result<LoadedModel> load_model_file(const std::string& path, const FileOptions& options,
+Result<LoadedModel> load_model_file(const std::string& given, const FileOptions& options,
                                     const ConvertOptions& convert_options) {
+  const std::string path = model_of(given);
   const OpenFile file(std::fopen(path.c_str(), "rb"));
   if (!file) return invalid_argument(cat("cannot read '", path, "'"));
   const size_t slash = path.rfind('/');

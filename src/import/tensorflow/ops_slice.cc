@@ -489,6 +489,7 @@ constexpr Operator kOperators[] = {
     {"GatherV2", "Gather, GatherND", gather},
     {"ResourceGather", "Gather", gather},
     {"GatherNd", "GatherND", gather_nd},
+    {"ResourceGatherNd", "GatherND", gather_nd},
     {"Split", "Split", split, "output"},
     {"SplitV", "Split", split_v, "output"},
     {"Pack", "Unsqueeze, Concat", pack},
