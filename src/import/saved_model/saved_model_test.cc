@@ -152,6 +152,39 @@ TEST(SavedModel, OfTensorFlow1) {
   EXPECT_EQ(imported->metadata.at("quern.signature predict"), "(images) -> (scores)");
 }
 
+TEST(SavedModel, VariablesThatLoopsCaptureAreNoVariablesOfTheirs) {
+  // while (i < 3) { i += 1; x *= w; }, as functions of i, x and w.
+  constexpr int kInt = 3;
+  const std::vector<std::pair<std::string, int>> arguments = {
+      {"i", kInt}, {"x", kFloat}, {"w", kResource}};
+  const auto number = [](const std::string& name, int value) {
+    return tf_node(name, "Const", {}, {tf_type("dtype", kInt), tf_number(value)});
+  };
+  const TfFunction cond = {"cond",
+                           arguments,
+                           {{"r", "less:z:0"}},
+                           {number("three", 3), tf_node("less", "Less", {"i", "three:output:0"})}};
+  const TfFunction body = {"body",
+                           arguments,
+                           {{"i2", "add:z:0"}, {"x2", "mul:z:0"}, {"w2", "w"}},
+                           {number("one", 1), tf_node("add", "AddV2", {"i", "one:output:0"}),
+                            read("w/read", "w"), tf_node("mul", "Mul", {"x", "w/read:value:0"})}};
+  const auto graph = tf_graph({placeholder("x"), handle("w", "s"), number("zero", 0),
+                               tf_node("loop", "While", {"zero", "x", "w"},
+                                       {tf_function("cond", "cond"), tf_function("body", "body")}),
+                               tf_node("y", "Identity", {"loop:1"})},
+                              {cond, body});
+  const std::string model = saved_model(graph, {{"f", {{"x", "x:0"}}, {{"y", "y:0"}}}});
+  const Files files = with(checkpoint("s", "o").files(), model);
+  EXPECT_EQ(run_folder(files, {{1, 1}}, {{1, 2}}), "f32[1, 2] 8 27");
+  const auto imported = import_files(files);
+  ASSERT_TRUE(imported) << imported.error().message;
+  for_each_node(*imported->graph, [](Node& node) {
+    // A limit of iterations, a condition, i and x.
+    if (node.op == "Loop") EXPECT_EQ(node.inputs.size(), 4U);
+  });
+}
+
 TEST(SavedModel, LargeVariablesStayInTheirShards) {
   CheckpointWriter tensors(2);
   tensors.floats("a", {3}, {1, 2, 3}).floats("o", {2}, {1, 1}).floats("s", {2}, {2, 3});
