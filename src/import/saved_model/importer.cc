@@ -1,5 +1,7 @@
 #include "import/saved_model/importer.h"
 
+#include <algorithm>
+
 #include "import/saved_model/checkpoint.h"
 #include "import/saved_model/proto.h"
 #include "import/saved_model/variables.h"
@@ -22,12 +24,16 @@ std::string names_of(const std::vector<Port>& ports) {
   return join(names, ", ");
 }
 
-/// The signature that is read: serving_default, or the only one.
+/// The signature that is read: serving_default, the default of TensorFlow 1's modules, or the only
+/// one.
 Result<const Signature*> chosen(const std::vector<Signature>& all) {
+  for (const std::string_view name : {kDefaultSignature, std::string_view("default")}) {
+    const auto found = std::ranges::find(all, name, &Signature::name);
+    if (found != all.end()) return &*found;
+  }
   std::vector<const Signature*> usable;
   std::vector<std::string> names;
   for (const Signature& one : all) {
-    if (one.name == kDefaultSignature) return &one;
     // What initialises and trains a model is among its signatures.
     if (one.name.starts_with("__saved_model_") || one.outputs.empty()) continue;
     usable.push_back(&one);

@@ -208,6 +208,38 @@ TEST(SavedModel, WithoutVariablesNeedsNoCheckpoint) {
   EXPECT_EQ(run_folder(files, {{1, 2}}, {{1, 2}}), "f32[1, 2] -1 -2");
 }
 
+TEST(SavedModel, TakesTheDefaultSignatureOfModules) {
+  const auto graph = tf_graph({placeholder("x"), tf_node("y", "Neg", {"x"})});
+  const std::string model = saved_model(
+      graph, {{"a", {{"x", "x:0"}}, {{"a", "y:0"}}}, {"default", {{"x", "x:0"}}, {{"y", "y:0"}}}});
+  const auto imported = import_files({{"saved_model.pb", model}});
+  ASSERT_TRUE(imported) << imported.error().message;
+  EXPECT_EQ(imported->graph->outputs[0]->name, "y");
+}
+
+TEST(SavedModel, BatchNormalisationHasTensorFlowsDefaults) {
+  // What is a default is left out: epsilon is 1e-4.
+  const auto number = [](const std::string& name) {
+    const float value = name == "variance" ? 0.0001f : 1.f;
+    const Pb tensor = Pb().varint(1, 1).message(2, Pb().message(2, Pb().varint(1, 1)));
+    const Pb filled = Pb(tensor).packed_fixed<float>(5, {value});
+    return tf_node(name, "Const", {},
+                   {tf_type("dtype", kFloat), {"value", Pb().message(8, filled)}});
+  };
+  const std::vector<Pb> nodes = {
+      tf_node("x", "Placeholder", {}, {tf_type("dtype", kFloat), tf_shape("shape", {1, 1, 1, 1})}),
+      number("scale"),
+      number("offset"),
+      number("mean"),
+      number("variance"),
+      tf_node("y", "FusedBatchNormV3", {"x", "scale", "offset", "mean", "variance"},
+              {{"is_training", Pb().varint(5, 0)}})};
+  const Files files = {
+      {"saved_model.pb", saved_model(tf_graph(nodes), {{"f", {{"x", "x:0"}}, {{"y", "y:0"}}}})}};
+  // (x - 1) / sqrt(2e-4) + 1 = 1 / 0.0141421 + 1.
+  EXPECT_THAT(run_folder(files, {{2}}), HasSubstr("f32[1, 1, 1, 1] 71.71"));
+}
+
 TEST(SavedModel, RefusesWhatItCannotRead) {
   const auto error = [](const Pb& graph, const std::vector<TfSignature>& signatures = kServing) {
     const auto model =
