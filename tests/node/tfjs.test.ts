@@ -172,6 +172,23 @@ test('model.json from a URL, its shards from beside it, each fetched once', asyn
 });
 
 describe('what is not read', () => {
+  test('a branch that needs what it is joined to', async () => {
+    const node = (name: string, op: string, input: string[], dtype = 'DT_FLOAT'): object => {
+      return { name, op, input, attr: { dtype: { type: dtype } } };
+    };
+    const nodes = [
+      node('x', 'Placeholder', []),
+      node('p', 'Placeholder', [], 'DT_BOOL'),
+      node('s', 'Switch', ['x', 'p']),
+      node('a', 'AddV2', ['s:1', 'm']),
+      node('m', 'Merge', ['s', 'a']),
+      node('y', 'Neg', ['m']),
+    ];
+    await expect(load(encode(scaled([], { node: nodes })), devices['wasm'])).rejects.toThrow(
+      /control flow that needs itself, or is nested too deep/,
+    );
+  });
+
   test('unknown operators are named all at once', async () => {
     const node = (name: string, op: string, input: string[]): object => ({ name, op, input });
     const nodes = [

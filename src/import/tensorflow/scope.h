@@ -97,6 +97,8 @@ class Translator {
   Emitter root_;
   Shared& shared_;
   std::map<const FunctionDef*, std::unique_ptr<Nodes>> functions_;
+  /// How often require() is within itself, by loops, branches and calls.
+  int levels_ = 0;
 };
 
 /// What both branches or all iterations of a value have in common.
