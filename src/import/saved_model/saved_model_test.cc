@@ -240,6 +240,28 @@ TEST(SavedModel, BatchNormalisationHasTensorFlowsDefaults) {
   EXPECT_THAT(run_folder(files, {{2}}), HasSubstr("f32[1, 1, 1, 1] 71.71"));
 }
 
+TEST(SavedModel, OperatorsThatTensorFlowJsLacks) {
+  const auto run = [](const Pb& last, std::vector<Pb> more, const std::vector<double>& x) {
+    std::vector<Pb> nodes = {
+        tf_node("x", "Placeholder", {}, {tf_type("dtype", 3), tf_shape("shape", {4})})};
+    nodes.insert(nodes.end(), more.begin(), more.end());
+    nodes.push_back(last);
+    return run_folder(
+        {{"saved_model.pb", saved_model(tf_graph(nodes), {{"f", {{"x", "x"}}, {{"y", "y"}}}})}},
+        {x});
+  };
+  const auto number = [](const std::string& name, int value) {
+    return tf_node(name, "Const", {}, {tf_type("dtype", 3), tf_number(value)});
+  };
+  const std::vector<Pb> roll = {number("shift", -5), number("axis", 0)};
+  EXPECT_EQ(run(tf_node("y", "Roll", {"x", "shift", "axis"}), roll, {1, 2, 3, 4}),
+            "i32[4] 2 3 4 1");
+  EXPECT_EQ(run(tf_node("y", "InvertPermutation", {"x"}), {}, {2, 0, 3, 1}), "i32[4] 1 3 0 2");
+  const std::vector<Pb> rows = {number("axis", -1), tf_node("places", "ExpandDims", {"x", "axis"})};
+  EXPECT_EQ(run(tf_node("y", "TensorScatterSub", {"x", "places", "x"}), rows, {3, 0, 1, 2}),
+            "i32[4] 3 -1 -1 -1");
+}
+
 TEST(SavedModel, RefusesWhatItCannotRead) {
   const auto error = [](const Pb& graph, const std::vector<TfSignature>& signatures = kServing) {
     const auto model =
