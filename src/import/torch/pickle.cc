@@ -7,8 +7,10 @@
 namespace quern::torch {
 namespace {
 
-constexpr size_t kMostValues = size_t{1} << 22;
+constexpr size_t kMostValues = size_t{1} << 20;
 constexpr size_t kMostDims = 64;
+/// Of names and keys, which objects that are recalled any number of times would multiply.
+constexpr size_t kMostLetters = 256;
 
 struct Value {
   enum class Kind : uint8_t {
@@ -117,6 +119,11 @@ class Reader {
     return push({.kind = Kind::kText, .text = std::string(text_of(text))});
   }
 
+  Result<void> global(const std::string& module, const std::string& name) {
+    if (module.size() > kMostLetters || name.size() > kMostLetters) return broken();
+    return push({.kind = Kind::kGlobal, .text = cat(module, " ", name)});
+  }
+
   Result<size_t> pop() {
     if (stack_.empty()) return broken();
     const size_t out = stack_.back();
@@ -177,9 +184,8 @@ class Reader {
       return push({.kind = Kind::kDict});
     }
     if (name == "torch._utils _rebuild_tensor_v2" || name == "torch._utils _rebuild_tensor_v3") {
-      return push({.kind = Kind::kTensor,
-                   .number = name.ends_with('3') ? 3 : 2,
-                   .items = values_[arguments].items});
+      return push(
+          {.kind = Kind::kTensor, .number = name.ends_with('3') ? 3 : 2, .items = {arguments}});
     }
     if (name == "torch._utils _rebuild_parameter" && !values_[arguments].items.empty()) {
       const size_t inner = values_[arguments].items[0];
@@ -235,13 +241,12 @@ class Reader {
       case 'c': {
         QUERN_ASSIGN(const std::string module, line());
         QUERN_ASSIGN(const std::string name, line());
-        return push({.kind = Kind::kGlobal, .text = cat(module, " ", name)});
+        return global(module, name);
       }
       case 0x93: {  // STACK_GLOBAL
         QUERN_ASSIGN(const size_t name, pop());
         QUERN_ASSIGN(const size_t module, pop());
-        return push(
-            {.kind = Kind::kGlobal, .text = cat(values_[module].text, " ", values_[name].text)});
+        return global(values_[module].text, values_[name].text);
       }
       case 'q':
       case 'r': {
@@ -300,17 +305,19 @@ class Reader {
   /// _rebuild_tensor_v2(storage, offset, sizes, strides, requires_grad, hooks); v3 has the element
   /// type behind these.
   Result<StoredTensor> tensor(const Value& value) const {
-    const Value* storage = item(value, 0, Kind::kStorage);
-    const Value* offset = item(value, 1, Kind::kNumber);
-    const Value* sizes = item(value, 2, Kind::kTuple);
-    const Value* strides = item(value, 3, Kind::kTuple);
+    const Value& given = values_[value.items[0]];
+    const Value* storage = item(given, 0, Kind::kStorage);
+    const Value* offset = item(given, 1, Kind::kNumber);
+    const Value* sizes = item(given, 2, Kind::kTuple);
+    const Value* strides = item(given, 3, Kind::kTuple);
     const Value* saved = storage != nullptr ? item(*storage, 0, Kind::kTuple) : nullptr;
     // ('storage', torch.FloatStorage, '0', 'cpu', elements)
     const Value* type = saved != nullptr ? item(*saved, 1, Kind::kGlobal) : nullptr;
     const Value* key = saved != nullptr ? item(*saved, 2, Kind::kText) : nullptr;
-    if (value.number == 3) type = item(value, 6, Kind::kGlobal);
+    if (value.number == 3) type = item(given, 6, Kind::kGlobal);
     if (offset == nullptr || sizes == nullptr || strides == nullptr || type == nullptr ||
-        key == nullptr || sizes->items.size() != strides->items.size()) {
+        key == nullptr || key->text.size() > kMostLetters ||
+        sizes->items.size() != strides->items.size()) {
       return broken();
     }
     StoredTensor out;

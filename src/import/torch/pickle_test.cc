@@ -16,6 +16,7 @@
 namespace quern::torch {
 namespace {
 
+using namespace std::string_literals;
 using namespace std::string_view_literals;
 using quern::testing::Arg;
 using quern::testing::Program;
@@ -90,6 +91,22 @@ TEST(Pickle, OfAnyBytesIsAnError) {
       }
     }
   }
+}
+
+TEST(Pickle, MultipliesNothing) {
+  // A tuple of 20,000 objects that 20,000 tensors are made of; a name of 1 MB in as many globals.
+  std::string tensors = "\200\002("s;
+  tensors.append(20'000, 'N');
+  tensors += "tq\001";
+  std::string globals = "\200\002X\000\000\020\000"s;
+  globals.append(1 << 20, 'a');
+  globals += "q\001";
+  for (int i = 0; i < 20'000; ++i) {
+    tensors += "ctorch._utils\n_rebuild_tensor_v2\nh\001R";
+    globals += "h\001h\001\223";
+  }
+  EXPECT_EQ(error_of(tensors + "."), "a pickle that holds no dictionary of tensors");
+  EXPECT_EQ(error_of(globals + "."), "a pickle of tensors is damaged");
 }
 
 /// x * w + b.
