@@ -78,7 +78,7 @@ class Translator {
   Emitter& root() { return root_; }
 
  private:
-  void require(Scope& scope, const NodeDef* node);
+  void require(Scope& scope, const NodeDef* wanted);
   void translate(Scope& scope, const NodeDef& node);
   /// The scope that a node seen from `scope` is translated in.
   Scope& home(Scope& scope, const NodeDef& node);
