@@ -1,6 +1,7 @@
 // What differs in Node from a page, but for the core: files, and WebGPU through the `webgpu` package.
 
 import { openAsBlob } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -59,8 +60,18 @@ async function openDawn(): Promise<GPU> {
   return create([`disable-dawn-features=${off.join(',')}`]);
 }
 
+/** A SavedModel is a folder: the file in it that names the others. */
+async function modelOf(path: string): Promise<string> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false, // what opens it says so
+  );
+  return isFolder ? join(path, 'saved_model.pb') : path;
+}
+
 async function fileSource(pathOrUrl: string): Promise<Source> {
-  const path = pathOrUrl.startsWith('file:') ? fileURLToPath(pathOrUrl) : pathOrUrl;
+  const given = pathOrUrl.startsWith('file:') ? fileURLToPath(pathOrUrl) : pathOrUrl;
+  const path = await modelOf(given);
   let blob: Blob;
   try {
     blob = await openAsBlob(path); // backed by the file, read in slices

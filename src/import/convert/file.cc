@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -79,26 +80,33 @@ Result<std::vector<uint8_t>> convert(Importer& importer, const ReadRange& read,
   return write_onnx(model, {.own_file = name});
 }
 
+/// A SavedModel is a folder: the file in it that names the others.
+std::string model_of(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error) ? cat(path, "/saved_model.pb") : path;
+}
+
 }  // namespace
 
 Result<LoadedModel> load_model_file(const std::string& path, const FileOptions& options,
                                     const ConvertOptions& convert_options) {
-  const OpenFile file(std::fopen(path.c_str(), "rb"));
-  if (!file) return invalid_argument(cat("cannot read '", path, "'"));
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == path.npos ? "." : path.substr(0, slash);
+  const std::string model = model_of(path);
+  const OpenFile file(std::fopen(model.c_str(), "rb"));
+  if (!file) return invalid_argument(cat("cannot read '", model, "'"));
+  const size_t slash = model.rfind('/');
+  const std::string folder = slash == model.npos ? "." : model.substr(0, slash);
   FolderReader others(folder);
   const ReadRange read = [&](const ByteRange& range) {
-    return range.file.empty() ? read_range(file.get(), path, range) : others.read(range);
+    return range.file.empty() ? read_range(file.get(), model, range) : others.read(range);
   };
   std::vector<uint8_t> head(kHead);
   head.resize(std::fread(head.data(), 1, head.size(), file.get()));
   const Format format = format_of(head);
-  if (format == Format::kOnnx || head.empty()) return load_onnx_file(path, options);
+  if (format == Format::kOnnx || head.empty()) return load_onnx_file(model, options);
   std::fseek(file.get(), 0, SEEK_END);
   const auto size = static_cast<uint64_t>(std::ftell(file.get()));
   QUERN_ASSIGN(const auto importer, make_importer(head, size, convert_options));
-  const std::string name = path.substr(slash == path.npos ? 0 : slash + 1);
+  const std::string name = model.substr(slash == model.npos ? 0 : slash + 1);
   QUERN_ASSIGN(const std::vector<uint8_t> onnx, convert(*importer, read, name));
   return load_onnx(onnx, folder, options);
 }

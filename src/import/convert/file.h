@@ -10,7 +10,8 @@
 namespace quern {
 
 /// As load_onnx_file, the format told by the file's contents. Others than ONNX go the way that they
-/// go in a browser: converted to ONNX, whose weights are then read out of the file.
+/// go in a browser: converted to ONNX, whose weights are then read out of the file. A folder is a
+/// SavedModel.
 Result<LoadedModel> load_model_file(const std::string& path, const FileOptions& options = {},
                                     const ConvertOptions& convert = {});
 

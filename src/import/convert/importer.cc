@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "import/saved_model/importer.h"
 #include "import/tensorflow/frozen.h"
 #include "import/tfjs/model_json.h"
 #include "import/tflite/file.h"
@@ -12,7 +13,7 @@ namespace quern {
 namespace {
 
 constexpr std::string_view kRead =
-    "ONNX, torch.export archives, TensorFlow.js, frozen GraphDefs and TFLite are read";
+    "ONNX, torch.export archives, TensorFlow.js, SavedModels, frozen GraphDefs and TFLite are read";
 
 }  // namespace
 
@@ -28,7 +29,7 @@ Result<std::unique_ptr<Importer>> make_importer(std::span<const uint8_t> head, u
       return make_tfjs_importer(size, options);
     case Format::kTensorFlow:
       // A SavedModel begins with its version, a varint.
-      if (!head.empty() && head[0] == 8) return unsupported(std::string(saved_model_advice()));
+      if (!head.empty() && head[0] == 8) return make_saved_model_importer(size, options);
       return make_graph_def_importer(size, options);
     case Format::kTorchWeights:
       return unsupported(torch_advice(format));

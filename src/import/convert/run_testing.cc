@@ -7,10 +7,12 @@
 
 namespace quern::testing {
 
-std::string run_file(std::span<const uint8_t> file, const std::vector<std::vector<double>>& inputs,
-                     const std::vector<Dims>& dims) {
+namespace {
+
+std::string run_loaded(Result<LoadedModel> model, const std::vector<std::vector<double>>& inputs,
+                       const std::vector<Dims>& dims) {
   const auto go = [&]() -> Result<std::string> {
-    QUERN_ASSIGN(LoadedModel loaded, load_model(file));
+    QUERN_ASSIGN(LoadedModel loaded, std::move(model));
     QUERN_TRY(check_supported(loaded.model, find_op));
     QUERN_TRY(check_nodes(loaded.model, find_op));
     for (auto& bytes : loaded.weights) bytes.resize((bytes.size() + 15) / 16 * 16);
@@ -58,6 +60,18 @@ std::string run_file(std::span<const uint8_t> file, const std::vector<std::vecto
   };
   auto result = go();
   return result ? *std::move(result) : cat("error: ", result.error().message);
+}
+
+}  // namespace
+
+std::string run_file(std::span<const uint8_t> file, const std::vector<std::vector<double>>& inputs,
+                     const std::vector<Dims>& dims) {
+  return run_loaded(load_model(file), inputs, dims);
+}
+
+std::string run_path(const std::string& path, const std::vector<std::vector<double>>& inputs,
+                     const std::vector<Dims>& dims) {
+  return run_loaded(load_model_file(path), inputs, dims);
 }
 
 }  // namespace quern::testing

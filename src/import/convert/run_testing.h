@@ -14,5 +14,8 @@ namespace quern::testing {
 /// they are declared; symbolic shapes take the values given by `dims`.
 std::string run_file(std::span<const uint8_t> file, const std::vector<std::vector<double>>& inputs,
                      const std::vector<Dims>& dims = {});
+/// The same of a file or folder on disk.
+std::string run_path(const std::string& path, const std::vector<std::vector<double>>& inputs,
+                     const std::vector<Dims>& dims = {});
 
 }  // namespace quern::testing

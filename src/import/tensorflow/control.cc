@@ -109,6 +109,22 @@ bool is_invariant(const Nodes& nodes, std::string_view input, const NodeDef* var
   return false;
 }
 
+/// Does a function give back its argument `i` as its result `i`?
+bool returns_argument(const FunctionDef& function, const Nodes& nodes, size_t i) {
+  if (i >= function.inputs.size() || i >= function.outputs.size()) return false;
+  const auto result = function.results.find(function.outputs[i].name);
+  if (result == function.results.end()) return false;
+  std::string_view input = result->second;
+  for (int steps = 0; steps < 64; ++steps) {
+    const InputName name = parse_input(input);
+    if (name.node == function.inputs[i].name) return true;
+    const NodeDef* node = nodes.find(name.node);
+    if (!is_op(node, "Identity") || node->inputs.empty()) return false;
+    input = node->inputs[0];
+  }
+  return false;
+}
+
 }  // namespace
 
 void Translator::loop(Scope& scope, const NodeDef& exit) {
@@ -296,15 +312,30 @@ void Translator::while_call(Scope& scope, const NodeDef& node) {
   Emitter inner(*graph, shared_);
   graph->add_input("", Type::tensor(DType::kI64, Shape()));
   graph->add_input("", Type::tensor(DType::kBool, Shape()));
-  std::vector<Tensor> variables;
-  for (const Tensor& x : initial) variables.push_back(body_input(inner, x, ""));
-  const std::vector<Tensor> next = call(scope, name("body"), variables, inner);
+  // What the body gives back as it was, weights above all, is no variable of the loop.
+  const auto body = source_.graph.functions.find(name("body"));
+  std::vector<size_t> changing;
+  for (size_t i = 0; i < initial.size(); ++i) {
+    const bool is_fixed = body != source_.graph.functions.end() &&
+                          returns_argument(body->second, function_nodes(body->second), i);
+    if (!is_fixed) changing.push_back(i);
+  }
+  std::vector<Tensor> variables = initial, start, last;
+  for (const size_t i : changing) {
+    start.push_back(initial[i]);
+    variables[i] = body_input(inner, initial[i], "");
+  }
+  std::vector<Tensor> next = call(scope, name("body"), variables, inner);
   if (next.size() != initial.size()) inner.invalid("a body of other results than variables");
   if (inner.failed()) return b.adopt(inner);
+  for (const size_t i : changing) last.push_back(next[i]);
   const Tensor again = condition(next, inner);
   b.set_scope(node.name);
-  std::vector<Tensor> results = finish_loop(b, graph, inner, first, initial, again, next);
-  if (!b.failed()) scope.values[&node] = std::move(results);
+  const std::vector<Tensor> results = finish_loop(b, graph, inner, first, start, again, last);
+  if (b.failed()) return;
+  std::vector<Tensor> out = initial;
+  for (size_t i = 0; i < changing.size(); ++i) out[changing[i]] = results[i];
+  scope.values[&node] = std::move(out);
 }
 
 void Translator::if_call(Scope& scope, const NodeDef& node) {

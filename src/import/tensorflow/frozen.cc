@@ -7,7 +7,6 @@ namespace quern {
 namespace {
 
 using tensorflow::Emitter;
-using tensorflow::Tensor;
 
 class GraphDefImporter : public Importer {
  public:
@@ -24,7 +23,8 @@ class GraphDefImporter : public Importer {
     }
     if (read_) return std::vector<ByteRange>{};
     if (bytes.size() != 1) return internal_error("one range was asked for");
-    QUERN_ASSIGN(source_.graph, tensorflow::read_graph_def(bytes[0], options_.inline_below));
+    QUERN_ASSIGN(source_.graph,
+                 tensorflow::read_graph_def(bytes[0], options_.inline_below, bytes[0]));
     if (source_.graph.nodes.empty()) return invalid_model("a GraphDef without nodes");
     read_ = true;
     return std::vector<ByteRange>{};
@@ -35,33 +35,7 @@ class GraphDefImporter : public Importer {
     std::vector<WeightInfo> table;
     source_.format = "TensorFlow";
     source_.constant = [&table](Emitter& b, const tensorflow::NodeDef& node) {
-      const auto found = node.attributes.find("value");
-      if (found == node.attributes.end() || !found->second.tensor) {
-        b.invalid("it has no value");
-        return Tensor{};
-      }
-      const tensorflow::StoredTensor& stored = *found->second.tensor;
-      if (bit_width(stored.dtype) == 0 && stored.dtype != DType::kString) {
-        b.unsupported("a constant of such a type");
-        return Tensor{};
-      }
-      if (stored.host) {
-        HostTensor host = *stored.host;
-        if (host.dtype == DType::kBool) {
-          for (uint8_t& byte : host.bytes) byte = byte != 0;
-        }
-        const Tensor x = b.constant(std::move(host));
-        if (x.value->name.empty()) x.value->name = node.name;
-        return x;
-      }
-      auto constant = std::make_shared<Constant>();
-      constant->dtype = stored.dtype;
-      constant->dims = stored.dims;
-      constant->weight = static_cast<uint32_t>(table.size());
-      table.push_back({node.name, stored.dtype, stored.dims, stored.size, "", stored.offset});
-      Value* value = b.graph().add_constant(node.name, std::move(constant));
-      value->type = Type::tensor(stored.dtype, Shape(stored.dims.begin(), stored.dims.end()));
-      return Tensor{value, stored.dtype, stored.dims.size()};
+      return tensorflow::stored_constant(b, node, table);
     };
     QUERN_ASSIGN(Model model, tensorflow::build_model(source_));
     model.weights = std::move(table);
@@ -82,9 +56,37 @@ std::unique_ptr<Importer> make_graph_def_importer(uint64_t size, const ConvertOp
   return std::make_unique<GraphDefImporter>(size, options);
 }
 
-std::string_view saved_model_advice() {
-  return "a SavedModel: its weights lie in variables; freeze it to a GraphDef "
-         "(convert_variables_to_constants_v2), or convert it with tensorflowjs_converter";
+namespace tensorflow {
+
+Tensor stored_constant(Emitter& b, const NodeDef& node, std::vector<WeightInfo>& table) {
+  const auto found = node.attributes.find("value");
+  if (found == node.attributes.end() || !found->second.tensor) {
+    b.invalid("it has no value");
+    return Tensor{};
+  }
+  const StoredTensor& stored = *found->second.tensor;
+  if (bit_width(stored.dtype) == 0 && stored.dtype != DType::kString) {
+    b.unsupported("a constant of such a type");
+    return Tensor{};
+  }
+  if (stored.host) {
+    HostTensor host = *stored.host;
+    if (host.dtype == DType::kBool) {
+      for (uint8_t& byte : host.bytes) byte = byte != 0;
+    }
+    const Tensor x = b.constant(std::move(host));
+    if (x.value->name.empty()) x.value->name = node.name;
+    return x;
+  }
+  auto constant = std::make_shared<Constant>();
+  constant->dtype = stored.dtype;
+  constant->dims = stored.dims;
+  constant->weight = static_cast<uint32_t>(table.size());
+  table.push_back({node.name, stored.dtype, stored.dims, stored.size, "", stored.offset});
+  Value* value = b.graph().add_constant(node.name, std::move(constant));
+  value->type = Type::tensor(stored.dtype, Shape(stored.dims.begin(), stored.dims.end()));
+  return Tensor{value, stored.dtype, stored.dims.size()};
 }
 
+}  // namespace tensorflow
 }  // namespace quern

@@ -16,7 +16,7 @@ std::string_view refusal(std::string_view op) {
   if (has("String")) return "strings";
   if (has("Sparse") || has("Ragged")) return "sparse tensors";
   if (has("VariableOp") || op == "VarHandleOp" || op == "VariableV2") {
-    return "variables: freeze the graph";
+    return "variables: freeze the graph, or give the SavedModel";
   }
   return {};
 }

@@ -14,9 +14,9 @@ class Reader {
  public:
   Reader(Bytes file, uint64_t stay_from) : file_(file), stay_from_(stay_from) {}
 
-  Result<GraphDef> graph() {
+  Result<GraphDef> graph(Bytes message) {
     GraphDef out;
-    FieldReader in(file_);
+    FieldReader in(message);
     while (in.next()) {
       if (in.key() == bytes_field(1)) {
         QUERN_ASSIGN(NodeDef node, this->node(in.bytes()));
@@ -129,26 +129,6 @@ class Reader {
     return out;
   }
 
-  static Result<PartialShape> shape(Bytes message) {
-    std::vector<int64_t> dims;
-    bool unknown = false;
-    FieldReader in(message);
-    while (in.next()) {
-      if (in.key() == varint_field(3)) unknown = in.value() != 0;
-      if (in.key() != bytes_field(2)) continue;
-      int64_t size = 0;
-      FieldReader fields(in.bytes());
-      while (fields.next()) {
-        if (fields.key() == varint_field(1)) size = fields.integer();
-      }
-      QUERN_TRY(fields.status());
-      dims.push_back(std::max<int64_t>(size, -1));
-    }
-    QUERN_TRY(in.status());
-    if (unknown) return PartialShape();
-    return PartialShape(std::move(dims));
-  }
-
   Result<Attribute> attribute(Bytes message) {
     Attribute out;
     FieldReader in(message);
@@ -173,7 +153,7 @@ class Reader {
           out.type = dtype_of(in.integer());
           break;
         case bytes_field(7): {
-          QUERN_ASSIGN(out.shape, shape(in.bytes()));
+          QUERN_ASSIGN(out.shape, read_shape(in.bytes()));
           break;
         }
         case bytes_field(8): {
@@ -237,7 +217,7 @@ class Reader {
           out.dtype = dtype_of(in.integer());
           break;
         case 2: {
-          QUERN_ASSIGN(const PartialShape read, shape(in.bytes()));
+          QUERN_ASSIGN(const PartialShape read, read_shape(in.bytes()));
           if (!read) return invalid_model("a tensor of unknown rank");
           out.dims = *read;
           break;
@@ -326,8 +306,28 @@ class Reader {
 
 }  // namespace
 
-Result<GraphDef> read_graph_def(Bytes file, uint64_t stay_from) {
-  return Reader(file, stay_from).graph();
+Result<PartialShape> read_shape(Bytes message) {
+  std::vector<int64_t> dims;
+  bool unknown = false;
+  FieldReader in(message);
+  while (in.next()) {
+    if (in.key() == varint_field(3)) unknown = in.value() != 0;
+    if (in.key() != bytes_field(2)) continue;
+    int64_t size = 0;
+    FieldReader fields(in.bytes());
+    while (fields.next()) {
+      if (fields.key() == varint_field(1)) size = fields.integer();
+    }
+    QUERN_TRY(fields.status());
+    dims.push_back(std::max<int64_t>(size, -1));
+  }
+  QUERN_TRY(in.status());
+  if (unknown) return PartialShape();
+  return PartialShape(std::move(dims));
+}
+
+Result<GraphDef> read_graph_def(Bytes message, uint64_t stay_from, Bytes file) {
+  return Reader(file, stay_from).graph(message);
 }
 
 }  // namespace quern::tensorflow

@@ -6,7 +6,11 @@
 
 namespace quern::tensorflow {
 
-/// Of a whole file: tensors of `stay_from` bytes or more are places in it, not copies.
-Result<GraphDef> read_graph_def(Bytes file, uint64_t stay_from);
+/// Of a message within a file: tensors of `stay_from` bytes or more are places in the file, not
+/// copies.
+Result<GraphDef> read_graph_def(Bytes message, uint64_t stay_from, Bytes file);
+
+/// A TensorShapeProto.
+Result<PartialShape> read_shape(Bytes message);
 
 }  // namespace quern::tensorflow

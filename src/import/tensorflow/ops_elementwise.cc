@@ -316,6 +316,7 @@ constexpr Operator kUnary[] = {
     {"OnesLike", "Expand", zeros_like},
     {"Cast", "Cast", cast},
     {"Identity", "", identity},
+    {"ReadVariableOp", "", identity},
     {"IdentityN", "", identity},
     {"Snapshot", "", identity},
     {"StopGradient", "", identity},

@@ -90,7 +90,9 @@ void batch_norm(Call& c, std::string_view) {
   if (given.rank == kUnknownRank || given.rank < 2)
     return c.invalid("an input of an unexpected rank");
   const Tensor x = last ? channels_first(b, given) : given;
-  const auto epsilon = static_cast<float>(c.number("epsilon", c.number("variance_epsilon", 1e-3)));
+  // SavedModels leave out what is TensorFlow's default; TensorFlow.js has another.
+  const double usual = b.shared.index == DType::kI64 ? 1e-4 : 1e-3;
+  const auto epsilon = static_cast<float>(c.number("epsilon", c.number("variance_epsilon", usual)));
   Tensor y = b.op("BatchNormalization", {x, c.in(1), c.in(2), c.in(3), c.in(4)},
                   {{"epsilon", epsilon}}, x.dtype, x.rank);
   y = b.shaped(y, b.shape(x));

@@ -424,6 +424,48 @@ void reverse(Call& c, std::string_view) {
       b.shape(x)));
 }
 
+void roll(Call& c, std::string_view) {
+  Emitter& b = c.b;
+  Tensor x = c.in(0);
+  const Ints shifts = c.ints_in(1);
+  const Ints axes = c.axes(c.ints_in(2), x.rank);
+  if (c.failed()) return;
+  if (shifts.size() != axes.size()) return c.invalid("shifts of other axes");
+  const Shape dims = b.shape(x);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto axis = static_cast<size_t>(axes[i]);
+    const auto extent = x.extent(axis);
+    if (!extent) return c.unsupported("an axis whose extent is not known");
+    const int64_t shift = *extent == 0 ? 0 : (shifts[i] % *extent + *extent) % *extent;
+    if (shift == 0) continue;
+    const Size cut = b.number(*extent - shift);
+    const Tensor last = b.slice(x, axis, cut, b.number(*extent));
+    x = b.shaped(b.op("Concat", {last, b.slice(x, axis, b.number(0), cut)},
+                      {{"axis", static_cast<int64_t>(axis)}}),
+                 dims);
+  }
+  c.set(x);
+}
+
+/// y[x[i]] = i.
+void invert_permutation(Call& c, std::string_view) {
+  Emitter& b = c.b;
+  const Tensor x = c.in(0);
+  if (x.rank != 1) return c.invalid("a permutation that is no list");
+  if (const auto known = b.known_ints(x)) {
+    Ints out(known->size());
+    for (size_t i = 0; i < known->size(); ++i) {
+      const int64_t at = (*known)[i];
+      if (at < 0 || at >= static_cast<int64_t>(out.size())) return c.invalid("no permutation");
+      out[static_cast<size_t>(at)] = static_cast<int64_t>(i);
+    }
+    return c.set(b.cast(b.ints(out), x.dtype));
+  }
+  const Tensor places = b.cast(b.range(b.size(x, 0)), x.dtype);
+  c.set(b.shaped(b.op("ScatterElements", {x, b.as_i64(x), places}, {{"axis", int64_t{0}}}),
+                 b.shape(x)));
+}
+
 void reverse_sequence(Call& c, std::string_view) {
   Emitter& b = c.b;
   const Tensor x = c.in(0);
@@ -489,6 +531,7 @@ constexpr Operator kOperators[] = {
     {"GatherV2", "Gather, GatherND", gather},
     {"ResourceGather", "Gather", gather},
     {"GatherNd", "GatherND", gather_nd},
+    {"ResourceGatherNd", "GatherND", gather_nd},
     {"Split", "Split", split, "output"},
     {"SplitV", "Split", split_v, "output"},
     {"Pack", "Unsqueeze, Concat", pack},
@@ -503,6 +546,12 @@ constexpr Operator kOperators[] = {
     {"ScatterNd", "ScatterND", scatter_nd},
     {"TensorScatterUpdate", "ScatterND",
      [](Call& c, std::string_view) { tensor_scatter(c, "none"); }},
+    {"Roll", "Slice, Concat", roll},
+    {"InvertPermutation", "ScatterElements", invert_permutation},
+    {"TensorScatterSub", "Neg, ScatterND",
+     [](Call& c, std::string_view) {
+       scatter_into(c, c.in(0), c.in(1), c.b.unary("Neg", c.in(2)), "add");
+     }},
     {"TensorScatterAdd", "ScatterND", [](Call& c, std::string_view) { tensor_scatter(c, "add"); }},
     {"TensorScatterMax", "ScatterND", [](Call& c, std::string_view) { tensor_scatter(c, "max"); }},
     {"TensorScatterMin", "ScatterND", [](Call& c, std::string_view) { tensor_scatter(c, "min"); }},

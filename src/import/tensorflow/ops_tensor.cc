@@ -374,6 +374,7 @@ constexpr Operator kOperators[] = {
     {"Reshape", "Reshape", reshape},
     {"Shape", "Shape", shape_of},
     {"ShapeN", "Shape", shape_of, "output"},
+    {"VariableShape", "Shape", shape_of},
     {"Rank", "constant", rank_of},
     {"Size", "Size", size_of},
     {"ExpandDims", "Unsqueeze", expand_dims},

@@ -78,7 +78,7 @@ class Translator {
   Emitter& root() { return root_; }
 
  private:
-  void require(Scope& scope, const NodeDef* node);
+  void require(Scope& scope, const NodeDef* wanted);
   void translate(Scope& scope, const NodeDef& node);
   /// The scope that a node seen from `scope` is translated in.
   Scope& home(Scope& scope, const NodeDef& node);
@@ -97,6 +97,8 @@ class Translator {
   Emitter root_;
   Shared& shared_;
   std::map<const FunctionDef*, std::unique_ptr<Nodes>> functions_;
+  /// How often require() is within itself, by loops, branches and calls.
+  int levels_ = 0;
 };
 
 /// What both branches or all iterations of a value have in common.

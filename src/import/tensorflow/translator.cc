@@ -6,6 +6,8 @@ namespace quern::tensorflow {
 namespace {
 
 constexpr size_t kMostSteps = 1'000'000;
+/// Bounded by the stack that a WebAssembly module has.
+constexpr int kMostLevels = 256;
 
 std::vector<std::string_view> data_inputs(const NodeDef& node) {
   std::vector<std::string_view> out;
@@ -76,6 +78,16 @@ std::vector<std::string_view> Translator::needs(Scope& scope, const NodeDef& nod
 }
 
 void Translator::require(Scope& scope, const NodeDef* wanted) {
+  // A loop whose condition needs its own result comes back here for ever.
+  if (levels_ >= kMostLevels) {
+    return scope.b->fail(ErrorCode::kLimit,
+                         cat("node '", wanted->name, "' (", wanted->op,
+                             "): control flow that needs itself, or is nested too deep"));
+  }
+  struct Level {
+    int& count;
+    ~Level() { --count; }
+  } const level{++levels_};
   struct Entry {
     Scope* scope;
     const NodeDef* node;

@@ -80,6 +80,29 @@ TEST(TfjsGraph, CyclesAndMissingNodesAreErrors) {
               HasSubstr("is part of a cycle"));
   EXPECT_THAT(of(R"({"name": "a", "op": "Neg", "input": ["b"]})"),
               HasSubstr("its input 'b' is no node"));
+  // A branch that needs what it is joined to, and a loop whose condition needs its result.
+  const std::string_view needs_itself = "control flow that needs itself, or is nested too deep";
+  const auto joined = [](const std::vector<std::string>& nodes) { return join(nodes, ", "); };
+  const auto node = [](const char* name, const char* op, const char* inputs,
+                       const char* more = "") {
+    return cat(R"({"name": ")", name, R"(", "op": ")", op, R"(", "input": [)", inputs, "]", more,
+               "}");
+  };
+  EXPECT_THAT(
+      of(joined({node("x", "Placeholder", ""),
+                 node("p", "Placeholder", "", R"(, "attr": {"dtype": {"type": "DT_BOOL"}})"),
+                 node("s", "Switch", R"("x", "p")"), node("a", "AddV2", R"("s:1", "m")"),
+                 node("m", "Merge", R"("s", "a")"), node("y", "Neg", R"("m")")})),
+      HasSubstr(needs_itself));
+  EXPECT_THAT(
+      of(joined({node("x", "Placeholder", ""),
+                 node("enter", "Enter", R"("x")", R"(, "attr": {"frame_name": {"s": "Zg=="}})"),
+                 node("merge", "Merge", R"("enter", "next")"),
+                 node("less", "Less", R"("merge", "exit")"), node("cond", "LoopCond", R"("less")"),
+                 node("switch", "Switch", R"("merge", "cond")"),
+                 node("neg", "Neg", R"("switch:1")"), node("next", "NextIteration", R"("neg")"),
+                 node("exit", "Exit", R"("switch")"), node("y", "Neg", R"("exit")")})),
+      HasSubstr(needs_itself));
   EXPECT_THAT(of(R"({"name": "a", "op": "Const"}, {"name": "b", "op": "Neg", "input": ["a"]})"),
               HasSubstr("node 'a' (Const): weight 'a': the manifest does not have it"));
 }

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "import/json/json.h"
 #include "import/torch/graph.h"
+#include "import/torch/pickle.h"
 #include "import/zip/zip.h"
 
 namespace quern {
@@ -44,13 +46,27 @@ class TorchImporter : public Importer {
         state_ = State::kStructure;
         return ranges();
       }
-      case State::kStructure: {
+      case State::kStructure:
         QUERN_TRY(read_wanted(bytes));
         QUERN_TRY(parse_structure());
-        QUERN_TRY(want_payloads());
-        state_ = wanted_.empty() ? State::kDone : State::kPayloads;
-        return ranges();
+        return next_inner();
+      case State::kInnerEnd: {
+        if (bytes.size() != 1) return internal_error("one range was asked for");
+        QUERN_ASSIGN(inner_, read_zip_end(bytes[0], payloads_[pickled_.back().name].size));
+        QUERN_TRY(charge(inner_.size));
+        state_ = State::kInnerDirectory;
+        return std::vector<ByteRange>{{inner_offset() + inner_.offset, inner_.size}};
       }
+      case State::kInnerDirectory:
+        if (bytes.size() != 1) return internal_error("one range was asked for");
+        QUERN_TRY(add_inner(bytes[0]));
+        state_ = State::kPickle;
+        return ranges();
+      case State::kPickle:
+        QUERN_TRY(read_wanted(bytes));
+        QUERN_TRY(read_pickle());
+        pickled_.pop_back();
+        return next_inner();
       case State::kPayloads:
         QUERN_TRY(read_wanted(bytes));
         state_ = State::kDone;
@@ -71,7 +87,18 @@ class TorchImporter : public Importer {
   }
 
  private:
-  enum class State : uint8_t { kBegin, kEnd, kDirectory, kStructure, kPayloads, kDone };
+  enum class State : uint8_t {
+    kBegin,
+    kEnd,
+    kDirectory,
+    kStructure,
+    // For each of the zips in the zip that hold pickled tensors:
+    kInnerEnd,
+    kInnerDirectory,
+    kPickle,
+    kPayloads,
+    kDone
+  };
 
   Result<void> charge(uint64_t bytes) {
     if (bytes > left_) {
@@ -96,10 +123,14 @@ class TorchImporter : public Importer {
       return advice.empty() ? unsupported("a zip file that holds no model of a known format")
                             : unsupported(advice);
     }
-    if (find("serialized_exported_program.json") != nullptr) {
-      return unsupported(
-          "a torch.export archive of PyTorch before 2.8, whose weights are pickled; load and save "
-          "it with a newer one: torch.export.save(torch.export.load('model.pt2'), 'model.pt2')");
+    if (const ZipEntry* old = find("serialized_exported_program.json")) {
+      // Of PyTorch before 2.8: state and constants are files of torch.save.
+      program_name_ = old->name;
+      wanted_ = {{old, false}};
+      for (const std::string_view name : {"serialized_state_dict.pt", "serialized_constants.pt"}) {
+        QUERN_TRY(want_pickled(name));
+      }
+      return {};
     }
     const ZipEntry* program = nullptr;
     for (const ZipEntry& entry : entries_) {
@@ -114,17 +145,89 @@ class TorchImporter : public Importer {
       prefix_ = entry.name.substr(0, at);
       model_ = entry.name.substr(at + 7, entry.name.size() - at - 7 - 5);
     }
+    program_name_ = program->name;
     wanted_ = {{program, false}};
     for (const std::string_view kind : {"weights", "constants"}) {
       const std::string name = cat(prefix_, "data/", kind, "/", model_, "_", kind, "_config.json");
       if (const ZipEntry* entry = find(name)) {
         wanted_.push_back({entry, false});
-      } else if (find(cat(prefix_, "data/", kind, "/", model_, ".pt")) != nullptr) {
-        return unsupported(cat("a torch.export archive with pickled ", kind,
-                               " (PyTorch 2.8); save it with PyTorch 2.9 or newer"));
+      } else {
+        // Of PyTorch 2.8.
+        QUERN_TRY(want_pickled(cat(prefix_, "data/", kind, "/", model_, ".pt")));
       }
     }
     return {};
+  }
+
+  /// An entry that is a file of torch.save, itself a zip, if it is there.
+  Result<void> want_pickled(std::string_view name) {
+    const ZipEntry* entry = find(name);
+    if (entry == nullptr || entry->size == 0) return {};
+    if (entry->method != 0 || entry->stored_size != entry->size) {
+      return unsupported(cat("a torch.export archive whose '", name, "' is compressed"));
+    }
+    wanted_.push_back({entry, true});
+    pickled_.push_back(*entry);
+    return {};
+  }
+
+  [[nodiscard]] uint64_t inner_offset() const {
+    return payloads_.find(pickled_.back().name)->second.offset;
+  }
+
+  /// The end of the next zip in the zip; the contents of tensors where there is none left.
+  Result<std::vector<ByteRange>> next_inner() {
+    if (pickled_.empty()) {
+      QUERN_TRY(want_payloads());
+      state_ = wanted_.empty() ? State::kDone : State::kPayloads;
+      return ranges();
+    }
+    state_ = State::kInnerEnd;
+    const uint64_t size = pickled_.back().size;
+    const uint64_t tail = std::min(size, kZipTail);
+    return std::vector<ByteRange>{{inner_offset() + size - tail, tail}};
+  }
+
+  /// Makes the inner zip's entries entries of the file, by the names of both.
+  Result<void> add_inner(std::span<const uint8_t> bytes) {
+    QUERN_ASSIGN(std::vector<ZipEntry> inner, read_zip_directory(bytes, inner_));
+    std::set<std::string> names;
+    for (const ZipEntry& entry : entries_) names.insert(entry.name);
+    std::optional<size_t> pickle;
+    for (ZipEntry& entry : inner) {
+      const bool is_pickle = entry.name == "data.pkl" || entry.name.ends_with("/data.pkl");
+      if (is_pickle && pickle) return unsupported("a file of torch.save with two pickles");
+      if (is_pickle) pickle = entries_.size();
+      entry.name = cat(pickled_.back().name, "/", entry.name);
+      entry.header_offset += inner_offset();
+      if (!names.insert(entry.name).second) {
+        return invalid_model(cat("broken zip archive: two entries of the name '", entry.name, "'"));
+      }
+      entries_.push_back(std::move(entry));
+    }
+    if (!pickle) {
+      return unsupported(cat("'", pickled_.back().name, "' is no file of torch.save"));
+    }
+    wanted_ = {{&entries_[*pickle], false}};
+    return {};
+  }
+
+  Result<void> read_pickle() {
+    const std::string suffix = "data.pkl";
+    for (auto payload = payloads_.begin(); payload != payloads_.end(); ++payload) {
+      const std::string& name = payload->first;
+      if (!name.starts_with(pickled_.back().name + "/") || !name.ends_with(suffix)) continue;
+      auto tensors = torch::read_tensor_pickle(payload->second.bytes);
+      if (!tensors) return std::unexpected(std::move(tensors).error().in(pickled_.back().name));
+      const std::string folder = name.substr(0, name.size() - suffix.size());
+      for (auto& [tensor, stored] : *tensors) {
+        stored.payload = cat(folder, "data/", stored.payload);
+        tensors_[tensor] = std::move(stored);
+      }
+      payloads_.erase(payload);
+      return {};
+    }
+    return internal_error("a pickle that was not read");
   }
 
   Result<std::vector<ByteRange>> ranges() {
@@ -178,9 +281,9 @@ class TorchImporter : public Importer {
   }
 
   Result<void> parse_structure() {
-    QUERN_ASSIGN(program_, parse(cat(prefix_, "models/", model_, ".json")));
+    QUERN_ASSIGN(program_, parse(program_name_));
     if (!member(program_, "graph_module").is_object()) {
-      return invalid_model(cat(prefix_, "models/", model_, ".json is no exported program"));
+      return invalid_model(cat(program_name_, " is no exported program"));
     }
     const int64_t version =
         integer_of(member(member(program_, "schema_version"), "major")).value_or(0);
@@ -235,7 +338,9 @@ class TorchImporter : public Importer {
   ZipDirectory directory_;
   std::vector<ZipEntry> entries_;
   std::vector<Wanted> wanted_;
-  std::string prefix_, model_;
+  std::string prefix_, model_, program_name_;
+  std::vector<ZipEntry> pickled_;  ///< zips in the zip that are still to be read, last ones first
+  ZipDirectory inner_;
   Json program_;
   std::map<std::string, Payload, std::less<>> payloads_;
   std::map<std::string, torch::StoredTensor, std::less<>> tensors_;

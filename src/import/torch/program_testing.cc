@@ -188,17 +188,21 @@ Program& Program::bounds(std::string symbol, int64_t lower, int64_t upper) {
   return *this;
 }
 
-std::vector<uint8_t> Program::archive() const {
+std::string Program::json() const {
   const Json graph = {{"nodes", nodes_}, {"tensor_values", values_}};
   const Json signature = {{"input_specs", input_specs_}, {"output_specs", output_specs_}};
   const Json program = {{"graph_module", {{"graph", graph}, {"signature", signature}}},
                         {"range_constraints", ranges_},
                         {"schema_version", {{"major", 8}, {"minor", 17}}},
                         {"torch_version", "2.11.0"}};
+  return program.dump();
+}
+
+std::vector<uint8_t> Program::archive() const {
   ZipWriter zip;
   for (const auto& [name, bytes] : entries_) zip.add(name, bytes);
   zip.add("model/data/weights/model_weights_config.json", Json({{"config", weights_}}).dump());
-  zip.add("model/models/model.json", program.dump());
+  zip.add("model/models/model.json", json());
   return zip.finish();
 }
 

@@ -55,6 +55,8 @@ class Program {
   Program& output(std::string name);
   Program& bounds(std::string symbol, int64_t lower, int64_t upper);
 
+  /// The program without its weights.
+  [[nodiscard]] std::string json() const;
   [[nodiscard]] std::vector<uint8_t> archive() const;
   /// The graph as text, or the error.
   [[nodiscard]] std::string imported() const;
