@@ -41,7 +41,8 @@ Result<bool> expand(Graph& graph, Node& node) {
   }
   const std::string_view activation = node.string_or("activation", "none");
   if (activation != "none" && activation != "silu" && activation != "swish") {
-    return invalid_model(cat(node.describe(), ": activation '", activation, "' is not known"));
+    return invalid_model(
+        cat(node.describe(), ": activation is '", activation, "', expected none, silu or swish"));
   }
   Expansion e(graph, node);
   Value* padded = nullptr;

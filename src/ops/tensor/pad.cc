@@ -63,7 +63,8 @@ Result<Expr> source_index(ExprContext& c, std::string_view mode, Expr index, siz
   const Expr extent = c.dim(0, axis);
   if (mode == "edge") return clamp_index(b, index, extent);
   if (mode == "wrap") return b.binary(ExprOp::kMod, index, extent);
-  if (mode != "reflect") return c.error(cat("mode '", mode, "' is not known"));
+  if (mode != "reflect")
+    return c.error(cat("mode is '", mode, "', expected constant, reflect, edge or wrap"));
   // There and back, without repeating either end.
   const Expr last = b.sub(extent, b.i32(1));
   const Expr period = b.max(b.add(last, last), b.i32(1));
