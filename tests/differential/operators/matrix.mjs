@@ -101,9 +101,10 @@ export const matrices = {
     const axis = d.maybeInt('axis', -1, () => d.axis(dims.length));
     const own = dims.slice(axis < 0 ? axis + dims.length : axis);
     d.input(d.tensor(type, dims));
-    d.input(d.tensor(type, d.chance(4) ? d.narrower(dims) : own));
+    const scaled = d.chance(4) ? d.type('V') : type;
+    d.input(d.tensor(scaled, d.chance(4) ? d.narrower(dims) : own));
     d.maybeFloat('epsilon', 0.001, 0.1);
-    d.output(type);
+    d.output(scaled);
   },
   InstanceNormalization: (d) => {
     const type = d.type();
