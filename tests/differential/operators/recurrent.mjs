@@ -208,4 +208,50 @@ export const recurrences = {
       d.output(type);
     }
   },
+  LinearAttention: (d) => {
+    const [type, state] = [d.type('T'), d.type('S')];
+    const [batch, steps, size, values] = [
+      d.integer(1, 2),
+      d.integer(1, 5),
+      d.integer(1, 9),
+      d.integer(1, 6),
+    ];
+    const heads = d.integer(1, 3);
+    const queries = heads * d.pick(1, 1, 2);
+    d.int('q_num_heads', queries);
+    d.int('kv_num_heads', heads);
+    const rule = d.pick('linear', 'gated', 'delta', 'gated_delta');
+    if (rule !== 'gated_delta' || d.chance()) d.string('update_rule', rule);
+    d.maybeFloat('scale', 0.25, 1);
+    const small = { low: -0.6, high: 0.6 };
+    const row = (width) => d.input(d.tensor(type, [batch, steps, width], small));
+    row(queries * size);
+    row(heads * size);
+    row(heads * values);
+    const past = d.chance();
+    if (past) d.input(d.tensor(state, [batch, heads, size, values], small));
+    else d.skip();
+    if (rule.startsWith('gated')) row(d.pick(heads, heads * size));
+    else d.skip();
+    if (rule.endsWith('delta')) row(d.pick(heads, 1));
+    d.output(type);
+    d.output(past ? state : type);
+  },
+  CausalConvWithState: (d) => {
+    const type = d.type('T');
+    const [batch, channels, length, width] = [
+      d.integer(1, 3),
+      d.integer(1, 6),
+      d.integer(1, 9),
+      d.integer(1, 5),
+    ];
+    d.input(d.tensor(type, [batch, channels, length]));
+    d.input(d.tensor(type, [channels, 1, width]));
+    if (d.chance()) d.input(d.tensor(type, [channels]));
+    else d.skip();
+    if (d.chance()) d.input(d.tensor(type, [batch, channels, width - 1]));
+    if (d.chance()) d.string('activation', d.pick('none', 'silu', 'swish'));
+    d.output(type);
+    d.output(type);
+  },
 };
