@@ -217,6 +217,10 @@ Result<bool> expand(Graph& graph, Node& node) {
   if (e.wants(1)) e.replace(1, p.k == node.input(kK) ? e.add("Identity", {p.k}) : p.k);
   if (e.wants(2)) e.replace(2, p.v == node.input(kV) ? e.add("Identity", {p.v}) : p.v);
 
+  if (const DType values = node.input(kV)->type.dtype;
+      values != p.dtype && (values == DType::kF64 || p.dtype == DType::kF64)) {
+    p.v = e.add("Cast", {p.v}, {{"to", static_cast<int64_t>(p.dtype)}});
+  }
   const bool causal = node.int_or("is_causal", 0) != 0;
   const int64_t left = node.int_or("left_window_size", -1);
   const int64_t right = node.int_or("right_window_size", -1);
