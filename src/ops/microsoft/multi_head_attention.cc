@@ -139,7 +139,9 @@ Result<bool> expand(Graph& graph, Node& node) {
     }
   }
   if (node.input(kPastLength) != nullptr || node.input(kIndirection) != nullptr) {
-    return unsupported(cat(node.describe(), ": a cache in a shared buffer"));
+    return unsupported(cat(node.describe(),
+                           ": past_sequence_length and cache_indirection, of a cache in a shared "
+                           "buffer, are not expected"));
   }
   Expansion e(graph, node, kExpansionOpset);
   Value* operands[3] = {node.input(kQuery), node.input(kKey), node.input(kValue)};
