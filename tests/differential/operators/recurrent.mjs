@@ -189,7 +189,7 @@ export const recurrences = {
     const total = keys + past;
     if (d.chance()) {
       const dims = d.pick([steps, total], [1, 1, steps, total], [batch, queries, steps, total]);
-      d.input(d.tensor(d.pick(type, 'bool'), dims));
+      d.input(d.tensor(d.pick(type, 'bool', d.type('U')), dims));
       // A row without any key is not defined.
       const mask = d.tensors.at(-1).tensor;
       if (mask.dtype === 'bool') mask.values = mask.values.map((v, i) => (i % total === 0 ? 1 : v));
