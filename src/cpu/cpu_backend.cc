@@ -83,17 +83,15 @@ class KernelContext final : public CpuContext {
 class KernelJob final : public CpuJob {
  public:
   KernelJob(OpFrame frame, const CpuKernel& kernel) : frame_(std::move(frame)), kernel_(kernel) {
-    // Element types that the kernel lacks go through f32.
+    // Element types that the kernel lacks go through f32, be it those of later operands alone.
+    const auto has = [&](DType type) { return (kernel.types >> static_cast<int>(type) & 1) != 0; };
+    const bool direct = frame_.inputs.empty() || has(frame_.inputs[0].dtype);
     const auto wide = [&](TensorInfo& info) {
-      if (is_float(info.dtype)) info.dtype = DType::kF32;
+      if (is_float(info.dtype) && !(direct && has(info.dtype))) info.dtype = DType::kF32;
     };
     original_ = frame_;
-    const bool direct = frame_.inputs.empty() ||
-                        (kernel.types >> static_cast<int>(frame_.inputs[0].dtype) & 1) != 0;
-    if (!direct) {
-      for (TensorInfo& info : frame_.inputs) wide(info);
-      for (TensorInfo& info : frame_.outputs) wide(info);
-    }
+    for (TensorInfo& info : frame_.inputs) wide(info);
+    for (TensorInfo& info : frame_.outputs) wide(info);
   }
 
   [[nodiscard]] bool is_supported() const {

@@ -82,6 +82,13 @@ class Inferer {
         return invalid_model(cat(node.describe(), ": required input ", i, " is absent"));
       }
     }
+    if (const Value* first = node.input(0)) {
+      // Numbers of other types may do; strings would be taken for nothing.
+      if (first->type.is_tensor() && first->type.dtype == DType::kString &&
+          (def->types & type_bit(DType::kString)) == 0) {
+        return invalid_model(cat(node.describe(), ": input 0 is string, expected numbers"));
+      }
+    }
     if (node.is("Loop")) {
       QUERN_TRY(infer_loop(node, depth));
     } else if (node.is("Scan")) {

@@ -259,6 +259,12 @@ class Walk {
   // walk_map.cc
   Result<RunTensor> zip_map(Node& node);
   Result<RunTensor> dict_vectorizer(Node& node);
+  Result<RunTensor> cast_map(Node& node);
+  /// Keys (on the host) and values of input 0.
+  Result<std::shared_ptr<const Elements>> map_of(const Node& node);
+  /// Some values as a row; 0, or "", where a place is -1.
+  Result<RunTensor> picked(const Node& owner, const RunTensor& values,
+                           const std::vector<int64_t>& places);
 
   // walk_pieces.cc
   /// The same elements under other dims.
@@ -268,7 +274,8 @@ class Walk {
   /// A range of a tensor along an axis.
   Result<RunTensor> cut(const Node& owner, RunTensor& data, size_t axis, int64_t start,
                         int64_t length);
-  Result<RunTensor> run_made(const Node& owner, std::string_view op, int64_t axis,
+  /// A node made for the occasion; `number` is a Concat's axis or the type that a Cast makes.
+  Result<RunTensor> run_made(const Node& owner, std::string_view op, int64_t number,
                              std::span<RunTensor> operands, uint32_t host_operands);
 
   // walk_memory.cc

@@ -54,9 +54,9 @@ HostTensor int_vector(int64_t value) { return HostTensor::of_ints(DType::kI64, {
 
 }  // namespace
 
-Result<RunTensor> Walk::run_made(const Node& owner, std::string_view op, int64_t axis,
+Result<RunTensor> Walk::run_made(const Node& owner, std::string_view op, int64_t number,
                                  std::span<RunTensor> operands, uint32_t host_operands) {
-  const std::string key = cat(op, " ", axis, " ", owner.id, " ", operands.size());
+  const std::string key = cat(op, " ", number, " ", owner.id, " ", operands.size());
   std::unique_ptr<MadeNode>& made = memory_.made[key];
   if (!made) {
     made = std::make_unique<MadeNode>();
@@ -65,7 +65,8 @@ Result<RunTensor> Walk::run_made(const Node& owner, std::string_view op, int64_t
     node.name = owner.name;
     node.op = op;
     node.version = kMadeVersion;
-    if (op == "Concat") node.attributes["axis"] = axis;
+    if (op == "Concat") node.attributes["axis"] = number;
+    if (op == "Cast") node.attributes["to"] = number;
     node.inputs.resize(operands.size());
     node.outputs = {&made->output};
     made->output.producer = &node;

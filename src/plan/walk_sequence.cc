@@ -106,6 +106,8 @@ Result<Walk::Progress> Walk::visit_sequence(Node& node) {
     QUERN_ASSIGN(result, zip_map(node));
   } else if (node.is("DictVectorizer", "ai.onnx.ml")) {
     QUERN_ASSIGN(result, dict_vectorizer(node));
+  } else if (node.is("CastMap", "ai.onnx.ml")) {
+    QUERN_ASSIGN(result, cast_map(node));
   } else {
     return internal_error(cat(node.describe(), ": not known among sequence operators"));
   }

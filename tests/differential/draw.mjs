@@ -7,7 +7,9 @@
 import { endsIn, typesOf, versionsOf } from './schema.mjs';
 import { randomTensor } from './tensors.mjs';
 
-export const newestOpset = 26;
+/** The newest operator set, and the newest that ONNX Runtime has. */
+export const newestOpset = 28;
+export const newestCompared = 26;
 
 /** Integers from a seed, or those of an earlier list, then zeros. */
 export class Choices {
@@ -123,11 +125,12 @@ export class Draw extends Random {
       return;
     }
     const all = versionsOf(op).filter((version) => version <= newestOpset);
+    const newest = all.at(-1) > newestCompared ? newestOpset : newestCompared;
     const versions = all.filter((version) => !endsIn(op, version));
     const which = versions.length - 1 - this.integer(0, versions.length - 1);
     this.version = versions[which];
     const from = Math.max(7, this.version);
-    const to = (all[which + 1] ?? newestOpset + 1) - 1;
+    const to = (all[which + 1] ?? newest + 1) - 1;
     this.opset = this.integer(from, Math.max(from, to));
   }
 

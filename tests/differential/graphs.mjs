@@ -1,7 +1,7 @@
 // Random small graphs: 3 to 12 nodes whose types and shapes fit, with the chains that exporters
 // write (Shape, Gather, Concat, Reshape), splits, branches and loops.
 
-import { count, newestOpset, Random } from './draw.mjs';
+import { count, newestCompared, Random } from './draw.mjs';
 import { randomTensor } from './tensors.mjs';
 import { kinds } from './nodes.mjs';
 
@@ -15,7 +15,7 @@ export class Graph extends Random {
   constructor(choices) {
     super(choices);
     // Axes of Squeeze and others are inputs from 13 on; Split and reductions changed in 18.
-    this.opset = this.integer(13, newestOpset);
+    this.opset = this.integer(13, newestCompared);
     this.float = this.pick('f32', 'f32', 'f32', 'f32', 'f32', 'f16', 'f64');
   }
 

@@ -213,8 +213,11 @@ function typeWriter(type: ValueType): MessageWriter {
         typeField[type.kind],
         new MessageWriter().message(1, typeWriter(type.element)),
       );
-    case 'map':
-      throw new Error('map types are not written here');
+    case 'map': {
+      if (!type.key || !type.element) throw new Error('a map type without key or element');
+      const inner = new MessageWriter().integer(1, onnxTypeNumber[type.key]);
+      return writer.message(typeField.map, inner.message(2, typeWriter(type.element)));
+    }
   }
 }
 

@@ -52,7 +52,8 @@ export type ValueType =
   | { kind: 'sparse'; dtype: DType; dims: (number | string)[] | undefined }
   | { kind: 'sequence'; element: ValueType }
   | { kind: 'optional'; element: ValueType }
-  | { kind: 'map' };
+  /** Read from a file, a map says no more. */
+  | { kind: 'map'; key?: DType; element?: ValueType };
 
 /** A parsed TensorProto. Throws where the data lies in another file. */
 export function readTensor(bytes: Uint8Array): TensorValue {

@@ -1,4 +1,6 @@
 // What an imported model needs from the operator table.
+#include <algorithm>
+
 #include "import/onnx/import.h"
 #include "ir/operator_list.h"
 #include "ops/op_def.h"
@@ -49,6 +51,20 @@ Result<void> check_node(const Node& node, const OpDef& op) {
     if (value && !is_of_kind(*value, field.kind)) {
       return invalid_model(
           cat(node.describe(), ": attribute '", field.name, "' is not ", kind_name(field.kind)));
+    }
+  }
+  // An attribute that came with a later version of ONNX Runtime changes what the operator means.
+  if (node.domain == "com.microsoft") {
+    for (const auto& [name, value] : node.attributes) {
+      if (std::ranges::find(op.attributes, name, &AttributeField::name) != op.attributes.end()) {
+        continue;
+      }
+      std::string known;
+      for (const AttributeField& field : op.attributes) {
+        known += cat(known.empty() ? "" : ", ", field.name);
+      }
+      return unsupported(cat(node.describe(), ": attribute '", name, "' is not known, expected ",
+                             known.empty() ? "none" : known));
     }
   }
   return {};

@@ -61,6 +61,9 @@ TEST(CheckTest, NodesFollowTheirDefinition) {
   EXPECT_EQ(nodes_error("Known(%x) {axis = 1, mode = 2}"),
             "node 'n' (Known): attribute 'mode' is not a string");
   EXPECT_EQ(nodes_error("Unknown() {axis = 1.0}"), "");
+  EXPECT_EQ(nodes_error("Known(%x) {axis = 1, other = 2}"), "");
+  EXPECT_EQ(nodes_error("com.microsoft.Known@1(%x) {axis = 1, other = 2}"),
+            "node 'n' (com.microsoft.Known): attribute 'other' is not known, expected axis, mode");
 }
 
 }  // namespace

@@ -74,7 +74,8 @@ struct Parts {
   Node& node;
   Value *q, *k, *v;  ///< [batch, heads, sequence, size], the cache included
   DType dtype;
-  Dim keys;  ///< with the cache
+  Dim keys;                    ///< with the cache
+  Value* attn_mask = nullptr;  ///< input kMask: bool, or of this type
 
   [[nodiscard]] Value* input(size_t i) const { return node.input(i); }
 
@@ -109,7 +110,7 @@ struct Parts {
 
   /// The mask input, made as long as the keys: what it lacks is not seen.
   Value* padded_mask() {
-    Value* mask = input(kMask);
+    Value* mask = attn_mask;
     if (mask == nullptr || !mask->type.shape || mask->type.shape->empty()) return mask;
     if (proven_less(mask->type.shape->back(), keys) != true) return mask;
     const size_t rank = mask->type.shape->size();
@@ -126,10 +127,10 @@ struct Parts {
   Value* merge(Value* mask, Value* seen) {
     if (seen == nullptr) return mask;
     if (mask == nullptr) return seen;
-    if (mask->type.dtype == DType::kBool || input(kMask)->type.dtype == DType::kBool) {
+    if (mask->type.dtype == DType::kBool || attn_mask->type.dtype == DType::kBool) {
       return e.add("And", {mask, seen});
     }
-    const DType type = input(kMask)->type.dtype;
+    const DType type = attn_mask->type.dtype;
     Value* hidden = e.number(type, -std::numeric_limits<double>::infinity());
     return e.add("Add", {mask, e.add("Where", {seen, e.number(type, 0), hidden})});
   }
@@ -194,6 +195,14 @@ Result<bool> expand(Graph& graph, Node& node) {
   Parts p{Expansion(graph, node), node,       node.input(kQ), node.input(kK),
           node.input(kV),         type.dtype, new_keys};
   Expansion& e = p.e;
+  p.attn_mask = node.input(kMask);
+  if (p.attn_mask != nullptr && p.attn_mask->type.dtype != DType::kBool &&
+      p.attn_mask->type.dtype != p.dtype) {
+    const Type given = p.attn_mask->type;
+    p.attn_mask = e.add("Cast", {p.attn_mask}, {{"to", static_cast<int64_t>(p.dtype)}});
+    p.attn_mask->type = given;
+    p.attn_mask->type.dtype = p.dtype;
+  }
   if (flat) {
     QUERN_TRY(check_heads(node));
     const std::vector<int64_t> perm = {0, 2, 1, 3};
@@ -217,6 +226,10 @@ Result<bool> expand(Graph& graph, Node& node) {
   if (e.wants(1)) e.replace(1, p.k == node.input(kK) ? e.add("Identity", {p.k}) : p.k);
   if (e.wants(2)) e.replace(2, p.v == node.input(kV) ? e.add("Identity", {p.v}) : p.v);
 
+  if (const DType values = node.input(kV)->type.dtype;
+      values != p.dtype && (values == DType::kF64 || p.dtype == DType::kF64)) {
+    p.v = e.add("Cast", {p.v}, {{"to", static_cast<int64_t>(p.dtype)}});
+  }
   const bool causal = node.int_or("is_causal", 0) != 0;
   const int64_t left = node.int_or("left_window_size", -1);
   const int64_t right = node.int_or("right_window_size", -1);
@@ -227,9 +240,8 @@ Result<bool> expand(Graph& graph, Node& node) {
                            (causal && scores) ||
                            (causal && cached && proven_equal(queries, new_keys) != true);
   Value* seen = by_position ? p.seen_by_position(causal, left, right) : nullptr;
-  Value* mask_input = node.input(kMask);
   Value* mask = p.merge(p.padded_mask(), seen);
-  const bool mask_is_bool = mask_input == nullptr || mask_input->type.dtype == DType::kBool;
+  const bool mask_is_bool = p.attn_mask == nullptr || p.attn_mask->type.dtype == DType::kBool;
   const float softcap = node.float_or("softcap", 0.0f);
   const bool has_scale = node.attribute("scale") != nullptr;
   Value* y = nullptr;

@@ -18,8 +18,9 @@ constexpr AttributeField kAttributes[] = {
 
 Result<void> infer(InferContext& c) {
   const DType type = c.dtype(S::kQuery);
+  const DType state = c.has_input(S::kPast) ? c.dtype(S::kPast) : type;
   c.set(0, type, std::nullopt);
-  c.set(1, type, std::nullopt);
+  c.set(1, state, std::nullopt);
   const std::string_view rule = c.node().string_or("update_rule", "gated_delta");
   if (rule != "linear" && rule != "gated" && rule != "delta" && rule != "gated_delta") {
     return c.error(
@@ -38,7 +39,7 @@ Result<void> infer(InferContext& c) {
     c.set(0, type, Shape{(*q)[0], (*q)[1], floor_div((*v)[2], heads) * query_heads});
   }
   if (q != nullptr && k != nullptr && v != nullptr) {
-    c.set(1, type, Shape{(*q)[0], heads, floor_div((*k)[2], heads), floor_div((*v)[2], heads)});
+    c.set(1, state, Shape{(*q)[0], heads, floor_div((*k)[2], heads), floor_div((*v)[2], heads)});
   }
   return {};
 }

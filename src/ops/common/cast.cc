@@ -170,22 +170,30 @@ Result<Expr> cast_expr(ExprContext& c, size_t) {
 Result<void> eval_cast(EvalContext& c) {
   const HostTensor& in = c.in(0);
   HostTensor& out = c.out(0);
-  if (in.dtype == out.dtype) {
-    out = in;
-  } else if (out.dtype == DType::kString) {
-    for (size_t i = 0; i < out.strings.size(); ++i) {
-      out.strings[i] = number_text(in, static_cast<int64_t>(i));
-    }
-  } else if (in.dtype == DType::kString) {
-    for (size_t i = 0; i < in.strings.size(); ++i) {
-      if (!parse_number(out, static_cast<int64_t>(i), in.strings[i])) {
-        return invalid_argument(cat(c.node().describe(), ": '", in.strings[i], "' is no number"));
-      }
-    }
-  } else {
-    return eval_by_expr(c);
-  }
+  const bool text = in.dtype == DType::kString || out.dtype == DType::kString;
+  if (in.dtype != out.dtype && !text) return eval_by_expr(c);
+  QUERN_ASSIGN(out, cast_host(c.node(), in, out.dtype));
   return {};
+}
+
+Result<HostTensor> cast_host(const Node& node, const HostTensor& in, DType to) {
+  if (in.dtype == to) return in;
+  QUERN_ASSIGN(HostTensor out, HostTensor::zeros(to, in.dims));
+  for (int64_t i = 0; i < in.count(); ++i) {
+    if (to == DType::kString) {
+      out.strings[static_cast<size_t>(i)] = number_text(in, i);
+    } else if (in.dtype != DType::kString) {
+      if (is_float(to)) {
+        out.set_float(i, in.float_at(i));
+      } else {
+        out.set_int(i, in.int_at(i));
+      }
+    } else if (const std::string& text = in.strings[static_cast<size_t>(i)];
+               !parse_number(out, i, text)) {
+      return invalid_argument(cat(node.describe(), ": '", text, "' is no number"));
+    }
+  }
+  return out;
 }
 
 }  // namespace quern

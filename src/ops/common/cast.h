@@ -17,6 +17,8 @@ Result<void> infer_cast(InferContext& c, DType to);
 Result<Expr> cast_expr(ExprContext& c, size_t output);
 /// The same on the host, also from and to strings.
 Result<void> eval_cast(EvalContext& c);
+/// Numbers or strings as f32, i64 or strings; an error about `node` where a string is no number.
+Result<HostTensor> cast_host(const Node& node, const HostTensor& in, DType to);
 
 /// A float held or marked as the type (of 8 or 4 bits, not E8M0) says: past its range the largest
 /// number, or else (`saturate` false) infinity or NaN. To be stored as that type.

@@ -43,7 +43,8 @@ Result<Window> read_window(const Node& node, size_t rank) {
   } else if (mode == "VALID") {
     w.auto_pad = AutoPad::kValid;
   } else {
-    return invalid_model(cat(node.describe(), ": unknown auto_pad '", mode, "'"));
+    return invalid_model(cat(node.describe(), ": auto_pad is '", mode,
+                             "', expected NOTSET, SAME_UPPER, SAME_LOWER or VALID"));
   }
   return w;
 }

@@ -67,7 +67,9 @@ Result<BranchMode> mode_named(const Node& node, std::string_view name) {
   for (const auto& [known, mode] : kNames) {
     if (name == known) return mode;
   }
-  return wrong(node, cat("unknown node mode '", name, "'"));
+  return wrong(node, cat("a mode is '", name,
+                         "', expected BRANCH_LEQ, BRANCH_LT, BRANCH_GTE, BRANCH_GT, "
+                         "BRANCH_EQ, BRANCH_NEQ or LEAF"));
 }
 
 /// A weight that a leaf gives to a target.

@@ -35,12 +35,14 @@ bool is_less(const HostTensor& a, int64_t i, const HostTensor& b, int64_t k) {
   return a.float_at(i) < b.float_at(k);
 }
 
-/// Positions of the keys in order, of equal ones the first alone.
-std::vector<int64_t> sorted_keys(const HostTensor& keys) {
+/// Positions of the keys in order, of equal ones the first alone, or the last.
+std::vector<int64_t> sorted_keys(const LabelMap& map) {
+  const HostTensor& keys = map.keys;
   std::vector<int64_t> order(static_cast<size_t>(keys.count()));
   std::iota(order.begin(), order.end(), 0);
   std::ranges::sort(order, [&](int64_t a, int64_t b) {
-    return is_less(keys, a, keys, b) || (!is_less(keys, b, keys, a) && a < b);
+    if (is_less(keys, a, keys, b)) return true;
+    return !is_less(keys, b, keys, a) && (map.last_wins ? a > b : a < b);
   });
   const auto rest = std::ranges::unique(order, [&](int64_t a, int64_t b) {
     return !is_less(keys, a, keys, b) && !is_less(keys, b, keys, a);
@@ -103,7 +105,7 @@ Result<bool> expand_labels(Graph& graph, Node& node, LabelMapOf map_of) {
   if (dtype == DType::kUndefined || dtype == DType::kString) return false;
   QUERN_ASSIGN(const LabelMap map, checked_map(node, dtype, map_of));
   if (is_text(map.values)) return false;
-  std::vector<int64_t> order = sorted_keys(map.keys);
+  std::vector<int64_t> order = sorted_keys(map);
   // The search is among the keys but NaN. The table: their values, the default, NaN's value.
   const bool has_nan = !order.empty() && is_nan(map.keys, order.back());
   const size_t count = order.size() - (has_nan ? 1 : 0);
@@ -128,7 +130,7 @@ Result<bool> expand_labels(Graph& graph, Node& node, LabelMapOf map_of) {
 Result<void> eval_labels(EvalContext& c, LabelMapOf map_of) {
   const HostTensor& in = c.in(0);
   QUERN_ASSIGN(const LabelMap map, checked_map(c.node(), in.dtype, map_of));
-  const std::vector<int64_t> order = sorted_keys(map.keys);
+  const std::vector<int64_t> order = sorted_keys(map);
   for (int64_t i = 0; i < in.count(); ++i) {
     const auto found = std::ranges::lower_bound(order, i, [&](int64_t key, int64_t element) {
       return is_less(map.keys, key, in, element);

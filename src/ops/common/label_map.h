@@ -12,7 +12,8 @@ namespace quern {
 struct LabelMap {
   HostTensor keys;
   HostTensor values;
-  HostTensor fallback;  ///< one element
+  HostTensor fallback;     ///< one element
+  bool last_wins = false;  ///< of equal keys the last one counts, not the first
 };
 
 /// The map of a node whose input is of this type.

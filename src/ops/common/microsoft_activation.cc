@@ -48,7 +48,9 @@ Result<Value*> add_activation(Expansion& e, const Node& node, Value* x, std::str
     }
     return y;
   }
-  return unsupported(cat(node.describe(), ": activation '", name, "'"));
+  std::string known = "QuickGelu, Clip";
+  for (const Activation& a : kActivations) known += cat(", ", a.name);
+  return unsupported(cat(node.describe(), ": activation is '", name, "', expected one of ", known));
 }
 
 }  // namespace quern

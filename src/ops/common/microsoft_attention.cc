@@ -74,9 +74,10 @@ Result<Value*> add_padding_mask(Expansion& e, const Node& node, Value* mask, con
                                  e.integer_of(mask->type.dtype, 1)});
     const auto column = [&](Value* v) { return e.add("Reshape", {v, e.ints({-1, 1})}); };
     if (proven_equal(shape[0], batch * 3 + 2) == true && proven_equal(shape[0], batch) != true) {
-      return unsupported(cat(node.describe(), ": a mask ", shape, " of cumulated lengths"));
-    }
-    if (proven_equal(shape[0], batch * 2) == true && proven_equal(shape[0], batch) != true) {
+      // The lengths of the keys, and then where each row's queries and keys begin and end.
+      Value* rows = e.extent(node.input(0), 0);
+      seen = e.add("Less", {key, column(e.add("Slice", {mask, e.ints({0}), rows, e.ints({0})}))});
+    } else if (proven_equal(shape[0], batch * 2) == true && proven_equal(shape[0], batch) != true) {
       const std::vector<Value*> halves =
           e.add_many("Split", {mask}, 2, {{"axis", int64_t{0}}, {"num_outputs", int64_t{2}}});
       seen = e.add("And", {e.add("Less", {key, column(halves[0])}),
@@ -133,7 +134,10 @@ Result<void> expand_packed_attention(Expansion& e, Node& node, const PackedProje
     return unsupported(cat(node.describe(), ": inputs of unknown rank"));
   }
   for (const char* name : {"do_rotary", "past_present_share_buffer"}) {
-    if (node.int_or(name, 0) != 0) return unsupported(cat(node.describe(), ": ", name));
+    if (node.int_or(name, 0) != 0) {
+      return unsupported(
+          cat(node.describe(), ": ", name, " is ", node.int_or(name, 0), ", expected 0"));
+    }
   }
   const Shape* columns = p.qkv->type.shape ? &*p.qkv->type.shape : nullptr;
   if (columns == nullptr) return internal_error("a projection without shape");

@@ -15,8 +15,9 @@ Result<NBits> read_nbits(const Node& node) {
       q.block > (1 << 20) || (q.block & (q.block - 1)) != 0) {
     return invalid_model(cat(node.describe(), ": N ", q.n, ", K ", q.k, ", block_size ", q.block));
   }
-  if (node.int_or("weight_prepacked", 0) != 0) {
-    return unsupported(cat(node.describe(), ": weights packed for another engine"));
+  if (const int64_t packed = node.int_or("weight_prepacked", 0); packed != 0) {
+    return unsupported(cat(node.describe(), ": weight_prepacked is ", packed,
+                           ", expected 0: these weights are packed for another engine"));
   }
   return q;
 }

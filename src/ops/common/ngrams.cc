@@ -33,7 +33,8 @@ Result<NgramPool> ngram_pool(const Node& node) {
   pool.max_length = node.int_or("max_gram_length", 1);
   pool.max_skip = node.int_or("max_skip_count", 0);
   const std::string_view mode = node.string_or("mode", "");
-  if (mode != "TF" && mode != "IDF" && mode != "TFIDF") return fail(cat("mode is '", mode, "'"));
+  if (mode != "TF" && mode != "IDF" && mode != "TFIDF")
+    return fail(cat("mode is '", mode, "', expected TF, IDF or TFIDF"));
   if (pool.min_length < 1 || pool.max_length < pool.min_length || pool.max_length > kMaxLength ||
       pool.max_skip < 0 || pool.max_skip > INT32_MAX / kMaxLength) {
     return fail("lengths of n-grams or the number of skips are out of range");

@@ -48,6 +48,9 @@ struct NormRows {
 };
 /// For LayerNormalization and RMSNormalization: over the axes from `axis` on.
 Result<NormRows> layer_norm_rows(const OpContext& ctx, bool rms);
+/// OpDef::expand of these two: where scale or bias is known not to have the normalised axes' shape
+/// (it broadcasts to the input), the node with a scale of 1, and Mul and Add behind it.
+Result<bool> expand_broadcast_norm(Graph& graph, Node& node);
 Result<NormRows> instance_norm_rows(const OpContext& ctx);
 Result<NormRows> group_norm_rows(const OpContext& ctx);
 /// Inputs x, scale, bias; outputs y, mean, inverse (with rms: y, inverse).

@@ -35,6 +35,12 @@ std::optional<Activation> activation_named(std::string_view name) {
   return std::nullopt;
 }
 
+std::string activation_names() {
+  std::string names;
+  for (const ActivationName& a : kNames) names += cat(names.empty() ? "" : ", ", a.name);
+  return names;
+}
+
 Result<std::vector<std::vector<ActivationUse>>> read_activations(const Node& node,
                                                                  const RecurrentKind& kind,
                                                                  int64_t directions) {
@@ -49,7 +55,10 @@ Result<std::vector<std::vector<ActivationUse>>> read_activations(const Node& nod
     }
     for (const std::string& name : *names) {
       const auto a = activation_named(name);
-      if (!a) return unsupported(cat(node.describe(), ": unknown activation '", name, "'"));
+      if (!a) {
+        return unsupported(
+            cat(node.describe(), ": activations has '", name, "', expected ", activation_names()));
+      }
       kinds.push_back(*a);
     }
   } else {
@@ -82,7 +91,8 @@ Result<int64_t> direction_count(const Node& node) {
   const std::string_view d = node.string_or("direction", "forward");
   if (d == "forward" || d == "reverse") return 1;
   if (d == "bidirectional") return 2;
-  return invalid_model(cat(node.describe(), ": unknown direction '", d, "'"));
+  return invalid_model(
+      cat(node.describe(), ": direction is '", d, "', expected forward, reverse or bidirectional"));
 }
 
 uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }

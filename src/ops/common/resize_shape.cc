@@ -175,9 +175,6 @@ Result<std::vector<ResizeAxis>> resize_geometry(const Node& node, const Dims& x,
   }
   const std::string_view policy = node.string_or("keep_aspect_ratio_policy", "stretch");
   if (policy == "stretch") return result;
-  if (policy != "not_larger" && policy != "not_smaller") {
-    return invalid_model(cat(node.describe(), ": keep_aspect_ratio_policy '", policy, "'"));
-  }
   double scale = result[axes[0]].scale;
   for (size_t a : axes) {
     scale = policy == "not_larger" ? std::min(scale, result[a].scale)
@@ -262,12 +259,23 @@ int64_t ResizeMapping::taps(double scale) const {
   return 2 * static_cast<int64_t>(std::ceil(radius / stretch));
 }
 
+namespace {
+
+/// The first parts of pairs: "a, b, c".
+std::string names_of(const auto& pairs) {
+  std::string names;
+  for (const auto& [name, value] : pairs) names += cat(names.empty() ? "" : ", ", name);
+  return names;
+}
+
+}  // namespace
+
 Result<ResizeMapping> resize_mapping(const Node& node) {
   using C = ResizeMapping::Coordinates;
   using R = ResizeMapping::Rounding;
   ResizeMapping m;
-  const auto unknown = [&](std::string_view what, std::string_view value) {
-    return invalid_model(cat(node.describe(), ": ", what, " '", value, "' is not known"));
+  const auto unknown = [&](std::string_view what, std::string_view value, std::string_view known) {
+    return invalid_model(cat(node.describe(), ": ", what, " is '", value, "', expected ", known));
   };
   const std::string_view mode = node.string_or("mode", "nearest");
   if (mode == "linear" || mode == "bilinear") {
@@ -275,7 +283,7 @@ Result<ResizeMapping> resize_mapping(const Node& node) {
   } else if (mode == "cubic") {
     m.mode = ResizeMapping::Mode::kCubic;
   } else if (mode != "nearest") {
-    return unknown("mode", mode);
+    return unknown("mode", mode, "nearest, linear or cubic");
   }
   constexpr std::pair<std::string_view, C> kCoordinates[] = {
       {"half_pixel", C::kHalfPixel},
@@ -289,7 +297,8 @@ Result<ResizeMapping> resize_mapping(const Node& node) {
   const std::string_view coordinates =
       node.string_or("coordinate_transformation_mode", "half_pixel");
   const auto* c = std::ranges::find(kCoordinates, coordinates, [](auto& e) { return e.first; });
-  if (c == std::end(kCoordinates)) return unknown("coordinate_transformation_mode", coordinates);
+  if (c == std::end(kCoordinates))
+    return unknown("coordinate_transformation_mode", coordinates, names_of(kCoordinates));
   m.coordinates = c->second;
   constexpr std::pair<std::string_view, R> kRoundings[] = {
       {"round_prefer_floor", R::kPreferFloor},
@@ -300,8 +309,12 @@ Result<ResizeMapping> resize_mapping(const Node& node) {
   };
   const std::string_view rounding = node.string_or("nearest_mode", "round_prefer_floor");
   const auto* r = std::ranges::find(kRoundings, rounding, [](auto& e) { return e.first; });
-  if (r == std::end(kRoundings)) return unknown("nearest_mode", rounding);
+  if (r == std::end(kRoundings)) return unknown("nearest_mode", rounding, names_of(kRoundings));
   m.rounding = r->second;
+  const std::string_view policy = node.string_or("keep_aspect_ratio_policy", "stretch");
+  if (policy != "stretch" && policy != "not_larger" && policy != "not_smaller") {
+    return unknown("keep_aspect_ratio_policy", policy, "stretch, not_larger or not_smaller");
+  }
   m.cubic_a = static_cast<double>(node.float_or("cubic_coeff_a", -0.75f));
   m.antialias = node.int_or("antialias", 0) != 0 && m.mode != ResizeMapping::Mode::kNearest;
   m.exclude_outside = node.int_or("exclude_outside", 0) != 0;

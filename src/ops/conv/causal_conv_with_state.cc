@@ -33,15 +33,33 @@ Result<void> infer(InferContext& c) {
   return {};
 }
 
+/// The number of channels; 0 where it differs from binding to binding.
+int64_t channels_of(const Value* x, const Value* w) {
+  if (w->type.shape && (*w->type.shape)[0].is_const()) return (*w->type.shape)[0].value();
+  if (x->type.shape && (*x->type.shape)[1].is_const()) return (*x->type.shape)[1].value();
+  return 0;
+}
+
+/// What a convolution of a fixed number of groups is not: sums over windows, [b, c, length, k].
+Value* add_windows(Expansion& e, Value* x, Value* padded, Value* w, Value* bias) {
+  const auto range = [&](Value* v, int64_t axis) {
+    Value* end = e.add("Squeeze", {e.extent(v, axis), e.ints({0})});
+    return e.add("Range", {e.integer(0), end, e.integer(1)});
+  };
+  Value* at = e.add("Add", {e.add("Unsqueeze", {range(x, 2), e.ints({1})}), range(w, 2)});
+  Value* windows = e.add("Gather", {padded, at}, {{"axis", int64_t{2}}});
+  Value* y =
+      e.add("ReduceSum", {e.add("Mul", {windows, w}), e.ints({3})}, {{"keepdims", int64_t{0}}});
+  return bias == nullptr ? y : e.add("Add", {y, e.add("Unsqueeze", {bias, e.ints({1})})});
+}
+
 Result<bool> expand(Graph& graph, Node& node) {
   Value* x = node.input(kX);
   Value* w = node.input(kW);
-  if (!w->type.shape || !(*w->type.shape)[0].is_const()) {
-    return unsupported(cat(node.describe(), ": an unknown number of channels"));
-  }
   const std::string_view activation = node.string_or("activation", "none");
   if (activation != "none" && activation != "silu" && activation != "swish") {
-    return invalid_model(cat(node.describe(), ": activation '", activation, "' is not known"));
+    return invalid_model(
+        cat(node.describe(), ": activation is '", activation, "', expected none, silu or swish"));
   }
   Expansion e(graph, node);
   Value* padded = nullptr;
@@ -53,8 +71,9 @@ Result<bool> expand(Graph& graph, Node& node) {
                                     {{"axis", int64_t{0}}})});
   }
   if (e.wants(0)) {
-    Value* y =
-        e.add("Conv", {padded, w, node.input(kBias)}, {{"group", (*w->type.shape)[0].value()}});
+    const int64_t channels = channels_of(x, w);
+    Value* y = channels > 0 ? e.add("Conv", {padded, w, node.input(kBias)}, {{"group", channels}})
+                            : add_windows(e, x, padded, w, node.input(kBias));
     if (activation != "none") y = e.add("Swish", {y});
     e.replace(0, y);
   }

@@ -45,7 +45,8 @@ Result<Sampling> sampling_of(const Node& node) {
   } else if (mode == "cubic" || mode == "bicubic") {
     s.mode = Sampling::Mode::kCubic;
   } else if (mode != "linear" && mode != "bilinear") {
-    return invalid_model(cat(node.describe(), ": mode '", mode, "' is not known"));
+    return invalid_model(
+        cat(node.describe(), ": mode is '", mode, "', expected linear, nearest or cubic"));
   }
   const std::string_view padding = node.string_or("padding_mode", "zeros");
   if (padding == "border") {
@@ -53,7 +54,8 @@ Result<Sampling> sampling_of(const Node& node) {
   } else if (padding == "reflection") {
     s.padding = Sampling::Padding::kReflection;
   } else if (padding != "zeros") {
-    return invalid_model(cat(node.describe(), ": padding_mode '", padding, "' is not known"));
+    return invalid_model(cat(node.describe(), ": padding_mode is '", padding,
+                             "', expected zeros, border or reflection"));
   }
   return s;
 }

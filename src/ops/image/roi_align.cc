@@ -104,7 +104,8 @@ Place place_of(ExprBuilder& b, const Axis& axis, Expr i) {
 Result<Expr> pooled(ExprContext& c, size_t) {
   ExprBuilder& b = c.b;
   const std::string_view mode = c.node().string_or("mode", "avg");
-  if (mode != "avg" && mode != "max") return c.error(cat("mode '", mode, "' is not known"));
+  if (mode != "avg" && mode != "max")
+    return c.error(cat("mode is '", mode, "', expected avg or max"));
   if (c.input(0).count() == 0) return zero_of(c, 0);
   QUERN_ASSIGN(Axis rows, axis_of(c, 0));
   QUERN_ASSIGN(Axis columns, axis_of(c, 1));

@@ -1,4 +1,5 @@
-// NonZero: the indices of the elements that are not 0, i64 [rank, count], in row-major order.
+// NonZero: the indices of the elements that are not 0, and of strings that are not empty, i64
+// [rank, count], in row-major order.
 #include "ops/common/compact.h"
 #include "ops/common/types.h"
 #include "ops/op_def.h"
@@ -19,6 +20,14 @@ Result<void> infer(InferContext& c) {
 Result<bool> expand(Graph& graph, Node& node) {
   Expansion e(graph, node);
   Value* x = node.input(0);
+  if (x->type.dtype == DType::kString) {
+    HostTensor empty;
+    empty.dtype = DType::kString;
+    empty.strings.resize(1);
+    Value* none = graph.add_constant("", make_constant(std::move(empty)));
+    x = e.add_in("", kCompactVersion, "Not", {e.add_in("", kCompactVersion, "Equal", {x, none})});
+    x->type = Type::tensor(DType::kBool, node.inputs[0]->type.shape);
+  }
   Value* places = add_nonzero_places(graph, node, x);
   Value* shape = e.add_in("", kCompactVersion, "Shape", {x});
   e.replace(0, e.add_in("quern", 1, "Unravel", {places, shape}));
@@ -32,7 +41,7 @@ extern const OpDef op_non_zero;
 const OpDef op_non_zero = {
     .name = "NonZero",
     .since = 9,
-    .types = kScalarTypes,
+    .types = kScalarTypes | type_bit(DType::kString),
     .infer = infer,
     .expand = expand,
 };

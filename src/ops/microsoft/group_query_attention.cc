@@ -89,15 +89,18 @@ Result<void> refuse(const Node& node) {
   const auto no = [&](std::string_view what) {
     return unsupported(cat(node.describe(), ": ", what));
   };
-  if (node.int_or("qk_output", 0) != 0) return no("scores as an output");
-  if (node.int_or("sliding_window_cache", 0) != 0) return no("a cache as long as its window");
+  for (const char* name : {"qk_output", "sliding_window_cache"}) {
+    if (const int64_t value = node.int_or(name, 0); value != 0) {
+      return no(cat(name, " is ", value, ", expected 0"));
+    }
+  }
   for (const char* name : {"k_quant_type", "v_quant_type"}) {
     if (const auto kind = node.string_or(name, "NONE"); kind != "NONE" && !kind.empty()) {
-      return no("a quantised cache");
+      return no(cat(name, " is '", kind, "', expected NONE"));
     }
   }
   if (node.input(kKeyScale) != nullptr || node.input(kValueScale) != nullptr) {
-    return no("a quantised cache");
+    return no("k_scale and v_scale, of a quantised cache, are not expected");
   }
   return {};
 }

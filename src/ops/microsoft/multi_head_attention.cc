@@ -82,7 +82,23 @@ Result<void> add_biases(Expansion& e, const Node& node, Form form, Value* operan
   Value* bias = node.input(kBias);
   if (bias == nullptr) return {};
   if (form == Form::kPacked || form == Form::kPackedKeys) {
-    return unsupported(cat(node.describe(), ": a bias for packed operands"));
+    // Heads of packed operands alternate between q, k and v, or k and v.
+    const int64_t many = form == Form::kPacked ? 3 : 2;
+    const int64_t heads = node.int_or("num_heads", 1);
+    Value* parts = e.add("Reshape", {bias, e.ints({3, heads, -1})});
+    Value* packed = parts;
+    if (many == 2) {
+      packed = e.add("Slice", {parts, e.ints({1}), e.ints({3}), e.ints({0})});
+      Value* of_q = e.add("Gather", {parts, e.integer(0)}, {{"axis", int64_t{0}}});
+      operands[0] = e.add("Add", {operands[0], e.add("Reshape", {of_q, e.ints({-1})})});
+      operands[0]->type = node.input(kQuery)->type;
+    }
+    packed = e.add("Transpose", {packed}, {{"perm", std::vector<int64_t>{1, 0, 2}}});
+    Value*& rows = operands[many == 3 ? 0 : 1];
+    const Type type = rows->type;
+    rows = e.add("Add", {rows, packed});
+    rows->type = type;
+    return {};
   }
   int64_t at = 0;
   for (size_t i = 0; i < 3; ++i) {
@@ -102,7 +118,9 @@ Result<void> add_biases(Expansion& e, const Node& node, Form form, Value* operan
 /// q k^T * scale + mask, for q [batch, rows, heads, size] and k [batch, heads, keys, size].
 Result<Value*> scores(Expansion& e, const Node& node, const Heads& h, const Dim& head_size) {
   float scale = node.float_or("scale", 0);
-  if (h.causal != 0) return unsupported(cat(node.describe(), ": causal scores as an output"));
+  if (h.causal != 0) {
+    return unsupported(cat(node.describe(), ": scores as an output where unidirectional is 1"));
+  }
   if (scale == 0 && !head_size.is_const()) return unsupported(cat(node.describe(), ": head size"));
   if (scale == 0) scale = 1.0f / std::sqrt(static_cast<float>(head_size.value()));
   const auto turned = [&](Value* v, std::vector<int64_t> perm) {
@@ -121,7 +139,9 @@ Result<bool> expand(Graph& graph, Node& node) {
     }
   }
   if (node.input(kPastLength) != nullptr || node.input(kIndirection) != nullptr) {
-    return unsupported(cat(node.describe(), ": a cache in a shared buffer"));
+    return unsupported(cat(node.describe(),
+                           ": past_sequence_length and cache_indirection, of a cache in a shared "
+                           "buffer, are not expected"));
   }
   Expansion e(graph, node, kExpansionOpset);
   Value* operands[3] = {node.input(kQuery), node.input(kKey), node.input(kValue)};

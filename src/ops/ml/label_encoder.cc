@@ -68,6 +68,7 @@ Result<LabelMap> map_of(const Node& node, DType input) {
   }
   QUERN_ASSIGN(map.keys, list_of(node, "keys"));
   QUERN_ASSIGN(map.values, list_of(node, "values"));
+  map.last_wins = node.version >= 4;
   const HostTensor* given = tensor_of(node, "default_tensor");
   if (given != nullptr) {
     map.fallback = *given;

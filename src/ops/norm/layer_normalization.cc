@@ -42,6 +42,7 @@ const OpDef op_layer_normalization = {
     .takes_epilogue = true,
     .infer = infer,
     .lower = lower,
+    .expand = expand_broadcast_norm,
     .cpu_kernel = "layer_normalization",
 };
 

@@ -37,6 +37,7 @@ const OpDef op_rms_normalization = {
     .takes_epilogue = true,
     .infer = infer,
     .lower = lower,
+    .expand = expand_broadcast_norm,
     .cpu_kernel = "rms_normalization",
 };
 

@@ -17,7 +17,7 @@ constexpr AttributeField kAttributes[] = {{"case_change_action", AttributeKind::
 Result<void> infer(InferContext& c) {
   const std::string_view action = c.node().string_or("case_change_action", "NONE");
   if (action != "NONE" && action != "LOWER" && action != "UPPER") {
-    return c.error(cat("case_change_action is '", action, "'"));
+    return c.error(cat("case_change_action is '", action, "', expected LOWER, UPPER or NONE"));
   }
   c.set(0, DType::kString, std::nullopt);
   const Shape* shape = c.shape(0);

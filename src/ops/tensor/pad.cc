@@ -58,12 +58,12 @@ Result<void> infer_pad(InferContext& c) {
 }
 
 /// `index` moved into [0, extent) as the mode says.
-Result<Expr> source_index(ExprContext& c, std::string_view mode, Expr index, size_t axis) {
+Result<Expr> source_index(ExprContext& c, std::string_view mode, Expr index, Expr extent) {
   ExprBuilder& b = c.b;
-  const Expr extent = c.dim(0, axis);
   if (mode == "edge") return clamp_index(b, index, extent);
   if (mode == "wrap") return b.binary(ExprOp::kMod, index, extent);
-  if (mode != "reflect") return c.error(cat("mode '", mode, "' is not known"));
+  if (mode != "reflect")
+    return c.error(cat("mode is '", mode, "', expected constant, reflect, edge or wrap"));
   // There and back, without repeating either end.
   const Expr last = b.sub(extent, b.i32(1));
   const Expr period = b.max(b.add(last, last), b.i32(1));
@@ -85,13 +85,19 @@ Result<Expr> padded(ExprContext& c, size_t) {
   for (size_t k = 0; k < axes->size(); ++k) {
     const size_t a = (*axes)[k];
     const int64_t before = pads.values[k];
-    if (baked && before == 0 && pads.values[axes->size() + k] == 0) continue;
-    index[a] = c.b.sub(index[a], c.derived(before, baked));
+    const int64_t after = pads.values[axes->size() + k];
+    if (baked && before == 0 && after == 0) continue;
     if (mode == "constant") {
+      index[a] = c.b.sub(index[a], c.derived(before, baked));
       outside.push_back(a);
-    } else {
-      QUERN_ASSIGN(index[a], source_index(c, mode, index[a], a));
+      continue;
     }
+    // What negative pads take away is gone before the rest is repeated.
+    const int64_t cut = std::max<int64_t>(-before, 0);
+    const Expr extent = c.b.sub(c.dim(0, a), c.derived(cut + std::max<int64_t>(-after, 0), baked));
+    const Expr at = c.b.sub(index[a], c.derived(std::max<int64_t>(before, 0), baked));
+    QUERN_ASSIGN(const Expr source, source_index(c, mode, at, extent));
+    index[a] = c.b.add(source, c.derived(cut, baked));
   }
   if (mode != "constant") return c.load(0, index);
   Expr fill = zero_of(c, 0);

@@ -99,10 +99,9 @@ export const elementwise = {
   }),
   SwiGLU: (d) => {
     const type = d.type();
-    const dims = d.dims({ least: 1 });
-    const axis = d.maybeInt('axis', -1, () => d.axis(dims.length));
-    dims.splice(axis, 1, 2 * dims.at(axis));
+    const dims = d.dims();
     d.maybeFloat('alpha', -1, 2);
+    d.input(d.tensor(type, dims));
     d.input(d.tensor(type, dims));
     d.output(type);
   },

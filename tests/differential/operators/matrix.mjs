@@ -83,9 +83,10 @@ export const matrices = {
     const dims = d.dims({ least: 1, zero: false });
     const axis = d.maybeInt('axis', -1, () => d.axis(dims.length));
     const own = dims.slice(axis < 0 ? axis + dims.length : axis);
+    const broadcast = () => (d.chance(4) ? d.narrower(dims) : own);
     d.input(d.tensor(type, dims));
-    d.input(d.tensor(type, own));
-    if (d.chance()) d.input(d.tensor(type, own));
+    d.input(d.tensor(type, broadcast()));
+    if (d.chance()) d.input(d.tensor(type, broadcast()));
     d.maybeFloat('epsilon', 0.001, 0.1);
     if (!('epsilon' in d.attributes)) d.float('epsilon', 1e-3);
     d.output(type);
@@ -98,10 +99,12 @@ export const matrices = {
     const type = d.type('T');
     const dims = d.dims({ least: 1, zero: false });
     const axis = d.maybeInt('axis', -1, () => d.axis(dims.length));
+    const own = dims.slice(axis < 0 ? axis + dims.length : axis);
     d.input(d.tensor(type, dims));
-    d.input(d.tensor(type, dims.slice(axis < 0 ? axis + dims.length : axis)));
+    const scaled = d.chance(4) ? d.type('V') : type;
+    d.input(d.tensor(scaled, d.chance(4) ? d.narrower(dims) : own));
     d.maybeFloat('epsilon', 0.001, 0.1);
-    d.output(type);
+    d.output(scaled);
   },
   InstanceNormalization: (d) => {
     const type = d.type();

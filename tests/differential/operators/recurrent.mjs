@@ -183,12 +183,13 @@ export const recurrences = {
     }
     d.input(d.tensor(type, shape(queries, steps, size)));
     d.input(d.tensor(type, shape(heads, keys, size)));
-    d.input(d.tensor(type, shape(heads, keys, values)));
+    const other = d.chance(4) ? d.type('T2') : type;
+    d.input(d.tensor(other, shape(heads, keys, values)));
     const past = d.chance(4) ? d.integer(1, 3) : 0;
     const total = keys + past;
     if (d.chance()) {
       const dims = d.pick([steps, total], [1, 1, steps, total], [batch, queries, steps, total]);
-      d.input(d.tensor(d.pick(type, 'bool'), dims));
+      d.input(d.tensor(d.pick(type, 'bool', d.type('U')), dims));
       // A row without any key is not defined.
       const mask = d.tensors.at(-1).tensor;
       if (mask.dtype === 'bool') mask.values = mask.values.map((v, i) => (i % total === 0 ? 1 : v));
@@ -197,15 +198,63 @@ export const recurrences = {
     }
     if (past > 0) {
       d.input(d.tensor(type, [batch, heads, past, size]));
-      d.input(d.tensor(type, [batch, heads, past, values]));
+      d.input(d.tensor(other, [batch, heads, past, values]));
     }
-    d.maybeInt('is_causal', 0, () => d.pick(0, 1));
+    // Of one query behind a cache ONNX Runtime hides no key, be there later ones among the new.
+    const hidden = past > 0 && steps === 1 && keys > 1;
+    if (!hidden) d.maybeInt('is_causal', 0, () => d.pick(0, 1));
     d.maybeFloat('scale', 0.25, 1);
     if (d.chance(3)) d.float('softcap', d.integer(1, 8));
     d.output(type);
     if (past > 0) {
       d.output(type);
-      d.output(type);
+      d.output(other);
     }
+  },
+  LinearAttention: (d) => {
+    const [type, state] = [d.type('T'), d.type('S')];
+    const [batch, steps, size, values] = [
+      d.integer(1, 2),
+      d.integer(1, 5),
+      d.integer(1, 9),
+      d.integer(1, 6),
+    ];
+    const heads = d.integer(1, 3);
+    const queries = heads * d.pick(1, 1, 2);
+    d.int('q_num_heads', queries);
+    d.int('kv_num_heads', heads);
+    const rule = d.pick('linear', 'gated', 'delta', 'gated_delta');
+    if (rule !== 'gated_delta' || d.chance()) d.string('update_rule', rule);
+    d.maybeFloat('scale', 0.25, 1);
+    const small = { low: -0.6, high: 0.6 };
+    const row = (width) => d.input(d.tensor(type, [batch, steps, width], small));
+    row(queries * size);
+    row(heads * size);
+    row(heads * values);
+    const past = d.chance();
+    if (past) d.input(d.tensor(state, [batch, heads, size, values], small));
+    else d.skip();
+    if (rule.startsWith('gated')) row(d.pick(heads, heads * size));
+    else d.skip();
+    if (rule.endsWith('delta')) row(d.pick(heads, 1));
+    d.output(type);
+    d.output(past ? state : type);
+  },
+  CausalConvWithState: (d) => {
+    const type = d.type('T');
+    const [batch, channels, length, width] = [
+      d.integer(1, 3),
+      d.integer(1, 6),
+      d.integer(1, 9),
+      d.integer(1, 5),
+    ];
+    d.input(d.tensor(type, [batch, channels, length]));
+    d.input(d.tensor(type, [channels, 1, width]));
+    if (d.chance()) d.input(d.tensor(type, [channels]));
+    else d.skip();
+    if (d.chance()) d.input(d.tensor(type, [batch, channels, width - 1]));
+    if (d.chance()) d.string('activation', d.pick('none', 'silu', 'swish'));
+    d.output(type);
+    d.output(type);
   },
 };

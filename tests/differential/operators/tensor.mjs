@@ -178,8 +178,8 @@ export const tensors = {
     const axes = withAxes ? d.shuffled(all).slice(0, d.integer(1, dims.length)) : all;
     const most = (axis) => (mode === 'reflect' ? Math.min(3, dims[axis] - 1) : 3);
     const amount = (axis) => {
-      // Negative pads cut off; with the other modes what is then reflected is not settled.
-      if (mode === 'constant' && dims[axis] > 2 && d.chance(6)) return -1;
+      // Negative pads cut off, before what is left is repeated.
+      if (dims[axis] > (mode === 'constant' ? 2 : 5) && d.chance(6)) return -1;
       return d.integer(0, mode === 'wrap' ? Math.min(3, dims[axis]) : most(axis));
     };
     const pads = [...axes.map(amount), ...axes.map(amount)];
