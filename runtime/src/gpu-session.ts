@@ -30,13 +30,12 @@ import {
   type Segment,
   type Step,
 } from './plan.js';
+import { LatestPlan, planKey } from './plan-key.js';
 import { Recording } from './replay.js';
-import { tensorBytes, type Tensor } from './tensor.js';
-import { formOf, leavesOf, mapTreeAsync, type Tree } from './value.js';
+import type { Tensor } from './tensor.js';
+import { leavesOf, mapTreeAsync, type Tree } from './value.js';
 import type { WeightStore } from './weights.js';
 
-/** Making a decoder costs more than a small model's replay can spare. */
-const oneByteText = new TextDecoder('latin1');
 /** Plans kept for input dims used before. */
 const cachedPlans = 16;
 /**
@@ -103,6 +102,7 @@ export class GpuSession implements Backend {
   readonly #lock = new Lock();
   readonly #slots: Semaphore;
   readonly #plans = new Map<string, CachedPlan>();
+  #latest: LatestPlan<CachedPlan> | undefined;
   #hostElements = new Map<number, number>();
   #last: Segment[] = [];
   #coreBytes: number;
@@ -241,9 +241,11 @@ export class GpuSession implements Backend {
     signal?.throwIfAborted();
     const feeds = inputs.flatMap((tree) => (tree ? leavesOf(tree) : [undefined]));
     const wanted = this.#wanted(request);
-    const key = this.#keyOf(inputs);
-    if (request.probe?.fresh) this.#forget(key);
-    let cached = this.#plans.get(key);
+    const { hostInputs } = this.#description;
+    if (request.probe?.fresh) this.#forget(planKey(inputs, hostInputs));
+    let cached = this.#latest?.planFor(inputs);
+    const key = cached ? undefined : planKey(inputs, hostInputs);
+    cached ??= this.#plans.get(key!);
     if (!cached) {
       const begun = await this.#begin(inputs, { probe: request.probe });
       if ('run' in begun) {
@@ -251,9 +253,10 @@ export class GpuSession implements Backend {
         return;
       }
       cached = begun;
-    } else {
+    } else if (key !== undefined) {
       this.#plans.delete(key);
       this.#plans.set(key, cached); // the latest used is last
+      this.#latest = LatestPlan.of(cached, inputs, hostInputs);
     }
     signal?.throwIfAborted();
     this.#last = [cached.plan.segment];
@@ -280,26 +283,6 @@ export class GpuSession implements Backend {
       list.push({ output, state: input, onHost: hostInputs.includes(input) });
     }
     return list;
-  }
-
-  /** Dims of all inputs, contents of those that the host reads. */
-  #keyOf(inputs: readonly (Tree<Shaped> | undefined)[]): string {
-    let key = inputs
-      .map((tree) => (tree ? formOf(tree, ({ dims }) => dims.join(',')) : '-'))
-      .join(';');
-    for (const input of this.#description.hostInputs) {
-      const tree = inputs[input] as Tree<Tensor> | undefined;
-      if (!tree) continue;
-      for (const tensor of leavesOf(tree)) {
-        // One character a byte: the key is exact.
-        key += '|';
-        key +=
-          tensor.dtype === 'string'
-            ? JSON.stringify(tensor.data)
-            : oneByteText.decode(tensorBytes(tensor));
-      }
-    }
-    return key;
   }
 
   /** Asks the core for a plan. One that can be replayed is cached. */
@@ -331,7 +314,7 @@ export class GpuSession implements Backend {
       ]);
       this.#memory.throwIfClosed();
       const cached = { plan, arena };
-      this.#remember(this.#keyOf(shapes), cached);
+      this.#remember(planKey(shapes, hostInputs), cached);
       return cached;
     } catch (error) {
       this.#memory.unshareArena(arena);
@@ -350,6 +333,7 @@ export class GpuSession implements Backend {
     const cached = this.#plans.get(key);
     if (!cached) return;
     this.#plans.delete(key);
+    this.#latest = undefined;
     cached.plan.destroy();
     this.#memory.unshareArena(cached.arena);
   }
@@ -513,6 +497,7 @@ export class GpuSession implements Backend {
     this.#pipelines.close();
     for (const { plan } of this.#plans.values()) plan.destroy();
     this.#plans.clear();
+    this.#latest = undefined;
     this.#state.clear();
     this.#memory.close();
     this.#gpu.close();

@@ -254,8 +254,8 @@ export class Model {
       request.state.set(output, input);
     }
     this.inputs.forEach(({ name, optional }, input) => {
-      const kept = [...request.state.values()].includes(input);
-      if (!request.feeds[input] && !kept && !optional) {
+      if (request.feeds[input] || optional) return;
+      if (![...request.state.values()].includes(input)) {
         throw new InvalidArgumentError(`input '${name}': it is missing`);
       }
     });

@@ -146,7 +146,11 @@ export class Recording {
           pass.setPipeline(program.pipeline!);
         }
         pass.setBindGroup(0, command.bindGroup);
-        pass.dispatchWorkgroups(...command.step.workgroups);
+        // What a binding to the device converts takes time, ones at the end too.
+        const [x, y, z] = command.step.workgroups;
+        if (z !== 1) pass.dispatchWorkgroups(x, y, z);
+        else if (y !== 1) pass.dispatchWorkgroups(x, y);
+        else pass.dispatchWorkgroups(x);
       } else {
         pass?.end();
         pass = undefined;
