@@ -5,6 +5,7 @@ import { watchDevice } from './device-watch.js';
 import { DeviceLostError, InternalError, LimitError, textOf } from './errors.js';
 import type { ObjectCounts } from './backend.js';
 import type { OpenDevice } from './device.js';
+import { channelToGpuProcess, Nudger } from './nudge.js';
 
 /** GPUBufferUsage, which Node has no global of. */
 export const Usage = {
@@ -33,6 +34,7 @@ export class Gpu {
   /** Bytes of buffers that are not destroyed. */
   liveBytes = 0;
   readonly #sizes = new WeakMap<GPUBuffer, number>();
+  readonly #nudger: Nudger;
   #lost: DeviceLostError | undefined;
   /** Of a buffer made since the last check. */
   #outOfMemory: LimitError | undefined;
@@ -42,6 +44,7 @@ export class Gpu {
 
   constructor({ device, borrowed }: Pick<OpenDevice, 'device' | 'borrowed'>) {
     this.device = device;
+    this.#nudger = new Nudger(device, channelToGpuProcess());
     this.#leave = watchDevice(device, {
       onLost: (why) => {
         this.#lost = new DeviceLostError(`webgpu: the device is lost: ${why}`);
@@ -137,6 +140,7 @@ export class Gpu {
   /** The device's events are no longer followed. */
   close(): void {
     this.#leave();
+    this.#nudger.close();
   }
 
   /**
@@ -178,7 +182,7 @@ export class Gpu {
   /** Maps a staging buffer, has it read, and unmaps it. */
   async readStaging<T>(staging: GPUBuffer, read: (bytes: ArrayBuffer) => T): Promise<T> {
     try {
-      await this.guard(staging.mapAsync(mapRead));
+      await this.guard(this.#nudger.hurry(staging.mapAsync(mapRead)));
     } catch (error) {
       this.throwIfLost();
       throw new InternalError(`webgpu: reading back failed: ${textOf(error)}`, { cause: error });
