@@ -156,7 +156,7 @@ export function uploaded(
       new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
     );
     buffer.unmap();
-    return [name, Tensor.fromGpuBuffer(buffer, feed.dtype as NumericDType, feed.dims)];
+    return [name, Tensor.fromGpuBuffer(buffer, feed.dtype, feed.dims)];
   });
   return {
     kept: Object.fromEntries(kept),
