@@ -105,7 +105,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         import_bytes(file, {.memory_limit = 16 << 20, .inline_below = inline_below}, read);
     if (!imported) continue;
     if (!verify(*imported->graph)) std::abort();
-    (void)write_onnx(*imported);
+    if (const auto written = write_onnx(*imported); !written) continue;
   }
   return 0;
 }

@@ -28,6 +28,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       quern::import_bytes(file, {.memory_limit = 16 << 20, .inline_below = UINT64_MAX});
   if (!model) return 0;
   if (!quern::verify(*model->graph)) std::abort();
-  (void)quern::write_onnx(*model);
+  if (const auto written = quern::write_onnx(*model); !written) return 0;
   return 0;
 }

@@ -77,7 +77,7 @@ Arg Arg::ints(std::string name, std::vector<int64_t> values) {
 Arg Arg::sym(std::string name, std::string symbol) {
   return {std::move(name), {{"as_sym_int", {{"as_name", std::move(symbol)}}}}};
 }
-Arg Arg::sym_ints(std::string name, std::vector<std::string> values) {
+Arg Arg::sym_ints(std::string name, const std::vector<std::string>& values) {
   Json list = Json::array();
   for (const std::string& value : values) {
     if (is_number(value)) {
@@ -138,13 +138,13 @@ void Program::stored(const std::string& kind, const std::string& name, Ty type,
   entries_.emplace_back(cat("model/data/weights/", path), bytes);
 }
 
-Program& Program::weight(std::string name, Ty type, std::vector<float> storage,
+Program& Program::weight(const std::string& name, Ty type, const std::vector<float>& storage,
                          std::vector<int64_t> strides, int64_t offset) {
   stored("parameter", name, type, storage, std::move(strides), offset);
   return *this;
 }
 
-Program& Program::buffer(std::string name, Ty type, std::vector<float> storage) {
+Program& Program::buffer(const std::string& name, Ty type, const std::vector<float>& storage) {
   stored("buffer", name, type, storage, {}, 0);
   return *this;
 }
@@ -183,7 +183,7 @@ Program& Program::output(std::string name) {
   return *this;
 }
 
-Program& Program::bounds(std::string symbol, int64_t lower, int64_t upper) {
+Program& Program::bounds(const std::string& symbol, int64_t lower, int64_t upper) {
   ranges_[symbol] = {{"min_val", lower}, {"max_val", upper}};
   return *this;
 }
@@ -211,7 +211,8 @@ std::string Program::imported() const {
   return model ? print(*model->graph) : cat("error: ", model.error().message);
 }
 
-std::string Program::run(std::vector<std::vector<double>> inputs, std::vector<Dims> dims) const {
+std::string Program::run(const std::vector<std::vector<double>>& inputs,
+                         const std::vector<Dims>& dims) const {
   return run_file(archive(), inputs, dims);
 }
 

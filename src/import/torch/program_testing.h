@@ -32,7 +32,7 @@ struct Arg {
   static Arg ints(std::string name, std::vector<int64_t> values);
   static Arg sym(std::string name, std::string symbol);
   /// Numbers, or names of symbols.
-  static Arg sym_ints(std::string name, std::vector<std::string> values);
+  static Arg sym_ints(std::string name, const std::vector<std::string>& values);
   static Arg dtype(std::string name, int number);
   static Arg none(std::string name);
 };
@@ -42,10 +42,10 @@ class Program {
  public:
   Program& input(std::string name, Ty type);
   /// A parameter with these values in row-major order of its storage; strides in elements.
-  Program& weight(std::string name, Ty type, std::vector<float> storage,
+  Program& weight(const std::string& name, Ty type, const std::vector<float>& storage,
                   std::vector<int64_t> strides = {}, int64_t offset = 0);
   /// A buffer, f32.
-  Program& buffer(std::string name, Ty type, std::vector<float> storage);
+  Program& buffer(const std::string& name, Ty type, const std::vector<float>& storage);
   /// A node "aten.NAME" (or another target with a dot in front of it) of one output.
   Program& node(std::string target, std::vector<Arg> arguments, std::string output, Ty type);
   /// Of several.
@@ -53,7 +53,7 @@ class Program {
                  std::vector<std::pair<std::string, Ty>> outputs);
   Program& size_node(std::string target, std::vector<Arg> arguments, std::string output);
   Program& output(std::string name);
-  Program& bounds(std::string symbol, int64_t lower, int64_t upper);
+  Program& bounds(const std::string& symbol, int64_t lower, int64_t upper);
 
   /// The program without its weights.
   [[nodiscard]] std::string json() const;
@@ -62,8 +62,8 @@ class Program {
   [[nodiscard]] std::string imported() const;
   /// The outputs as text, "f32[2] 1 2", joined by "; ", or the error. Inputs as they were declared;
   /// symbols take the values given by `dims`.
-  [[nodiscard]] std::string run(std::vector<std::vector<double>> inputs,
-                                std::vector<Dims> dims = {}) const;
+  [[nodiscard]] std::string run(const std::vector<std::vector<double>>& inputs,
+                                const std::vector<Dims>& dims = {}) const;
 
  private:
   void stored(const std::string& kind, const std::string& name, Ty type,

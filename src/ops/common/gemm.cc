@@ -406,7 +406,7 @@ Result<void> check_u32(LowerContext& ctx, int64_t count) {
 }
 
 Result<void> dispatch_gemm(LowerContext& ctx, GemmCall g) {
-  g.batch = collapse_batch(std::move(g.batch));
+  g.batch = collapse_batch(g.batch);
   // Rows of the innermost batch axis continue those of the matrix where b is one for all.
   if (!g.batch.empty() && g.batch.back().b == 0 && g.batch.back().a == g.m * g.a_row && !g.c &&
       g.a_zero_step == 0) {
