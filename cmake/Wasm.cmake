@@ -62,6 +62,7 @@ if(NOT QUERN_CPU)
   add_custom_command(TARGET quern-formats POST_BUILD
     COMMAND ${CMAKE_COMMAND} "-DFILE=${_files}.js" -P
             "${CMAKE_SOURCE_DIR}/cmake/ForBundlers.cmake"
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${CMAKE_SOURCE_DIR}/runtime/wasm"
     COMMAND ${CMAKE_COMMAND} -E copy_if_different
             "${_files}.js" "${_files}.wasm" "${CMAKE_SOURCE_DIR}/runtime/wasm"
     # Beside the module below too, which stands for quern-core alone.
