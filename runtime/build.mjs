@@ -26,7 +26,7 @@ function plainQuotes(_options, files) {
 
 /** What every entry with a session loads: in one file it compresses better than in five. */
 const session =
-  /src\/(device|device-watch|dtype|feeds|gpu(-\w+)?|messages|model|pipelines|pixel-feeds|plan|platform|replay|report|slices|sources|tensor|value|weights|words)\.ts$/;
+  /src\/(device|device-watch|dtype|feeds|gpu(-\w+)?|messages|model|nudge|pipelines|pixel-feeds|plan|plan-key|platform|replay|report|slices|sources|tensor|value|weights|words)\.ts$/;
 
 rmSync(fresh, { recursive: true, force: true });
 mkdirSync(fresh, { recursive: true });
