@@ -57,6 +57,22 @@ type Outputs = Map<number, Tree<Tensor>>;
 
 /** Of one run, on devices that are lost one after the other. */
 const mostAttempts = 3;
+/** Pauses between loads of a model whose device is lost, in milliseconds. */
+const reloadPauses = [100, 200, 400];
+
+/** A browser whose GPU process starts again may offer no adapter for a while. */
+async function reloaded(reload: () => Promise<LoadedModel>): Promise<LoadedModel> {
+  for (const pause of reloadPauses) {
+    try {
+      return await reload();
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+  return reload();
+}
+
 const noObjects: ObjectCounts = { buffers: 0, bindGroups: 0, pipelines: 0, shaderModules: 0 };
 
 export class Model {
@@ -182,7 +198,7 @@ export class Model {
     if (used === this.#loaded.backend) {
       const { reload } = this.#origin;
       if (!reload) throw error;
-      this.#recovering ??= reload()
+      this.#recovering ??= reloaded(reload)
         .then(
           (fresh) => {
             used.dispose();
