@@ -244,18 +244,20 @@ export class GpuSession implements Backend {
     const { hostInputs } = this.#description;
     if (request.probe?.fresh) this.#forget(planKey(inputs, hostInputs));
     let cached = this.#latest?.planFor(inputs);
-    const key = cached ? undefined : planKey(inputs, hostInputs);
-    cached ??= this.#plans.get(key!);
     if (!cached) {
-      const begun = await this.#begin(inputs, { probe: request.probe });
-      if ('run' in begun) {
-        await this.#goOn(begun.run, begun.applied, { feeds, wanted, sink, turn, request });
-        return;
+      const key = planKey(inputs, hostInputs);
+      cached = this.#plans.get(key);
+      if (cached) {
+        this.#plans.delete(key);
+        this.#plans.set(key, cached); // the latest used is last
+      } else {
+        const begun = await this.#begin(inputs, { probe: request.probe });
+        if ('run' in begun) {
+          await this.#goOn(begun.run, begun.applied, { feeds, wanted, sink, turn, request });
+          return;
+        }
+        cached = begun;
       }
-      cached = begun;
-    } else if (key !== undefined) {
-      this.#plans.delete(key);
-      this.#plans.set(key, cached); // the latest used is last
       this.#latest = LatestPlan.of(cached, inputs, hostInputs);
     }
     signal?.throwIfAborted();

@@ -3,12 +3,11 @@
 
 import type { NodeInfo, Probe } from './backend.js';
 import { measureCeilings, type Ceilings } from './ceilings.js';
-import type { NumericDType } from './dtype.js';
 import { InternalError, UnsupportedError } from './errors.js';
 import type { Feed } from './feeds.js';
 import { align, storageUsage } from './gpu.js';
 import type { Dispatch } from './plan.js';
-import { Tensor } from './tensor.js';
+import { Tensor, tensorBytes } from './tensor.js';
 import { median, readTimestamps, setSize } from './timestamps.js';
 
 export type { Ceilings } from './ceilings.js';
@@ -151,10 +150,7 @@ export function uploaded(
       mappedAtCreation: true,
     });
     buffers.push(buffer);
-    const { data } = feed as Tensor<NumericDType>;
-    new Uint8Array(buffer.getMappedRange()).set(
-      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-    );
+    new Uint8Array(buffer.getMappedRange()).set(tensorBytes(feed));
     buffer.unmap();
     return [name, Tensor.fromGpuBuffer(buffer, feed.dtype, feed.dims)];
   });
