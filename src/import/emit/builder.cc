@@ -19,10 +19,10 @@ double extreme(DType dtype, bool largest) {
                    : -std::numeric_limits<double>::infinity();
   }
   const int bits = bit_width(dtype);
-  const bool is_unsigned = dtype == DType::kU8 || dtype == DType::kU16 || dtype == DType::kU32 ||
-                           dtype == DType::kU64 || dtype == DType::kBool;
+  const bool is_unsigned =
+      dtype == DType::kU8 || dtype == DType::kU16 || dtype == DType::kU32 || dtype == DType::kU64;
   if (dtype == DType::kBool) return largest ? 1 : 0;
-  const double power = static_cast<double>(uint64_t{1} << (is_unsigned ? bits - 1 : bits - 1));
+  const double power = static_cast<double>(uint64_t{1} << (bits - 1));
   if (is_unsigned) return largest ? power * 2 - 1 : 0;
   return largest ? power - 1 : -power;
 }
@@ -74,6 +74,18 @@ Tensor Builder::constant(HostTensor tensor) {
   Value* value = graph_.add_constant("", make_constant(std::move(tensor)));
   value->type = Type::tensor(dtype, std::move(shape));
   return {value, dtype, rank};
+}
+
+Tensor Builder::weight(WeightInfo info, std::vector<WeightInfo>& table, std::string name) {
+  auto constant = std::make_shared<Constant>();
+  constant->dtype = info.dtype;
+  constant->dims = info.dims;
+  constant->weight = static_cast<uint32_t>(table.size());
+  Value* value = graph_.add_constant(std::move(name), std::move(constant));
+  value->type = Type::tensor(info.dtype, Shape(info.dims.begin(), info.dims.end()));
+  const Tensor out = {value, info.dtype, info.dims.size()};
+  table.push_back(std::move(info));
+  return out;
 }
 
 Tensor Builder::ints(const Ints& values) {
@@ -148,12 +160,12 @@ Tensor Builder::swap(const Tensor& x, size_t a, size_t b) {
   return permute(x, std::move(perm));
 }
 
-Tensor Builder::unsqueeze(const Tensor& x, Ints axes) {
+Tensor Builder::unsqueeze(const Tensor& x, const Ints& axes) {
   const size_t rank = x.rank + axes.size();
   return op("Unsqueeze", {x, ints(axes)}, {}, {}, rank);
 }
 
-Tensor Builder::squeeze(const Tensor& x, Ints axes) {
+Tensor Builder::squeeze(const Tensor& x, const Ints& axes) {
   const size_t rank = x.rank - std::min(x.rank, axes.size());
   return op("Squeeze", {x, ints(axes)}, {}, {}, rank);
 }

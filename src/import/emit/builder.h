@@ -68,6 +68,8 @@ class Builder {
   std::vector<Tensor> ops(std::string_view name, const std::vector<Tensor>& inputs, size_t outputs,
                           Attributes attributes, DType dtype, size_t rank);
   Tensor constant(HostTensor tensor);
+  /// A constant whose bytes stay in their file: its place there is added to `table`.
+  Tensor weight(WeightInfo info, std::vector<WeightInfo>& table, std::string name = {});
   /// A list of integers, i64.
   Tensor ints(const Ints& values);
   /// A number, rank 0.
@@ -80,8 +82,8 @@ class Builder {
   Tensor reshape_like(const Tensor& x, const Tensor& like);
   Tensor permute(const Tensor& x, Ints perm);
   Tensor swap(const Tensor& x, size_t a, size_t b);
-  Tensor unsqueeze(const Tensor& x, Ints axes);  ///< axes of the result
-  Tensor squeeze(const Tensor& x, Ints axes);
+  Tensor unsqueeze(const Tensor& x, const Ints& axes);  ///< axes of the result
+  Tensor squeeze(const Tensor& x, const Ints& axes);
   Tensor slice(const Tensor& x, size_t axis, Size start, Size end, int64_t step = 1);
   /// Element `index` of an axis, which goes away.
   Tensor select(const Tensor& x, size_t axis, Size index);
@@ -104,7 +106,7 @@ class Builder {
   Tensor scalar_of(const Size& size, DType dtype = DType::kI64);
   Tensor list(const std::vector<Size>& sizes);
   /// Of sizes.
-  Size arithmetic(std::string_view op, const Size& a, const Size& b);
+  Size arithmetic(std::string_view name, const Size& a, const Size& b);
 
   /// x + y and so on with both cast to `dtype`.
   Tensor binary(std::string_view name, const Tensor& x, const Tensor& y, DType dtype);

@@ -227,15 +227,9 @@ Tensor Checkpoint::load(Emitter& b, std::string_view key) {
     }
     out = b.constant({dtype, entry->dims, std::move(bytes), {}});
   } else {
-    auto constant = std::make_shared<Constant>();
-    constant->dtype = dtype;
-    constant->dims = entry->dims;
-    constant->weight = static_cast<uint32_t>(table.size());
-    table.push_back({std::string(key), dtype, entry->dims, entry->size, shard_file(entry->shard),
-                     entry->offset});
-    Value* value = b.graph().add_constant("", std::move(constant));
-    value->type = Type::tensor(dtype, Shape(entry->dims.begin(), entry->dims.end()));
-    out = {value, dtype, entry->dims.size()};
+    out = b.weight({std::string(key), dtype, entry->dims, entry->size, shard_file(entry->shard),
+                    entry->offset},
+                   table);
   }
   return out;
 }

@@ -78,14 +78,8 @@ Tensor stored_constant(Emitter& b, const NodeDef& node, std::vector<WeightInfo>&
     if (x.value->name.empty()) x.value->name = node.name;
     return x;
   }
-  auto constant = std::make_shared<Constant>();
-  constant->dtype = stored.dtype;
-  constant->dims = stored.dims;
-  constant->weight = static_cast<uint32_t>(table.size());
-  table.push_back({node.name, stored.dtype, stored.dims, stored.size, "", stored.offset});
-  Value* value = b.graph().add_constant(node.name, std::move(constant));
-  value->type = Type::tensor(stored.dtype, Shape(stored.dims.begin(), stored.dims.end()));
-  return Tensor{value, stored.dtype, stored.dims.size()};
+  return b.weight({node.name, stored.dtype, stored.dims, stored.size, "", stored.offset}, table,
+                  node.name);
 }
 
 }  // namespace tensorflow

@@ -221,16 +221,11 @@ std::string Weights::find_below(std::string_view owner, std::string_view name) c
 Tensor Weights::in_shards(Emitter& b, const Weight& weight, size_t number) {
   const auto width = static_cast<uint64_t>(bit_width(weight.stored)) / 8;
   const auto in_file = [&](uint64_t count, Dims dims, const Piece& piece, uint64_t skip) {
-    auto constant = std::make_shared<Constant>();
-    constant->dtype = weight.stored;
-    constant->dims = dims;
-    constant->weight = static_cast<uint32_t>(table.size());
-    table.push_back({weight.name, weight.stored, dims, count * width, shards_[piece.shard],
-                     piece.offset + skip});
-    Value* value = b.graph().add_constant("", std::move(constant));
-    value->type = Type::tensor(weight.stored, Shape(dims.begin(), dims.end()));
-    value->name = weight.name;
-    return Tensor{value, weight.stored, dims.size()};
+    const Tensor x = b.weight({weight.name, weight.stored, std::move(dims), count * width,
+                               shards_[piece.shard], piece.offset + skip},
+                              table);
+    x.value->name = weight.name;
+    return x;
   };
   if (weight.pieces.size() == 1)
     return in_file(weight.bytes / width, weight.dims, weight.pieces[0], 0);

@@ -101,14 +101,7 @@ Tensor Weights::dense(std::string_view name, const Payload& payload, std::string
     const auto from = payload.bytes.begin() + static_cast<ptrdiff_t>(offset);
     out = b_.constant(host_tensor(dtype, dims, {from, from + static_cast<ptrdiff_t>(bytes)}));
   } else {
-    auto constant = std::make_shared<Constant>();
-    constant->dtype = dtype;
-    constant->dims = dims;
-    constant->weight = static_cast<uint32_t>(table_.size());
-    table_.push_back({std::string(name), dtype, dims, bytes, "", payload.offset + offset});
-    Value* value = b_.graph().add_constant("", std::move(constant));
-    value->type = Type::tensor(dtype, Shape(dims.begin(), dims.end()));
-    out = {value, dtype, dims.size()};
+    out = b_.weight({std::string(name), dtype, dims, bytes, "", payload.offset + offset}, table_);
   }
   out.value->name = name;
   return out;
