@@ -133,7 +133,10 @@ Result<RunTensor> Walk::cast_map(Node& node) {
   std::vector<int64_t> places;
   if (node.string_or("map_form", "DENSE") == "SPARSE") {
     const int64_t length = node.int_or("max_map", 1);
-    if (length > INT32_MAX) return limit_exceeded(cat(node.describe(), ": max_map is ", length));
+    constexpr int64_t kMost = int64_t{1} << 24;
+    if (length > kMost) {
+      return limit_exceeded(cat(node.describe(), ": max_map is ", length, ", past ", kMost));
+    }
     places.assign(static_cast<size_t>(length), -1);
     for (const auto& [key, place] : positions) {
       if (key < 0 || key >= length) {
