@@ -57,6 +57,62 @@ export function watchLayouts() {
   return (group) => layouts.get(group);
 }
 
+/**
+ * From now on notes the compute pipelines that are made, as what it takes to make them again, and
+ * the numbers of those that dispatches use.
+ */
+export function watchPrograms() {
+  const watched = {
+    programs: [],
+    used: new Set(),
+    clear() {
+      watched.programs = [];
+      watched.used = new Set();
+    },
+  };
+  const types = new WeakMap(); // bind group layout: the types of its bindings
+  const groups = new WeakMap(); // pipeline layout: its one bind group layout
+  const texts = new WeakMap(); // module: its WGSL
+  const numbers = new WeakMap(); // pipeline: [list, number]
+  const after = (name, note) => {
+    const original = GPUDevice.prototype[name];
+    GPUDevice.prototype[name] = function (descriptor) {
+      const object = original.call(this, descriptor);
+      note(object, descriptor);
+      return object;
+    };
+  };
+  after('createBindGroupLayout', (layout, { entries }) =>
+    types.set(
+      layout,
+      entries.map(({ buffer }) => buffer?.type),
+    ),
+  );
+  after('createPipelineLayout', (layout, { bindGroupLayouts }) =>
+    groups.set(layout, bindGroupLayouts[0]),
+  );
+  after('createShaderModule', (module, { code }) => texts.set(module, code));
+  after('createComputePipelineAsync', (promise, { label, layout, compute }) => {
+    const { programs } = watched;
+    const number = programs.length;
+    programs.push({
+      label,
+      wgsl: texts.get(compute.module),
+      constants: compute.constants ?? {},
+      access: types.get(groups.get(layout)),
+    });
+    promise.then(
+      (pipeline) => numbers.set(pipeline, [programs, number]),
+      () => {},
+    );
+  });
+  patch(GPUComputePassEncoder, 'setPipeline', (pipeline) => {
+    const [programs, number] = numbers.get(pipeline) ?? [];
+    if (programs === watched.programs) watched.used.add(number);
+  });
+  return watched;
+}
+
 export const countOf = (log, kind) => log.filter((c) => c.kind === kind).length;
 
 /**
