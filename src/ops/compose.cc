@@ -39,8 +39,9 @@ class Composer {
 
   Result<Composed> run(std::span<const uint32_t> outputs) {
     const TensorInfo& shape = frame_.outputs[outputs[0]];
+    const Value* first = frame_.node->output(outputs[0]);
     for (size_t a = 0; a < shape.rank(); ++a) {
-      program().domain.push_back(extent(shape.dims[a], shape.is_baked(a)));
+      program().domain.push_back(extent(shape, a, first));
       identity_.push_back(builder_.index(static_cast<uint32_t>(a)));
     }
     for (uint32_t output : outputs) {
@@ -66,10 +67,29 @@ class Composer {
 
   ExprProgram& program() { return composed_.program; }
 
-  Extent extent(int64_t value, bool baked) {
-    if (baked) return {value, -1};
+  /// Extents that are one symbolic dim are one parameter. `of`: the value that `info` describes.
+  Extent extent(const TensorInfo& info, size_t axis, const Value* of) {
+    const int64_t value = info.dims[axis];
+    if (info.is_baked(axis)) return {value, -1};
+    const Dim* dim = symbolic(of, info.rank(), axis);
+    for (const auto& [known, param] : symbols_) {
+      if (dim != nullptr && known == *dim &&
+          program().params[static_cast<size_t>(param)] == value) {
+        return {value, param};
+      }
+    }
     program().params.push_back(value);
-    return {value, static_cast<int32_t>(program().params.size() - 1)};
+    const auto param = static_cast<int32_t>(program().params.size() - 1);
+    if (dim != nullptr) symbols_.emplace_back(*dim, param);
+    return {value, param};
+  }
+
+  /// The dim found at load; null where nothing is known.
+  static const Dim* symbolic(const Value* value, size_t rank, size_t axis) {
+    if (value == nullptr || !value->type.is_tensor()) return nullptr;
+    const auto& shape = value->type.shape;
+    if (!shape || shape->size() != rank || (*shape)[axis].is_const()) return nullptr;
+    return &(*shape)[axis];
   }
 
   /// The value of an inner value, outer input or anchor at these indices.
@@ -123,7 +143,7 @@ class Composer {
       entry.dims = program().domain;
     } else {
       for (size_t a = 0; a < info.rank(); ++a) {
-        entry.dims.push_back(extent(info.dims[a], info.is_baked(a)));
+        entry.dims.push_back(extent(info, a, frame_.node->input(input)));
       }
     }
     const auto number = static_cast<uint32_t>(program().inputs.size());
@@ -137,7 +157,9 @@ class Composer {
   Expr dim_of(const OpFrame& frame, size_t tensor, size_t axis, const TensorInfo& info) {
     const std::vector<uint64_t> key{frame.node->id, tensor, axis};
     if (auto it = dims_.find(key); it != dims_.end()) return it->second;
-    const Expr e = builder_.extent(extent(info.dims[axis], info.is_baked(axis)));
+    const Node& node = *frame.node;
+    const Value* of = tensor >= kOutputs ? node.output(tensor - kOutputs) : node.input(tensor);
+    const Expr e = builder_.extent(extent(info, axis, of));
     dims_[key] = e;
     return e;
   }
@@ -158,6 +180,7 @@ class Composer {
   std::map<uint32_t, uint32_t> slots_;
   std::map<std::vector<uint32_t>, Expr> memo_;
   std::map<std::vector<uint64_t>, Expr> dims_;
+  std::vector<std::pair<Dim, int32_t>> symbols_;  // their parameters
   int depth_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include "plan/binding_set.h"
 #include "plan/move_bits.h"
 #include "plan/split_expr.h"
+#include "shader/generalize.h"
 
 namespace quern {
 namespace {
@@ -19,6 +20,11 @@ Step dispatch_step(const Node& node, uint32_t program, std::array<uint64_t, 3> w
   step.program = program;
   for (int i = 0; i < 3; ++i) step.workgroups[i] = static_cast<uint32_t>(workgroups[i]);
   return step;
+}
+
+bool same_program(const ShaderText& a, const ShaderText& b) {
+  return a.wgsl == b.wgsl && a.bindings == b.bindings && a.overrides == b.overrides &&
+         a.param_words == b.param_words;
 }
 
 /// The storages of a fusion that a node of its body takes from outside, input by input.
@@ -42,7 +48,15 @@ const uint32_t* ProgramTable::find(const std::string& key) const {
 }
 
 uint32_t ProgramTable::add(std::string key, std::string label, ShaderText text) {
+  // A key may name what the text does not have: an extent that no index needs, say.
+  std::vector<uint32_t>& alike = by_text_[std::hash<std::string>{}(text.wgsl)];
+  for (const uint32_t number : alike) {
+    if (!same_program(entries_[number].text, text)) continue;
+    numbers_.emplace(std::move(key), number);
+    return number;
+  }
   const auto number = static_cast<uint32_t>(entries_.size());
+  alike.push_back(number);
   entries_.push_back({number, std::move(label), std::move(text)});
   numbers_.emplace(std::move(key), number);
   return number;
@@ -446,6 +460,7 @@ Result<void> GpuBackend::lower_anchor(const LowerJob& job, size_t anchor, Walk& 
   for (uint32_t i : epilogue.inputs) {
     tail.push_back(i == Composed::kAnchor ? Storage{} : job.inputs[i]);
   }
+  generalize(epilogue.program, target_);
   lowering.set_epilogue(std::move(epilogue), std::move(tail), job.outputs[0],
                         job.frame.outputs[0].dtype);
   auto done = frame.def->lower(lowering);
@@ -515,9 +530,11 @@ Result<void> GpuBackend::dispatch_expression(const Node& node, ExprProgram progr
   return {};
 }
 
-Result<void> GpuBackend::dispatch_bound(const Node& node, const ExprProgram& program,
+Result<void> GpuBackend::dispatch_bound(const Node& node, ExprProgram program,
                                         std::vector<Storage> inputs, std::vector<Storage> outputs,
                                         Walk& walk) {
+  const ExprSchedule schedule = schedule_of(program, target_);
+  generalize(program, target_);
   // A storage may be larger than what is read of it.
   const auto fit = [&](Storage& s, DType dtype, int64_t count) {
     if (walk.info(s).bytes <= target_.max_binding_bytes) return;
@@ -540,7 +557,6 @@ Result<void> GpuBackend::dispatch_bound(const Node& node, const ExprProgram& pro
   if (set.mixed()) {
     return unsupported(cat(node.describe(), ": one tensor is read as two element types"));
   }
-  const ExprSchedule schedule = schedule_of(program, target_);
   const std::string key = cat("expr|", schedule.workgroup_size, "|", schedule.workgroup_reduce, "|",
                               set.key(), program.key());
   uint32_t number = 0;

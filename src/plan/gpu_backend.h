@@ -24,6 +24,7 @@ class ProgramTable {
  private:
   std::vector<ProgramEntry> entries_;
   std::unordered_map<std::string, uint32_t> numbers_;
+  std::unordered_map<size_t, std::vector<uint32_t>> by_text_;  ///< by hash of their WGSL
   size_t taken_ = 0;
 };
 
@@ -57,9 +58,8 @@ class GpuBackend final : public Backend {
                                    const std::vector<Storage>& inputs,
                                    const std::vector<Storage>& outputs, Walk& walk);
   /// The same over tensors that all can be bound.
-  Result<void> dispatch_bound(const Node& node, const ExprProgram& program,
-                              std::vector<Storage> inputs, std::vector<Storage> outputs,
-                              Walk& walk);
+  Result<void> dispatch_bound(const Node& node, ExprProgram program, std::vector<Storage> inputs,
+                              std::vector<Storage> outputs, Walk& walk);
   /// Is a tensor of the job past what a dispatch can bind?
   [[nodiscard]] bool has_large(const LowerJob& job, const Walk& walk) const;
 

@@ -1,0 +1,114 @@
+#include "shader/generalize.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <map>
+
+#include "ir/expr_ops.h"
+#include "shader/lanes.h"
+
+namespace quern {
+namespace {
+
+bool is_fixed(const Extent& e) { return e.baked() && e.value > 1; }
+
+bool has_parameter(const ExprProgram& program) {
+  const auto free = [](const Extent& e) { return !e.baked(); };
+  if (std::ranges::any_of(program.domain, free)) return true;
+  return std::ranges::any_of(program.nodes, [&](const ExprNode& node) {
+    return is_reduction(node.op) && program.at(node.args[0]).op != ExprOp::kConst;
+  });
+}
+
+/// `program` with a parameter for each number among the first `axes` extents of its domain.
+ExprProgram with_parameters(const ExprProgram& program, size_t axes) {
+  ExprProgram shared = program;
+  std::map<int64_t, int32_t> params;
+  for (size_t a = 0; a < axes; ++a) {
+    const Extent& e = program.domain[a];
+    if (!is_fixed(e)) continue;
+    if (params.try_emplace(e.value, static_cast<int32_t>(shared.params.size())).second) {
+      shared.params.push_back(e.value);
+    }
+  }
+  const auto free = [&](Extent& e) {
+    if (!is_fixed(e)) return;
+    if (const auto found = params.find(e.value); found != params.end()) e.param = found->second;
+  };
+  for (size_t a = 0; a < axes; ++a) free(shared.domain[a]);
+  for (ExprInput& input : shared.inputs) std::ranges::for_each(input.dims, free);
+  return shared;
+}
+
+bool equal_shares(const ExprProgram& a, const ExprProgram& b, const Target& target) {
+  const std::vector<NodeFacts> facts = facts_of(a);
+  const LanePlan x = lanes_of(a, facts);
+  const LanePlan y = lanes_of(b, facts);
+  if (x.lanes != y.lanes || x.row != y.row || x.loads != y.loads) return false;
+  const TilePlan s = tile_of(a, facts, target);
+  const TilePlan t = tile_of(b, facts, target);
+  return s.load == t.load && s.axis == t.axis;
+}
+
+void share_extents(ExprProgram& program, const Target& target) {
+  if (program.domain.empty()) return;
+  const size_t rank = program.domain.size();
+  if (rank > 1 && !has_parameter(program)) return;  // all divisions are by constants
+  // The last axis may be what vectors need.
+  for (size_t axes = rank; axes + 1 >= rank && axes > 0; --axes) {
+    ExprProgram shared = with_parameters(program, axes);
+    if (shared.params.size() == program.params.size()) return;
+    if (!equal_shares(program, shared, target)) continue;
+    program = std::move(shared);
+    return;
+  }
+}
+
+bool is_arithmetic(ExprOp op) {
+  switch (op) {
+    case ExprOp::kAdd:
+    case ExprOp::kSub:
+    case ExprOp::kMul:
+    case ExprOp::kDiv:
+    case ExprOp::kMin:
+    case ExprOp::kMax:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Numbers as operators define them have few bits: 3, 0.5, 1e-5 is no such.
+bool has_many_bits(float value) {
+  constexpr uint32_t kLow = 0x7fff;  // of the significand: 8 bits of it stay
+  return std::isfinite(value) && (std::bit_cast<uint32_t>(value) & kLow) != 0;
+}
+
+void share_constants(ExprProgram& program) {
+  std::vector<bool> other_use(program.nodes.size());
+  for (const ExprNode& node : program.nodes) {
+    if (is_arithmetic(node.op)) continue;
+    for (const Expr arg : node.args) other_use[arg.id] = true;
+  }
+  for (const ExprOutput& output : program.outputs) other_use[output.value.id] = true;
+  for (size_t id = 0; id < program.nodes.size(); ++id) {
+    ExprNode& node = program.nodes[id];
+    if (node.op != ExprOp::kConst || node.type != Scalar::kF32 || other_use[id]) continue;
+    const auto value = static_cast<float>(std::bit_cast<double>(node.bits));
+    if (!has_many_bits(value)) continue;
+    node.op = ExprOp::kParam;
+    node.slot = static_cast<uint32_t>(program.params.size());
+    node.bits = 0;
+    program.params.push_back(std::bit_cast<uint32_t>(value));
+  }
+}
+
+}  // namespace
+
+void generalize(ExprProgram& program, const Target& target) {
+  share_constants(program);
+  share_extents(program, target);
+}
+
+}  // namespace quern
