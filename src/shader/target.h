@@ -26,6 +26,8 @@ struct Target {
   uint32_t max_workgroups = 65535;          ///< per dimension
   uint64_t max_binding_bytes = 128u << 20;  ///< of a storage binding
   uint64_t max_buffer_bytes = 256u << 20;
+  /// That work is to be spread over: browsers don't tell, so this is a large device's.
+  uint32_t cores = 132;
   /// chromium-experimental-subgroup-matrix for f16 operands and f32 sums, where the device has
   /// shader-f16 too, and subgroups of one size.
   MatrixShape matrix_f16 = {};

@@ -24,15 +24,19 @@ struct Extras {
 
 struct TileConfig {
   Tiling tiling;
-  bool a_t = false, b_t = false, vec_a = false, vec_b = false, vec_y = false, half = false;
+  bool a_t = false, b_t = false, vec_a = false, vec_b = false, vec_y = false, half = false,
+       exact = false;
   Extras extras;
   template <class F>
   void fields(F&& f) const {
     f("WM", tiling.wm);
     f("WN", tiling.wn);
     f("TM", tiling.tm);
-    f("TK", kTileDepth);
+    f("TK", tiling.depth);
     if (!extras.integer) {
+      f("PARTS", tiling.parts);
+      f("SHARED", uint32_t{tiling.parts > 1});
+      f("EXACT", uint32_t{exact});
       f("TN4", tiling.tn4);
       f("VEC_Y", uint32_t{vec_y});
       f("HALF", uint32_t{half});
@@ -202,6 +206,9 @@ KernelCall tile_call(LowerContext& ctx, const GemmCall& g, const Strided& y, con
   config.half = are_halves(g) && !g.integer;
   const int64_t tiles_m = tiling.tiles_m(g.m);
   const int64_t tiles_n = tiling.tiles_n(g.n);
+  // Worth a program of its own for large products only.
+  config.exact = tiling.tn4 == 2 && g.varies && !g.varies->any && tiling.slices == 1 &&
+                 tiling.is_exact(g.m, g.n, g.k);
   call.kernel = g.integer ? "matmul_integer" : "matmul";
   call.config = config_of(config);
   call.stores_fours = config.vec_y;
@@ -300,9 +307,9 @@ Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y
       return ctx.dispatch(tile_call(ctx, g, y, *tiling));
     }
   }
-  const Tiling tiling = tiling_of(g.m, g.n, g.k, count, varies);
+  const Tiling tiling = tiling_of(ctx.target(), g.m, g.n, g.k, count, varies);
   if (g.varies) {
-    if (const auto other = other_tiling(tiling, g.m, g.n, g.k, varies)) {
+    if (const auto other = other_tiling(ctx.target(), tiling, g.m, g.n, g.k, varies)) {
       QUERN_TRY(ctx.prepare(tile_call(ctx, g, y, *other)));
     }
   }

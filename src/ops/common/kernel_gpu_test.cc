@@ -34,6 +34,7 @@ class KernelGpu : public testing::Test {
     ASSERT_TRUE(want) << name << want.error().message;
     Target target;
     target.max_workgroups = 7;  // numbers past the limit are common
+    target.cores = cores_;
     Recorder recorder(node.frame(), target);
     const auto done = node.frame().def->lower(recorder);
     ASSERT_TRUE(done) << name << done.error().message;
@@ -81,6 +82,7 @@ class KernelGpu : public testing::Test {
                       {1e-4 + (half ? 1e-2 : 0), 2e-5 + (half ? 1e-2 : 0)});
   }
 
+  uint32_t cores_ = 132;
   Random random_{41};
   GpuCases cases_{"kernels"};
 };
@@ -96,14 +98,19 @@ TEST_F(KernelGpu, MatMul) {
                             {{4, 9}, {9}},
                             {{130, 20}, {20, 140}},
                             {{2, 1, 6, 4}, {3, 4, 8}},
-                            {{390, 19}, {19, 2050}},
-                            {{389, 24}, {24, 2048}},
-                            {{6, 65, 16}, {6, 16, 1804}}};
-  int i = 0;
-  for (const auto& [a, b] : shapes) {
-    NodeUnderTest node("MatMul", 13);
-    node.input(random_.floats(a)).input(random_.floats(b));
-    add(node, cpu_matmul, cat("matmul ", a, " ", b), ++i % 3 == 0);
+                            {{20, 40}, {40, 130}},
+                            {{70, 40}, {40, 60}},
+                            {{130, 19}, {19, 290}},
+                            {{128, 32}, {32, 256}},
+                            {{6, 65, 16}, {6, 16, 180}}};
+  // One core is busy with few tiles, so they are large.
+  for (cores_ = 1; cores_ <= 132; cores_ += 131) {
+    int i = 0;
+    for (const auto& [a, b] : shapes) {
+      NodeUnderTest node("MatMul", 13);
+      node.input(random_.floats(a)).input(random_.floats(b));
+      add(node, cpu_matmul, cat("matmul ", a, " ", b, " cores ", cores_), ++i % 3 == 0);
+    }
   }
 }
 
@@ -125,7 +132,8 @@ TEST_F(KernelGpu, Convolutions) {
   for (int round = 0; round < 24; ++round) {
     const bool transposed = round % 4 == 3;
     const int64_t groups = round % 3 == 0 ? 2 : 1;
-    const int64_t in = round % 5 == 0 ? 1 : 6, out = round % 2 == 0 ? 4 : 20;
+    const int64_t in = round % 5 == 0 ? 1 : 6, out = round % 2 == 0 ? 4 : round % 9 == 4 ? 70 : 20;
+    cores_ = round % 8 < 4 ? 132 : 1;
     const int64_t kernel = round % 6 == 1 ? 1 : 3;
     const int64_t wide = round % 2 == 0 ? 3 : 20;
     const bool line = round % 7 == 2;

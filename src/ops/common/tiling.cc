@@ -6,19 +6,31 @@ namespace quern {
 namespace {
 
 constexpr Tiling kLarge{.wm = 8, .wn = 16, .tm = 8, .tn4 = 2};
-constexpr Tiling kSmall{};
-/// A workgroup of the large tile does eight times as much as one of the small, half again as fast:
-/// it pays once there is one for most of a large device's cores.
-constexpr int64_t kCores = 90;
+constexpr Tiling kSquare{.wm = 8, .wn = 16, .tm = 8};
+constexpr Tiling kMedium{.wm = 8, .wn = 16, .depth = 32};
+/// Latency rules where there are few tiles: four times as many invocations, a quarter of the steps.
+constexpr Tiling kSmall{.depth = 32, .parts = 4};
 /// Few rows, as the first and last convolutions of a net have.
-constexpr Tiling kFlat{.wm = 4, .wn = 16};
+constexpr Tiling kFlat{.wm = 4, .wn = 16, .depth = 32, .parts = 4};
 constexpr int64_t kFlatRows = 16;
+/// With so many tiles for a hundred cores, those twice as large are worth it.
+constexpr int64_t kManyLarge = 225;
+constexpr int64_t kManySquare = 150;
+constexpr int64_t kManyMedium = 120;
+/// Of subgroup matrices: one workgroup for most of a large device's cores.
+constexpr int64_t kCores = 90;
 
 /// Would less than half of a large tile be of use? Where dims vary, a second variant is compiled
 /// for it, which only large layers are worth.
 bool too_small_for_large(int64_t m, int64_t n, int64_t k, Varies varies) {
   if (varies.any) return varies.n || n < 512 || k < 128;
-  return m <= 32 || n <= 64 || k < kTileDepth;
+  return m <= 32 || n <= 64 || k < kLarge.depth;
+}
+
+Tiling small_tiling(const Target& target, int64_t m, Varies varies) {
+  Tiling tiling = m <= kFlatRows && !varies.m ? kFlat : kSmall;
+  while (tiling.wm * tiling.wn * tiling.parts > target.max_invocations) tiling.parts /= 2;
+  return tiling;
 }
 
 /// Cuts the depth of a product of too few tiles into slices, in multiples of `unit`.
@@ -35,13 +47,19 @@ void split_depth(T& tiling, int64_t k, int64_t tiles, int64_t unit, Varies varie
 
 }  // namespace
 
-Tiling tiling_of(int64_t m, int64_t n, int64_t k, int64_t count, Varies varies) {
-  if (!too_small_for_large(m, n, k, varies) &&
-      kLarge.tiles_m(m) * kLarge.tiles_n(n) * count >= kCores) {
-    return kLarge;
+Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t count,
+                 Varies varies) {
+  const auto tiles = [&](const Tiling& t) { return t.tiles_m(m) * t.tiles_n(n) * count; };
+  const auto are = [&](int64_t many, const Tiling& t) {
+    return tiles(t) >= (many * target.cores + 99) / 100;
+  };
+  if (!too_small_for_large(m, n, k, varies) && are(kManyLarge, kLarge)) return kLarge;
+  if (!varies.any) {
+    if (m > 32 && n > 32 && are(kManySquare, kSquare)) return kSquare;
+    if (m > kFlatRows && n > 32 && are(kManyMedium, kMedium)) return kMedium;
   }
-  Tiling tiling = m <= kFlatRows && !varies.m ? kFlat : kSmall;
-  split_depth(tiling, k, tiling.tiles_m(m) * tiling.tiles_n(n) * count, kTileDepth, varies);
+  Tiling tiling = small_tiling(target, m, varies);
+  split_depth(tiling, k, tiles(tiling), tiling.depth, varies);
   return tiling;
 }
 
@@ -78,11 +96,10 @@ std::optional<SubgroupTiling> subgroup_tiling_of(const Target& target, int64_t m
   return tiling;
 }
 
-std::optional<Tiling> other_tiling(const Tiling& tiling, int64_t m, int64_t n, int64_t k,
-                                   Varies varies) {
+std::optional<Tiling> other_tiling(const Target& target, const Tiling& tiling, int64_t m, int64_t n,
+                                   int64_t k, Varies varies) {
   if (!varies.any || too_small_for_large(m, n, k, varies)) return std::nullopt;
-  if (tiling.tn4 == 1) return kLarge;
-  return varies.m || m > kFlatRows ? kSmall : kFlat;
+  return tiling.tn4 == 1 ? kLarge : small_tiling(target, m, varies);
 }
 
 }  // namespace quern

@@ -14,19 +14,23 @@ struct Varies {
   bool any = false;  ///< m, n, k or the size of the batch
 };
 
-/// How a product is cut into workgroups: tiles of wm*tm rows by wn*tn4*4 columns, and slices of
-/// the depth, whose sums a second pass adds up.
+/// How a product is cut into workgroups: tiles of wm*tm rows by wn*tn4*4 columns, `depth` deep,
+/// each depth shared by `parts` groups of invocations; and slices of the whole depth, whose sums a
+/// second pass adds up.
 struct Tiling {
-  uint32_t wm = 8, wn = 8, tm = 4, tn4 = 1;
+  uint32_t wm = 8, wn = 8, tm = 4, tn4 = 1, depth = 16, parts = 1;
   int64_t slices = 1;
-  int64_t slice_depth = 0;  ///< a multiple of kTileDepth, but for one slice
+  int64_t slice_depth = 0;  ///< a multiple of `depth`, but for one slice
 
   [[nodiscard]] int64_t tiles_m(int64_t m) const { return (m + wm * tm - 1) / (wm * tm); }
   [[nodiscard]] int64_t tiles_n(int64_t n) const {
     return (n + int64_t{wn} * tn4 * 4 - 1) / (int64_t{wn} * tn4 * 4);
   }
+  /// Are all tiles whole?
+  [[nodiscard]] bool is_exact(int64_t m, int64_t n, int64_t k) const {
+    return m % (wm * tm) == 0 && n % (int64_t{wn} * tn4 * 4) == 0 && k % depth == 0;
+  }
 };
-inline constexpr uint32_t kTileDepth = 16;
 
 /// A product of f16 by subgroup matrices (matmul_subgroup.wgsl): gm x gn subgroups, each with
 /// fm x fn matrices of `shape`.
@@ -52,11 +56,13 @@ std::optional<SubgroupTiling> subgroup_tiling_of(const Target& target, int64_t m
                                                  int64_t k, int64_t count, Varies varies,
                                                  std::optional<bool> large = std::nullopt);
 
-/// The large tile where it fills a device, the small one, or the small one with a split depth
-/// where even that leaves most of a device idle. Measured: docs/performance.md.
-Tiling tiling_of(int64_t m, int64_t n, int64_t k, int64_t count, Varies varies);
+/// The largest tile of which there are enough to fill a device; else the small one, its depth split
+/// where even that leaves most of a device idle. Where dims vary there are but the small and the
+/// large. Measured: docs/performance.md.
+Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t count,
+                 Varies varies);
 /// The tiling that another binding may have; none where there is but one.
-std::optional<Tiling> other_tiling(const Tiling& tiling, int64_t m, int64_t n, int64_t k,
-                                   Varies varies);
+std::optional<Tiling> other_tiling(const Target& target, const Tiling& tiling, int64_t m, int64_t n,
+                                   int64_t k, Varies varies);
 
 }  // namespace quern

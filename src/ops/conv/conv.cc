@@ -31,6 +31,9 @@ struct ConvConfig {
     f("WN", tiling.wn);
     f("TM", tiling.tm);
     f("TN4", tiling.tn4);
+    f("TK", tiling.depth);
+    f("PARTS", tiling.parts);
+    f("SHARED", uint32_t{tiling.parts > 1});
     f("KH", kh);
     f("KW", kw);
     f("VEC_A", vec_a);
@@ -108,8 +111,8 @@ Result<void> lower_tiles(LowerContext& ctx, const ConvShape& s, KernelCall call,
         static_cast<uint64_t>(tiles_m * tiles_n * blocks * tiling.slices), ctx.target());
     return out;
   };
-  const Tiling tiling = tiling_of(s.out_channels, n, k, blocks, varies);
-  if (const auto other = other_tiling(tiling, s.out_channels, n, k, varies)) {
+  const Tiling tiling = tiling_of(ctx.target(), s.out_channels, n, k, blocks, varies);
+  if (const auto other = other_tiling(ctx.target(), tiling, s.out_channels, n, k, varies)) {
     QUERN_TRY(ctx.prepare(call_of(*other)));
   }
   if (tiling.slices == 1) return ctx.dispatch(call_of(tiling));

@@ -6,7 +6,8 @@ const WM = 16u; //@config
 const WN = 16u; //@config
 const TM = 4u; //@config
 const TN4 = 1u; //@config
-const TK = 16u;
+const TK = 16u; //@config
+const PARTS = 1u; //@config
 const KH = 3u; //@config
 const KW = 3u; //@config
 const VEC_A = false; //@config
@@ -96,12 +97,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   var acc: array<vec4f, TM * TN4>;
   let k_begin = slice * params.slice_depth;
   gemm_tile(lid, tile_m * BM, tile_n * BN, k_begin, min(k_begin + params.slice_depth, depth()), &acc);
-  var out: array<vec4f, TM * TN4>;  // as in matmul.wgsl
-  for (var i = 0u; i < TM * TN4; i++) { //@unroll
+  var out: array<vec4f, ROWS * TN4>;  // as in matmul.wgsl
+  for (var i = 0u; i < TM / PARTS * TN4; i++) { //@unroll
     out[i] = acc[i];
   }
-  let row = tile_m * BM + lid / WN * TM;
-  for (var i = 0u; i < TM && row + i < params.out_channels; i++) {
+  let row = tile_m * BM + own_row(lid);
+  for (var i = 0u; i < ROWS && row + i < params.out_channels; i++) {
     for (var g = 0u; g < TN4; g++) {
       let col = tile_n * BN + (g * WN + lid % WN) * 4u;
       if (col < positions) { put(part, group, row + i, col, out[i * TN4 + g]); }

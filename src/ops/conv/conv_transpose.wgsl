@@ -8,6 +8,7 @@ const WN = 16u; //@config
 const TM = 4u; //@config
 const TN4 = 1u;
 const TK = 16u;
+const PARTS = 1u;
 const KH = 2u; //@config
 const KW = 2u; //@config
 const SH = 2u; //@config

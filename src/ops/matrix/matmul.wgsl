@@ -1,10 +1,11 @@
-// y = alpha * a b + beta * c for a batch of matrices, any strides. Workgroup number (x, then y): column
+// y = alpha * a b + beta * c for a batch of matrices, any strides; EXACT: of whole tiles only. Workgroup number (x, then y): column
 // tile, row tile, batch, slice of the depth, the first fastest. Of slices each has a y of its own.
 const WM = 16u; //@config
 const WN = 16u; //@config
 const TM = 4u; //@config
 const TN4 = 1u; //@config
 const TK = 16u; //@config
+const PARTS = 1u; //@config
 const A_T = false; //@config
 const B_T = false; //@config
 const VEC_A = false; //@config
@@ -52,7 +53,9 @@ var<private> a_base: u32;
 var<private> b_base: u32;
 
 fn tile_a(row: u32, k: u32) -> Held {
+  //#if !EXACT
   if (row >= params.m || k >= params.k) { return Held(); }
+  //#endif
   let i = a_base + row * params.a_row + k * params.a_col;
   if (VEC_A) { return load4_a(i / 4u); }
   var v = vec4f();
@@ -64,7 +67,9 @@ fn tile_a(row: u32, k: u32) -> Held {
 }
 
 fn tile_b(k: u32, col: u32) -> Held {
+  //#if !EXACT
   if (k >= params.k || col >= params.n) { return Held(); }
+  //#endif
   let i = b_base + k * params.b_row + col * params.b_col;
   if (VEC_B) { return load4_b(i / 4u); }
   var v = vec4f();
@@ -96,12 +101,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   gemm_tile(lid, tile_m * BM, tile_n * BN, k_begin, min(k_begin + params.slice_depth, params.k), &acc);
   // Sums stay in registers, as no loop that stays one takes them by number; what is fused into the
   // store is compiled once.
-  var out: array<vec4f, TM * TN4>;
-  for (var i = 0u; i < TM * TN4; i++) { //@unroll
+  var out: array<vec4f, ROWS * TN4>;
+  for (var i = 0u; i < TM / PARTS * TN4; i++) { //@unroll
     out[i] = params.alpha * acc[i];
   }
-  let row = tile_m * BM + lid / WN * TM;
-  for (var i = 0u; i < TM && row + i < params.m; i++) {
+  let row = tile_m * BM + own_row(lid);
+  for (var i = 0u; i < ROWS && row + i < params.m; i++) {
     for (var g = 0u; g < TN4; g++) {
       let col = tile_n * BN + (g * WN + lid % WN) * 4u;
       if (col < params.n) { put(part, row + i, col, out[i * TN4 + g]); }

@@ -5,13 +5,13 @@ const WN = 16u; //@config
 const TM = 4u; //@config
 const TN4 = 1u;
 const TK = 16u;
+const PARTS = 1u;
 const KH = 3u; //@config
 const KW = 3u; //@config
 const VEC_A = false; //@config
 const A_T = false; const B_T = false;
 const SEGMENT = 256u;
 //@use gemm_tile
-
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 //#if X_ZERO

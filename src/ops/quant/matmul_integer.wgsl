@@ -6,6 +6,7 @@ const WN = 16u; //@config
 const TM = 4u; //@config
 const TN4 = 1u;
 const TK = 16u; //@config
+const PARTS = 1u;
 const A_T = false; //@config
 const B_T = false; //@config
 const VEC_A = false; //@config

@@ -1,0 +1,52 @@
+#include "ops/common/tiling.h"
+
+#include <gtest/gtest.h>
+
+namespace quern {
+namespace {
+
+const Varies kFixed = {};
+const Varies kRows = {.m = true, .any = true};
+
+TEST(Tiling, ManyTilesAreLarge) {
+  const Tiling t = tiling_of({}, 4096, 4096, 4096, 1, kFixed);
+  EXPECT_EQ(t.tn4, 2u);
+  EXPECT_EQ(t.parts, 1u);
+  EXPECT_TRUE(t.is_exact(4096, 4096, 4096));
+  EXPECT_FALSE(t.is_exact(4096, 4096, 4095));
+}
+
+TEST(Tiling, FewTilesShareTheirDepth) {
+  const Tiling t = tiling_of({}, 128, 768, 768, 1, kFixed);
+  EXPECT_EQ(t.parts, 4u);
+  EXPECT_EQ(t.tm % t.parts, 0u);  // each part ends with whole rows
+  EXPECT_EQ(t.slices, 1);
+  // A long depth is cut besides.
+  EXPECT_GT(tiling_of({}, 128, 768, 3072, 1, kFixed).slices, 1);
+}
+
+TEST(Tiling, PartsFitTheDevice) {
+  Target target;
+  target.max_invocations = 128;
+  const Tiling t = tiling_of(target, 128, 768, 768, 1, kFixed);
+  EXPECT_EQ(t.wm * t.wn * t.parts, 128u);
+}
+
+TEST(Tiling, FewerCoresTakeLargerTiles) {
+  Target target;
+  target.cores = 8;
+  EXPECT_EQ(tiling_of(target, 128, 768, 768, 1, kFixed).parts, 1u);
+}
+
+TEST(Tiling, DimsThatVaryHaveTwo) {
+  const Tiling small = tiling_of({}, 40, 768, 768, 1, kRows);
+  const Tiling large = tiling_of({}, 8192, 768, 768, 1, kRows);
+  EXPECT_EQ(small.tn4, 1u);
+  EXPECT_EQ(large.tn4, 2u);
+  EXPECT_EQ(other_tiling({}, small, 40, 768, 768, kRows)->tn4, 2u);
+  EXPECT_EQ(other_tiling({}, large, 8192, 768, 768, kRows)->parts, small.parts);
+  EXPECT_FALSE(other_tiling({}, small, 40, 768, 768, kFixed));
+}
+
+}  // namespace
+}  // namespace quern
