@@ -9,7 +9,7 @@ import { load, type LoadOptions } from '../../runtime/src/node.js';
 import type { Tensor } from '../../runtime/src/tensor.js';
 import { longModels, packagedModel } from '../support/tfjs-models.js';
 import { differences } from '../support/tfjs-compare.js';
-import { randomData, runGraphModel, TfGraph } from '../support/tfjs.js';
+import { ints, randomData, runGraphModel, text, TfGraph, type } from '../support/tfjs.js';
 import { CaseGraph, elementwise, reductions, shapes, windows } from '../support/tfjs-cases.js';
 import { control } from '../support/tfjs-control.js';
 
@@ -43,6 +43,38 @@ describe.each(Object.entries(families))('operators: %s', (family, add) => {
     const source = form === 'pb' ? graph.graphDef() : files;
     expect(await differences(source, graph, devices[device]!, want, format)).toEqual([]);
   });
+});
+
+test('inputs of which not even the rank is known', async () => {
+  const graph = new TfGraph();
+  const f32 = type('DT_FLOAT');
+  const bare = (name: string, dims: number[]): string => {
+    const count = dims.reduce((a, b) => a * b, 1);
+    graph.inputs[name] = { dtype: 'float32', dims, data: randomData(count, -1, 1) };
+    return graph.node('Placeholder', name, [], { dtype: f32 });
+  };
+  const held = (name: string, dims: number[]): string => {
+    const count = dims.reduce((a, b) => a * b, 1);
+    return graph.constant(name, { dtype: 'float32', dims, data: randomData(count, -1, 1, 2) });
+  };
+  const keep = bare('keep', []);
+  const kept = graph.node('Mul', 'kept', [bare('x', [3, 4]), keep], { T: f32 });
+  graph.output(graph.node('MatMul', 'product', [kept, held('w', [4, 5])], { T: f32 }));
+  const image = graph.node('Mul', 'image', [bare('pixels', [1, 6, 6, 2]), keep], { T: f32 });
+  const window = {
+    T: f32,
+    strides: ints(1, 1, 1, 1),
+    dilations: ints(1, 1, 1, 1),
+    padding: text('SAME'),
+    data_format: text('NHWC'),
+  };
+  graph.output(graph.node('Conv2D', 'conv', [image, held('kernel', [3, 3, 2, 4])], window));
+  const depth = held('depth', [3, 3, 2, 1]);
+  graph.output(graph.node('DepthwiseConv2dNative', 'depthwise', [image, depth], window));
+  const want = await runGraphModel(graph.artifacts().loader, graph.inputs, graph.outputs);
+  expect(await differences(graph.graphDef(), graph, devices['wasm']!, want, 'TensorFlow')).toEqual(
+    [],
+  );
 });
 
 /** y = x * w + b, with w in several shards and forms. */

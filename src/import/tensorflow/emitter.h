@@ -48,6 +48,11 @@ class Emitter : public emit::Builder {
   Shape shape(const Tensor& x);
   /// x, which has this shape.
   Tensor shaped(Tensor x, Shape shape);
+  /// x, of this rank where nothing was known of it: its operator takes no other.
+  static Tensor of_rank(Tensor x, size_t rank) {
+    if (x.rank == kUnknownRank) x.rank = rank;
+    return x;
+  }
   /// Sets what a list of integers holds.
   Tensor holding(Tensor x, std::vector<Dim> contents);
   /// What x holds, where that is known: of constants too.

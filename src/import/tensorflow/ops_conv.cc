@@ -65,7 +65,7 @@ namespace {
 
 /// Strides and the like of all axes, for the spatial ones.
 Ints spatial(Call& c, std::string_view name, size_t axes, bool is_last, int64_t fallback = 1) {
-  const Ints all = c.ints(name);
+  Ints all = c.ints(name);
   if (all.empty()) return Ints(axes, fallback);
   if (all.size() == axes) return all;
   if (all.size() == 1) return Ints(axes, all[0]);
@@ -126,8 +126,8 @@ Ints kernel_of(Call& c, const Tensor& weight) {
 }
 
 void conv(Call& c, std::string_view) {
-  Tensor x = c.in(0);
   const Tensor weight = c.in(1);
+  const Tensor x = Emitter::of_rank(c.in(0), weight.rank);
   const Ints kernel = kernel_of(c, weight);
   if (c.failed()) return;
   const Window w = window_of(c, kernel);
@@ -140,8 +140,8 @@ void conv(Call& c, std::string_view) {
 }
 
 void depthwise(Call& c, std::string_view) {
-  const Tensor x = c.in(0);
   const Tensor weight = c.in(1);
+  const Tensor x = Emitter::of_rank(c.in(0), weight.rank);
   const Ints kernel = kernel_of(c, weight);
   if (c.failed()) return;
   const Window w = window_of(c, kernel);
@@ -165,7 +165,7 @@ void conv_backprop(Call& c, std::string_view) {
   } else {
     for (size_t i = 0; i < kernel.size(); ++i) sizes.push_back(c.b.unknown());
   }
-  c.set(transposed_convolution(c.b, c.in(2), weight, sizes, w));
+  c.set(transposed_convolution(c.b, Emitter::of_rank(c.in(2), weight.rank), weight, sizes, w));
 }
 
 void pooling(Call& c, std::string_view ours) {

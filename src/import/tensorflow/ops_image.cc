@@ -7,7 +7,7 @@ namespace {
 
 void resize(Call& c, std::string_view) {
   Emitter& b = c.b;
-  Tensor image = c.in(0);
+  Tensor image = Emitter::of_rank(c.in(0), 4);
   const bool nearest = c.op() == "ResizeNearestNeighbor";
   if (image.rank != 4) return c.invalid("an input of an unexpected rank");
   if (!nearest) image = b.cast(image, emit::float_type(image.dtype));

@@ -37,6 +37,10 @@ Tensor product(Emitter& b, const Tensor& x, const Tensor& y) {
 
 void matmul(Call& c, std::string_view) {
   auto [x, y] = c.pair();
+  if (!c.op().starts_with("Batch")) {
+    x = Emitter::of_rank(x, 2);
+    y = Emitter::of_rank(y, 2);
+  }
   if (c.flag("transpose_a", c.flag("adj_x", false))) x = turned(c.b, x);
   if (c.flag("transpose_b", c.flag("adj_y", false))) y = turned(c.b, y);
   if (c.failed()) return;
@@ -86,9 +90,8 @@ void batch_norm(Call& c, std::string_view) {
   Emitter& b = c.b;
   const bool last = !c.text("data_format", "NHWC").starts_with("NC");
   if (c.flag("is_training", false)) return c.unsupported("batch normalisation in training");
-  const Tensor given = c.in(0);
-  if (given.rank == kUnknownRank || given.rank < 2)
-    return c.invalid("an input of an unexpected rank");
+  const Tensor given = Emitter::of_rank(c.in(0), c.text("data_format", "NHWC").size());
+  if (given.rank < 2) return c.invalid("an input of an unexpected rank");
   const Tensor x = last ? channels_first(b, given) : given;
   // SavedModels leave out what is TensorFlow's default; TensorFlow.js has another.
   const double usual = b.shared.index == DType::kI64 ? 1e-4 : 1e-3;
