@@ -64,7 +64,10 @@ async function start() {
     await model.draw(alpha, canvas, { as: 'blend', foreground: video, background: blurred });
     alpha.dispose();
     canvas.dataset.frames = String(frames);
-    status.value = `${(1000 / (performance.now() - begun)).toFixed(1)} pictures/s on ${model.device}`;
+    const seconds = (performance.now() - begun) / 1000;
+    const pace =
+      seconds < 1 ? `${(1 / seconds).toFixed(1)} pictures/s` : `${seconds.toFixed(1)} s a picture`;
+    status.value = `${pace} on ${model.device}`;
     await new Promise(requestAnimationFrame);
   }
 }
