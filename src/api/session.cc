@@ -286,9 +286,10 @@ Result<Session::Variant*> Session::variant_for(const std::vector<RunInput>& inpu
   bool special = specialises_;
   if (special) {
     const std::string special_key = cat(key, "=", key_of(inputs));
-    if (auto it = variants_.find(special_key); it != variants_.end()) return it->second.get();
+    const auto it = variants_.find(special_key);
+    if (it != variants_.end() && it->second) return it->second.get();
     // What a specialisation holds on the device stays; past this many the general graph serves.
-    special = specialisations_ < kMaxVariants;
+    special = it == variants_.end() && specialisations_ < kMaxVariants;
     if (special) {
       key = special_key;
       ++specialisations_;
@@ -310,6 +311,15 @@ Result<Session::Variant*> Session::variant_for(const std::vector<RunInput>& inpu
     value.contents = std::move(contents);
   }
   QUERN_TRY(prepare(*variant, options_.pass_options));
+  // A branch that is decided may bring host work on an input whose contents nobody was asked for.
+  const bool lacks = std::ranges::any_of(variant->placement.host_inputs, [&](uint32_t i) {
+    const RunInput& input = inputs[variant->inputs[i]];
+    return !is_left_out(input) && !has_contents(input);
+  });
+  if (special && lacks) {
+    variants_.emplace(std::move(key), nullptr);
+    return variant_for(inputs);
+  }
   return variants_.emplace(std::move(key), std::move(variant)).first->second.get();
 }
 
