@@ -4,6 +4,7 @@ import type { DType } from './dtype.js';
 import type { Gpu } from './gpu.js';
 import type { Dispatch } from './plan.js';
 import type { Tensor } from './tensor.js';
+import type { Choice } from './tuning.js';
 import type { Tree } from './value.js';
 
 export type ContainerKind = 'sequence' | 'optional' | 'map';
@@ -97,6 +98,14 @@ export function parseDescription(json: string): Description {
   return description;
 }
 
+/** What the tuner needs of a session. */
+export interface Tunable {
+  /** Plans from now on have these forms of kernels, or all the form of number `trial`. */
+  retune(forms: Record<string, string>, trial?: number): Promise<void>;
+  /** Choices of plans made since the last call. */
+  choices(): Promise<Choice[]>;
+}
+
 export type OutputPlace = 'cpu' | 'gpu';
 
 /** Times a run's steps on the GPU; made in profile.ts, asked in replay.ts. */
@@ -105,6 +114,8 @@ export interface Probe {
   readonly apart: boolean;
   /** Is the run to be planned anew, so that `work` is called? */
   readonly fresh: boolean;
+  /** How often a dispatch that is apart is carried out in its pass. */
+  readonly repeat: number;
   /** For the pass that begins with this dispatch, and consists of it where they are apart. */
   time(step: Dispatch, kernel: string): GPUComputePassTimestampWrites | undefined;
   /** Gets the nodes that made the steps: quern_run_work in src/api/abi.h. */
@@ -177,6 +188,8 @@ export interface Backend {
   readonly counters: Readonly<ObjectCounts>;
   /** Where it is on one. */
   readonly gpu?: Gpu;
+  /** Where kernels have forms to choose from. */
+  readonly tunable?: Tunable | undefined;
   /** Wanted outputs by number. */
   run(request: RunRequest): Promise<Map<number, Tree<Tensor>>>;
   /** Forgets the kept outputs, before runs that are made later. */

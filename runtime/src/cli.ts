@@ -13,6 +13,7 @@ import { diffModel, diffText } from './cli/diff.js';
 import { inspectJson, inspectText } from './cli/inspect.js';
 import { profileModel, profileText, traceJson } from './cli/profile.js';
 import { runModel, runText } from './cli/run.js';
+import { readTable, tune, tunedText, tuneOptions } from './cli/tune.js';
 import { InvalidArgumentError, QuernError, textOf } from './errors.js';
 import { load, type LoadOptions } from './node.js';
 
@@ -29,6 +30,11 @@ const help = `quern COMMAND MODEL [options]
     --runs N                medians of N runs, 10 by default
     --json FILE             writes the results there
     --trace FILE            writes a run's timeline, for Perfetto or chrome://tracing
+  tune MODEL                finds the fastest forms of its kernels on this GPU (docs/tuning.md)
+    --input NAME=VALUE      as above: the sizes that it is tuned for
+    --budget S              seconds at most, 30 by default
+    -o, --out FILE          writes what it found, for --tuning and load's option of that name
+    --keep FOLDER           adds it to what is kept there, for load's tuning: { folder }
   diff MODEL                runs it in two ways, compares every value, names the first node that
                             differs, saves it as a test folder; status 1 where something differs
     --a WAY  --b WAY        webgpu or wasm, then /no-passes, /threads=N, /f16; the first is the reference;
@@ -60,6 +66,7 @@ const help = `quern COMMAND MODEL [options]
 
   --device auto|webgpu|wasm    --precision f32|f16|auto    --threads N    --no-passes    --json
   --wasm FOLDER                takes the WebAssembly modules from there
+  --tuning FILE                forms of kernels that tune found
 `;
 
 const options = {
@@ -80,6 +87,7 @@ const options = {
   save: { type: 'string', default: 'diff' },
   model: { type: 'string', default: 'model.onnx' },
   wasm: { type: 'string' },
+  tuning: { type: 'string' },
   'default-limits': { type: 'boolean', default: false },
   'binding-limit': { type: 'string' },
   quiet: { type: 'boolean', default: false },
@@ -125,6 +133,11 @@ async function main(args: string[]): Promise<Answer> {
   if (args[0] === 'profile') {
     const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonFile } });
     return values.help ? [help, 0] : profile(onlyModel(positionals), values);
+  }
+  if (args[0] === 'tune') {
+    const all = { ...options, ...tuneOptions };
+    const { values, positionals } = parseArgs({ ...common, options: all });
+    return values.help ? [help, 0] : tuneForms(onlyModel(positionals), values);
   }
   const { values, positionals } = parseArgs({ ...common, options: { ...options, ...jsonSwitch } });
   const [command] = positionals;
@@ -177,6 +190,27 @@ async function profile(
   }
 }
 
+async function tuneForms(
+  path: string,
+  values: Values & { input?: string[]; out?: string; keep?: string; budget: string; json: boolean },
+): Promise<Answer> {
+  const budget = count(values.budget, '--budget');
+  const chosen = loadOptions(values);
+  if (chosen.device === 'auto') chosen.device = 'webgpu';
+  if (values.keep !== undefined) {
+    if (values.tuning !== undefined) throw new InvalidArgumentError('--keep or --tuning, not both');
+    chosen.tuning = { folder: values.keep };
+  }
+  const model = await load(path, chosen);
+  try {
+    const result = await tune(model, { inputs: values.input ?? [], budget });
+    if (values.out !== undefined) writeFileSync(values.out, toJson(result.table));
+    return [values.json ? toJson(result) : tunedText(result), 0];
+  } finally {
+    model.dispose();
+  }
+}
+
 async function diff(
   path: string,
   values: Values &
@@ -214,9 +248,11 @@ interface Values {
   passes: boolean;
   threads?: string;
   wasm?: string;
+  tuning?: string;
 }
 
-function loadOptions({ device, precision, passes, threads, wasm }: Values): LoadOptions {
+function loadOptions(values: Values): LoadOptions {
+  const { device, precision, passes, threads, wasm, tuning } = values;
   if (device !== 'auto' && device !== 'webgpu' && device !== 'wasm') {
     throw new InvalidArgumentError(`--device ${device}: it is one of auto, webgpu, wasm`);
   }
@@ -226,6 +262,7 @@ function loadOptions({ device, precision, passes, threads, wasm }: Values): Load
   const chosen: LoadOptions = { device, precision, passes };
   if (wasm !== undefined) chosen.wasmBase = pathToFileURL(resolve(wasm));
   if (threads !== undefined) chosen.threads = count(threads, '--threads');
+  if (tuning !== undefined) chosen.tuning = readTable(tuning);
   return chosen;
 }
 

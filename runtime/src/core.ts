@@ -5,7 +5,9 @@ import type { CorePlace } from './backend.js';
 import { coreError, InternalError } from './errors.js';
 import { startWasm, type WasmExports, type WasmOptions } from './wasm.js';
 
-const abiVersion = 5;
+const abiVersion = 6;
+
+const noTrial = 0xffffffff;
 
 /** Words of one event: a part of a chunk that belongs to a weight. */
 const eventWords = 7;
@@ -126,6 +128,22 @@ export class WasmCore {
       this.#wasm._quern_session_narrow(this.#session, at, length, automatic ? 1 : 0),
     );
     this.#check(this.#wasm._quern_session_describe(this.#session));
+    return this.#resultText();
+  }
+
+  /**
+   * WebGPU device: plans from now on have the forms of kernels that the table names, or where
+   * `trial` is given all the form of that number.
+   */
+  tune(table: Uint8Array, trial?: number): void {
+    this.#withBytes(table, (at, size) =>
+      this.#wasm._quern_session_tune(this.#session, at, size, trial ?? noTrial),
+    );
+  }
+
+  /** JSON: the choices of plans made since the last call; after `tune`. */
+  choices(): string {
+    this.#check(this.#wasm._quern_session_choices(this.#session));
     return this.#resultText();
   }
 

@@ -11,6 +11,7 @@ import type {
   Probe,
   RunRequest,
   ObjectCounts,
+  Tunable,
 } from './backend.js';
 import type { Core } from './core.js';
 import { InternalError, QuernError } from './errors.js';
@@ -33,6 +34,7 @@ import {
 import { LatestPlan, planKey } from './plan-key.js';
 import { Recording } from './replay.js';
 import type { Tensor } from './tensor.js';
+import { tableBytes, type Choice } from './tuning.js';
 import { leavesOf, mapTreeAsync, type Tree } from './value.js';
 import type { WeightStore } from './weights.js';
 
@@ -88,7 +90,7 @@ export interface GpuSessionOptions {
   sliceTime?: number;
 }
 
-export class GpuSession implements Backend {
+export class GpuSession implements Backend, Tunable {
   readonly kind = 'webgpu';
   readonly threads = 1;
   readonly #open: OpenDevice;
@@ -126,6 +128,11 @@ export class GpuSession implements Backend {
 
   get gpu(): Gpu {
     return this.#gpu;
+  }
+
+  /** Not where plans are a package's. */
+  get tunable(): Tunable | undefined {
+    return this.#core.place === 'none' ? undefined : this;
   }
 
   get corePlace(): CorePlace {
@@ -200,6 +207,18 @@ export class GpuSession implements Backend {
       await this.#core.call('endRun', run);
     }
     return [...used].map((program) => this.#pipelines.get(program));
+  }
+
+  /** Drops all plans: new ones have these forms of kernels, or all the form of number `trial`. */
+  async retune(forms: Record<string, string>, trial?: number): Promise<void> {
+    await this.#lock.run(async () => {
+      await this.#core.call('tune', tableBytes(forms), trial);
+      for (const key of [...this.#plans.keys()]) this.#forget(key);
+    });
+  }
+
+  async choices(): Promise<Choice[]> {
+    return JSON.parse(await this.#core.call('choices')) as Choice[];
   }
 
   async run(request: RunRequest): Promise<Map<number, Tree<Tensor>>> {

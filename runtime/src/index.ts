@@ -4,7 +4,13 @@
 
 import type { CachedFileInfo, CacheOptions, CachePlace, StoreChoice } from './cache/types.js';
 import type { Core } from './core.js';
-import { chooseDevice, lackOf, type Chosen, type DeviceChoice } from './device.js';
+import {
+  chooseDevice,
+  lackOf,
+  type AdapterInfo,
+  type Chosen,
+  type DeviceChoice,
+} from './device.js';
 import { DeviceLostError, InvalidArgumentError, InvalidModelError, isLack } from './errors.js';
 import { loadWasm, loadWebGpu, startCore, type LoadContext, type Progress } from './load.js';
 import { Model, type LoadedModel } from './model.js';
@@ -13,6 +19,7 @@ import type { PixelOptions } from './pixels/options.js';
 import { platform } from './platform.js';
 import { precisions, type Precision } from './precision.js';
 import { openModel, rereadable, type ModelSource } from './sources.js';
+import type { TuningOptions, TuningState, TuningTable } from './tuning.js';
 
 export type {
   ContainerKind,
@@ -61,6 +68,8 @@ export type { Precision } from './precision.js';
 export type { ModelReport, NodeReport, PrecisionReport } from './report.js';
 export type { ModelFiles, ModelSource, SourceInput } from './sources.js';
 export { Tensor } from './tensor.js';
+export type { TunedKernel, TuneOptions, TuneResult } from './tune.js';
+export type { TuningOptions, TuningTable } from './tuning.js';
 export type { Value } from './value.js';
 
 export interface LoadOptions {
@@ -103,6 +112,12 @@ export interface LoadOptions {
    * true: where the browser can; in Node `{ folder }`. By default nothing is kept.
    */
   cache?: boolean | StoreChoice | CacheOptions;
+  /**
+   * Forms of GPU kernels that a tuner found to be the fastest here (docs/tuning.md): a table, or true
+   * for those that `tune()` and earlier loads with this option kept where the browser can; in Node
+   * `{ folder }`. `{ background: true }` tunes by itself after the first run.
+   */
+  tuning?: boolean | TuningOptions | TuningTable;
   /** false: no optimisation, to find a fault in one. */
   passes?: boolean;
   /**
@@ -159,6 +174,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     warm: options.warm ?? true,
     maxConcurrent,
     sliceTime,
+    tuning: undefined,
     timings: {},
     notes: [],
   });
@@ -176,6 +192,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
       loadTime: performance.now() - begun,
       phases: own.timings,
       cache: cached?.report,
+      tuning: undefined,
       fallBack: undefined,
       reload: undefined,
     };
@@ -205,6 +222,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
       ? (why: string) => onWasm(`fell back: ${why}`, unstoppable())
       : undefined;
     try {
+      own.tuning = await tuningOf(options.tuning, chosen.open.info, own.notes);
       const loaded = await loadWebGpu(own, chosen.open, starting);
       return {
         ...loaded,
@@ -214,6 +232,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
         loadTime: performance.now() - begun,
         phases: own.timings,
         cache: cached?.report,
+        tuning: own.tuning,
         fallBack,
         reload,
       };
@@ -265,6 +284,22 @@ export const cache = {
     return (await import('./cache/cache.js')).clear(place);
   },
 };
+
+/** Pages that never ask load no more than this. */
+async function tuningOf(
+  asked: LoadOptions['tuning'],
+  info: AdapterInfo,
+  notes: string[],
+): Promise<TuningState | undefined> {
+  if (!asked) return undefined;
+  const { deviceKey, formsFor } = await import('./tuning.js');
+  if (asked !== true && 'forms' in asked) {
+    return { forms: formsFor(asked, info, notes), background: false };
+  }
+  const { background = false, ...place } = asked === true ? {} : asked;
+  const { openTuning } = await import('./cache/tunings.js');
+  return { forms: {}, ...(await openTuning(place, deviceKey(info), notes)), background };
+}
 
 function modelOf(source: ModelSource): unknown {
   return typeof source === 'object' && 'model' in source ? source.model : undefined;

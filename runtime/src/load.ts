@@ -21,6 +21,7 @@ import {
   type OpenedModel,
   type Source,
 } from './sources.js';
+import type { TuningState } from './tuning.js';
 import type { WasmOptions } from './wasm.js';
 import { WeightStore } from './weights.js';
 
@@ -46,6 +47,8 @@ export interface LoadContext {
   warm: boolean;
   maxConcurrent: number;
   sliceTime: number;
+  /** Of kernels' forms; filled in where the device is known. */
+  tuning: TuningState | undefined;
   /** Milliseconds of the phases are put here. */
   timings: Record<string, number>;
   /** Things a report should tell. */
@@ -116,6 +119,8 @@ export async function loadWebGpu(
       maxConcurrent: context.maxConcurrent,
       sliceTime: context.sliceTime,
     });
+    const { forms = {} } = context.tuning ?? {};
+    if (Object.keys(forms).length > 0) await session.retune(forms);
     if (context.warm) {
       const onProgress = (loaded: number, total: number): void =>
         context.onProgress({ phase: 'compile', loaded, total });

@@ -1,7 +1,14 @@
 // A loaded model, as a caller sees it.
 
 import { abortable } from './async.js';
-import type { Backend, ObjectCounts, OutputPlace, RunRequest, ValueInfo } from './backend.js';
+import type {
+  Backend,
+  ObjectCounts,
+  OutputPlace,
+  Probe,
+  RunRequest,
+  ValueInfo,
+} from './backend.js';
 import type { CacheReport } from './cache/types.js';
 import { lackOf, type AdapterInfo } from './device.js';
 import {
@@ -18,6 +25,8 @@ import type { DrawOptions, DrawTarget } from './pixels/draw-options.js';
 import type { Profile, ProfileOptions } from './profile.js';
 import { difference, type ModelReport } from './report.js';
 import { Tensor } from './tensor.js';
+import type { TuneOptions, TuneResult } from './tune.js';
+import type { TuningState } from './tuning.js';
 import { leavesOf, valueOf, type Tree, type Value } from './value.js';
 
 export interface RunOptions {
@@ -45,6 +54,7 @@ export interface ModelOrigin {
   loadTime: number;
   phases: Record<string, number>;
   cache: (() => CacheReport) | undefined;
+  tuning?: TuningState | undefined;
   /** Where the caller wants it: loads the model again, for WebAssembly. */
   fallBack: ((why: string) => Promise<LoadedModel>) | undefined;
   /** Loads it again, on another device, where this one is lost. */
@@ -90,6 +100,8 @@ export class Model {
   readonly #lostState = new Set<string>();
   #disposed = false;
   #runs = 0;
+  /** Runs under way. */
+  #active = 0;
   #firstRun: number | undefined;
   #lastRun: number | undefined;
   #lastObjects = noObjects;
@@ -126,7 +138,8 @@ export class Model {
     if (this.#disposed) throw disposed();
     options.signal?.throwIfAborted();
     const start = performance.now();
-    const { outputs, made } = await this.#outputs(feeds, options);
+    this.#active++;
+    const { outputs, made } = await this.#outputs(feeds, options).finally(() => this.#active--);
     this.#lastRun = performance.now() - start;
     this.#firstRun ??= this.#lastRun;
     this.#lastObjects = made;
@@ -159,7 +172,9 @@ export class Model {
       const before = { ...used.counters };
       const begin = (tensors: Record<string, Feed>): Promise<Outputs> => {
         used = this.#loaded.backend;
-        return this.#withFallBack(this.#request(tensors, options));
+        const request = this.#request(tensors, options);
+        if (this.#origin.tuning?.background) void this.#tuneLater(request.feeds);
+        return this.#withFallBack(request);
       };
       try {
         const outputs = await this.#begin(feeds, begin);
@@ -179,6 +194,19 @@ export class Model {
         });
       }
     }
+  }
+
+  /** Once, with inputs like these: they themselves are the caller's. */
+  async #tuneLater(feeds: RunRequest['feeds']): Promise<void> {
+    const { tuning, notes } = this.#origin;
+    tuning!.background = false;
+    const { likeFeeds, whenIdle } = await import('./tune.js');
+    const like = likeFeeds(this.inputs, feeds);
+    if (typeof like === 'string') return void notes.push(`tuning: ${like}`);
+    const pause = (): Promise<void> => whenIdle(() => this.#active === 0 || this.#disposed);
+    await this.tune(like, { pause } as TuneOptions).catch((error: unknown) => {
+      if (!this.#disposed) notes.push(`tuning: ${textOf(error)}`);
+    });
   }
 
   async #withFallBack(request: RunRequest): Promise<Outputs> {
@@ -304,10 +332,41 @@ export class Model {
     if (!gpu) throw new UnsupportedError('profile: only WebGPU has timestamps of dispatches');
     if (!this.#pixels.needed(feeds)) this.#request(feeds, {}); // what is wrong shows at once
     // Pages that never ask don't load it.
-    const { profileRuns, uploaded } = await import('./profile.js');
-    const { kept, release } = uploaded(gpu.device, feeds);
+    const { profileRuns } = await import('./profile.js');
+    return this.#timedRuns(feeds, gpu.device, (run) => profileRuns(gpu.device, options, run));
+  }
+
+  /**
+   * Tries other forms of the model's GPU kernels on this device and keeps the fastest: for this model
+   * at once, for later loads where `tuning` says so (docs/tuning.md). Runs may go on meanwhile. WebGPU
+   * only, and only where the device has the feature timestamp-query.
+   */
+  async tune(feeds: Record<string, Feed>, options: TuneOptions = {}): Promise<TuneResult> {
+    if (this.#disposed) throw disposed();
+    const { backend } = this.#loaded;
+    const { adapter } = this.#origin;
+    const { gpu, tunable } = backend;
+    if (!gpu || !tunable || !adapter) {
+      throw new UnsupportedError('tune: only models that WebGPU runs have kernels to choose from');
+    }
+    if (!this.#pixels.needed(feeds)) this.#request(feeds, {}); // what is wrong shows at once
+    const { tuneModel } = await import('./tune.js');
+    const state = (this.#origin.tuning ??= { forms: {}, background: false });
+    return this.#timedRuns(feeds, gpu.device, (run) =>
+      tuneModel({ device: gpu.device, adapter, session: tunable, state }, options, run),
+    );
+  }
+
+  /** Calls `measure` with a function that makes a run under a probe, its outputs left on the device. */
+  async #timedRuns<T>(
+    feeds: Record<string, Feed>,
+    device: GPUDevice,
+    measure: (run: (probe: Probe) => Promise<void>) => Promise<T>,
+  ): Promise<T> {
+    const { uploaded } = await import('./profile.js');
+    const { kept, release } = uploaded(device, feeds);
     try {
-      return await profileRuns(gpu.device, options, async (probe) => {
+      return await measure(async (probe) => {
         const begin = (tensors: Record<string, Feed>): Promise<Outputs> =>
           this.#loaded.backend.run({ ...this.#request(tensors, { outputs: 'gpu' }), probe });
         const outputs = await this.#begin(kept, begin);
@@ -362,6 +421,7 @@ export class Model {
       objects: { total: { ...backend.counters }, lastRun: this.#lastObjects },
       memory,
       cache: cache?.(),
+      tuning: { ...this.#origin.tuning?.forms },
       timings: {
         load: loadTime,
         phases: { ...phases },

@@ -78,7 +78,7 @@ export interface Profile {
 type NodeWork = Omit<NodeInfo, 'place'> & { flops: number; bytes: number };
 
 /** Collects the timestamps of one run. */
-class TimestampProbe implements Probe {
+export class TimestampProbe implements Probe {
   readonly steps: Dispatch[] = [];
   /** By program. */
   readonly kernels = new Map<number, string>();
@@ -90,6 +90,7 @@ class TimestampProbe implements Probe {
     device: GPUDevice,
     readonly apart: boolean,
     readonly fresh: boolean,
+    readonly repeat = 1,
   ) {
     this.#device = device;
   }
@@ -122,7 +123,7 @@ class TimestampProbe implements Probe {
 }
 
 /** Milliseconds of runs before those that count: an idle GPU runs at a fifth of its clock. */
-const warmUp = 300;
+export const warmUp = 300;
 
 /** Shorter inputs are uploaded in each run; the host may need them. */
 const largeFeed = 1 << 20;

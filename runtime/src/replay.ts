@@ -146,11 +146,8 @@ export class Recording {
           pass.setPipeline(program.pipeline!);
         }
         pass.setBindGroup(0, command.bindGroup);
-        // What a binding to the device converts takes time, ones at the end too.
-        const [x, y, z] = command.step.workgroups;
-        if (z !== 1) pass.dispatchWorkgroups(x, y, z);
-        else if (y !== 1) pass.dispatchWorkgroups(x, y);
-        else pass.dispatchWorkgroups(x);
+        dispatch(pass, command.step);
+        if (probe?.apart) for (let i = 1; i < probe.repeat; i++) dispatch(pass, command.step);
       } else {
         pass?.end();
         pass = undefined;
@@ -159,6 +156,13 @@ export class Recording {
     }
     pass?.end();
   }
+}
+
+function dispatch(pass: GPUComputePassEncoder, { workgroups: [x, y, z] }: Dispatch): void {
+  // What a binding to the device converts takes time, ones at the end too.
+  if (z !== 1) pass.dispatchWorkgroups(x, y, z);
+  else if (y !== 1) pass.dispatchWorkgroups(x, y);
+  else pass.dispatchWorkgroups(x);
 }
 
 function encodeCopy(encoder: GPUCommandEncoder, { from, to, bytes, scratch }: ReadyCopy): void {

@@ -59,6 +59,8 @@ export interface ModelReport {
   memory: MemoryReport;
   /** What LoadOptions.cache has come to; undefined where none was asked for. */
   cache: CacheReport | undefined;
+  /** Forms of kernels by problem that were not the tables' in the code (docs/tuning.md). */
+  tuning: Record<string, string>;
   /** Milliseconds. */
   timings: {
     load: number;

@@ -34,6 +34,8 @@ export interface WasmExports {
   _quern_session_host_reader(session: number, input: number): number;
   _quern_session_weight(session: number, weight: number): number;
   _quern_session_narrow(session: number, peaks: number, count: number, automatic: number): number;
+  _quern_session_tune(session: number, table: number, size: number, trial: number): number;
+  _quern_session_choices(session: number): number;
   _quern_session_warm(session: number, batch: number, dim: number): number;
   _quern_run_start(session: number, inputs: number, size: number): number;
   _quern_run_take(session: number): number;

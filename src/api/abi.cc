@@ -139,7 +139,7 @@ Result<std::unique_ptr<Walk>> warm(QuernSession& session, uint32_t batch, uint32
 
 }  // namespace
 
-uint32_t quern_abi_version() { return 5; }
+uint32_t quern_abi_version() { return 6; }
 uint32_t quern_has_cpu() { return CpuSession::is_linked() ? 1 : 0; }
 void* quern_alloc(size_t size) { return std::malloc(size); }
 void quern_free(void* memory) { std::free(memory); }
@@ -206,6 +206,18 @@ int quern_session_narrow(QuernSession* session, const float* peaks, size_t count
     return fail({ErrorCode::kUnsupported, "the CPU keeps tensors of type f32 in f32"});
   }
   return give(session->session->narrow({peaks, peaks + count}, automatic != 0));
+}
+
+int quern_session_tune(QuernSession* session, const uint8_t* table, size_t size, uint32_t trial) {
+  Tuning* tuning = session->backend->tuning();
+  if (tuning == nullptr) return fail({ErrorCode::kUnsupported, "tuning is of kernels for WebGPU"});
+  const std::string_view text(reinterpret_cast<const char*>(table), size);
+  return give(tuning->set(text, trial == UINT32_MAX ? std::nullopt : std::optional(trial)));
+}
+
+int quern_session_choices(QuernSession* session) {
+  Tuning* tuning = session->backend->tuning();
+  return say(tuning != nullptr ? describe_choices(tuning->take()) : "[]");
 }
 
 int quern_session_warm(QuernSession* session, uint32_t batch, uint32_t dim) {

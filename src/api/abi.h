@@ -19,7 +19,7 @@ struct QuernLoader;
 struct QuernSession;
 struct QuernRun;
 
-/// 4. Raised when anything here or in docs/plan-format.md changes.
+/// Raised when anything here or in docs/plan-format.md changes.
 QUERN_EXPORT uint32_t quern_abi_version();
 /// 1 where CPU kernels are linked in (device 1 below).
 QUERN_EXPORT uint32_t quern_has_cpu();
@@ -75,6 +75,14 @@ QUERN_EXPORT uint8_t* quern_session_weight(QuernSession* session, uint32_t weigh
 /// what became of it.
 QUERN_EXPORT int quern_session_narrow(QuernSession* session, const float* peaks, size_t count,
                                       uint32_t automatic);
+/// WebGPU device: from now on plans have the forms of kernels that `table` names
+/// (src/shader/tuning.h), `trial` of them all where it is not 0xffffffff. An error for a malformed
+/// table.
+QUERN_EXPORT int quern_session_tune(QuernSession* session, const uint8_t* table, size_t size,
+                                    uint32_t trial);
+/// Result, JSON: the choices of plans made since the last call (after quern_session_tune): [{node,
+/// problem, forms: [name], taken, first, last: which of the node's dispatches}].
+QUERN_EXPORT int quern_session_choices(QuernSession* session);
 /// WebGPU device: as quern_run_start, a run in which symbolic dims are `dim`, those first in an
 /// input's shape `batch`. Of its messages the programs, buffers and `once` steps are to be taken,
 /// the steps are not to be run; what it asks for may be assumed. An error of kind unsupported where

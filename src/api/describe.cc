@@ -109,6 +109,22 @@ std::string describe_work(const Walk& walk) {
   return out + "]";
 }
 
+std::string describe_choices(std::span<const Choice> choices) {
+  std::string out = "[";
+  for (const Choice& choice : choices) {
+    out += cat(out.size() > 1 ? "," : "", "{\"node\":", choice.node, ",\"problem\":");
+    append_json(out, choice.problem);
+    out += ",\"forms\":[";
+    for (size_t i = 0; i < choice.forms.size(); ++i) {
+      if (i > 0) out += ',';
+      append_json(out, choice.forms[i]);
+    }
+    out += cat("],\"taken\":", choice.taken, ",\"first\":", choice.first, ",\"last\":", choice.last,
+               "}");
+  }
+  return out + "]";
+}
+
 void append_json(std::string& out, std::string_view text) {
   constexpr std::string_view digits = "0123456789abcdef";
   out += '"';

@@ -14,6 +14,7 @@
 #include "passes/passes.h"
 #include "passes/placement.h"
 #include "plan/walk.h"
+#include "shader/tuning.h"
 #include "shader/target.h"
 
 namespace quern {
@@ -112,6 +113,9 @@ inline bool may_be_absent(const ModelInput& input) {
 /// JSON, for a profile: the nodes of the walk's graph that made steps for the device, with what
 /// they had to compute and move.
 std::string describe_work(const Walk& walk);
+
+/// JSON: what quern_session_choices gives.
+std::string describe_choices(std::span<const Choice> choices);
 
 /// Appends a JSON string literal.
 void append_json(std::string& out, std::string_view text);

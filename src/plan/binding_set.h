@@ -13,7 +13,9 @@ namespace quern {
 /// Distinct storages in binding order, and how each tensor of a call is bound.
 class BindingSet {
  public:
-  explicit BindingSet(const Walk& walk) : walk_(walk) {}
+  /// `writable`: all are bound for writing, whatever they are.
+  explicit BindingSet(const Walk& walk, bool writable = false)
+      : walk_(walk), writable_(writable) {}
 
   BindingPlan add(Storage s, DType dtype) {
     for (size_t i = 0; i < tensors_.size(); ++i) {
@@ -30,6 +32,7 @@ class BindingSet {
   /// One buffer may not be bound read-only and writable in a dispatch: what the segment writes
   /// is writable everywhere; weights, constants and finished load programs are read-only.
   [[nodiscard]] Access access(Storage s) const {
+    if (writable_) return Access::kReadWrite;
     switch (walk_.info(s).kind) {
       case StorageKind::kTemporary:
         return Access::kReadWrite;
@@ -58,6 +61,7 @@ class BindingSet {
     BindingPlan plan;
   };
   const Walk& walk_;
+  bool writable_;
   std::vector<Tensor> tensors_;
   std::vector<Storage> distinct_;
   bool mixed_ = false;

@@ -13,15 +13,6 @@
 namespace quern {
 namespace {
 
-Step dispatch_step(const Node& node, uint32_t program, std::array<uint64_t, 3> workgroups) {
-  Step step;
-  step.kind = StepKind::kDispatch;
-  step.node = node.id;
-  step.program = program;
-  for (int i = 0; i < 3; ++i) step.workgroups[i] = static_cast<uint32_t>(workgroups[i]);
-  return step;
-}
-
 bool same_program(const ShaderText& a, const ShaderText& b) {
   return a.wgsl == b.wgsl && a.bindings == b.bindings && a.overrides == b.overrides &&
          a.param_words == b.param_words;
@@ -137,9 +128,18 @@ class GpuBackend::Lowering final : public LowerContext {
     for (const KernelBinding& b : std::vector<KernelBinding>(call.bindings)) {
       if (is_output(b.storage) && is_narrow(call, b)) widen(call, b.name, with_epilogue);
     }
-    BindingSet set(walk_);
+    BindingSet set(walk_, call.writable);
     QUERN_TRY(program_of(call, with_epilogue, set));
     return {};
+  }
+
+  // What a load program does, it does once.
+  [[nodiscard]] bool is_tuned() const override {
+    return backend_.tuning_.active() && !walk_.loading();
+  }
+  size_t choose(std::string problem, std::vector<std::string> forms) override {
+    if (!is_tuned()) return 0;
+    return backend_.tuning_.choose(owner().id, std::move(problem), std::move(forms));
   }
 
  private:
@@ -251,7 +251,7 @@ class GpuBackend::Lowering final : public LowerContext {
 
   Result<void> dispatch_kernel(const KernelCall& call, bool with_epilogue) {
     QUERN_TRY(check_bindings(call, with_epilogue));
-    BindingSet set(walk_);
+    BindingSet set(walk_, call.writable);
     QUERN_ASSIGN(const uint32_t number, program_of(call, with_epilogue, set));
     std::vector<uint32_t> params = call.params;
     if (with_epilogue) {
@@ -261,7 +261,7 @@ class GpuBackend::Lowering final : public LowerContext {
     if (workgroups[0] > target().max_workgroups && workgroups[1] == 1) {
       workgroups = split_workgroups(workgroups[0], target());
     }
-    return walk_.emit(dispatch_step(owner(), number, workgroups), set.distinct(), params);
+    return backend_.emit(owner(), number, workgroups, set, params, walk_);
   }
 
   Result<void> convert(const KernelBinding& to, Storage from) {
@@ -567,8 +567,20 @@ Result<void> GpuBackend::dispatch_bound(const Node& node, ExprProgram program,
     if (!text) return std::unexpected(std::move(text).error().in(node.describe()));
     number = programs_.add(key, cat(node.op, " expr"), *std::move(text));
   }
-  return walk.emit(dispatch_step(node, number, workgroups_of(program, schedule, target_)),
-                   set.distinct(), param_words(program));
+  return emit(node, number, workgroups_of(program, schedule, target_), set, param_words(program),
+              walk);
+}
+
+Result<void> GpuBackend::emit(const Node& node, uint32_t program,
+                              std::array<uint64_t, 3> workgroups, const BindingSet& bindings,
+                              std::span<const uint32_t> params, Walk& walk) {
+  Step step;
+  step.kind = StepKind::kDispatch;
+  step.node = node.id;
+  step.program = program;
+  for (int i = 0; i < 3; ++i) step.workgroups[i] = static_cast<uint32_t>(workgroups[i]);
+  if (!walk.loading()) tuning_.count(node.id);
+  return walk.emit(std::move(step), bindings.distinct(), params);
 }
 
 }  // namespace quern

@@ -8,8 +8,11 @@
 
 #include "plan/walk.h"
 #include "shader/lower.h"
+#include "shader/tuning.h"
 
 namespace quern {
+
+class BindingSet;
 
 /// The programs of a session, each made once: what two nodes share has one number.
 class ProgramTable {
@@ -34,6 +37,7 @@ class GpuBackend final : public Backend {
 
   Result<void> lower(const LowerJob& job, Walk& walk) override;
   [[nodiscard]] bool lacks(const Node& node, const OpDef& def) const override;
+  Tuning* tuning() override { return &tuning_; }
   std::vector<ProgramEntry> take_programs() override { return programs_.take_new(); }
   Result<void> narrow(const Node& node, Storage from, Storage to, int64_t count,
                       Walk& walk) override;
@@ -60,11 +64,14 @@ class GpuBackend final : public Backend {
   /// The same over tensors that all can be bound.
   Result<void> dispatch_bound(const Node& node, ExprProgram program, std::vector<Storage> inputs,
                               std::vector<Storage> outputs, Walk& walk);
+  Result<void> emit(const Node& node, uint32_t program, std::array<uint64_t, 3> workgroups,
+                    const BindingSet& bindings, std::span<const uint32_t> params, Walk& walk);
   /// Is a tensor of the job past what a dispatch can bind?
   [[nodiscard]] bool has_large(const LowerJob& job, const Walk& walk) const;
 
   Target target_;
   ProgramTable programs_;
+  Tuning tuning_;
 };
 
 }  // namespace quern

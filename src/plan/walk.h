@@ -79,6 +79,7 @@ struct LowerJob {
 /// Axes whose extents are numbers in every binding, by the type found at load.
 uint32_t baked_axes(const Type& type, size_t rank);
 
+class Tuning;
 class Walk;
 
 /// Turns jobs into steps: for the GPU (plan/gpu_backend.h) or the CPU (cpu/cpu_backend.h).
@@ -88,6 +89,8 @@ class Backend {
   virtual Result<void> lower(const LowerJob& job, Walk& walk) = 0;
   /// Is this a node that it can compute in no form? A model that has one is refused at load.
   [[nodiscard]] virtual bool lacks(const Node& node, const OpDef& def) const = 0;
+  /// Null where kernels have no forms to choose from.
+  virtual Tuning* tuning() { return nullptr; }
   /// Programs not yet handed out.
   virtual std::vector<ProgramEntry> take_programs() { return {}; }
   /// Steps that write f32 elements as f16, for `node`.

@@ -88,6 +88,8 @@ struct KernelCall {
   std::string_view epilogue_at = {};
   /// Outputs are stored by fours only: types of 8 bits and more need no detour over f32.
   bool stores_fours = false;
+  /// Binds what is only read for writing too: some drivers make other code of that.
+  bool writable = false;
 };
 
 /// Folds a count of workgroups past the limit into x and y; the kernel's workgroup number is
@@ -115,6 +117,12 @@ class LowerContext : public OpContext {
   /// Makes the program of a call without dispatching it: the variant that another binding of the
   /// dims may take.
   virtual Result<void> prepare(KernelCall call) = 0;
+  /// May choose() have another answer than 0?
+  [[nodiscard]] virtual bool is_tuned() const { return false; }
+  /// Which of several forms of a kernel the node's next dispatches are to have. All compute the
+  /// same; the first is the tables' choice, others are for devices that were found to be faster
+  /// with them. `problem` says what that depends on.
+  virtual size_t choose(std::string /*problem*/, std::vector<std::string> /*forms*/) { return 0; }
   /// A generated kernel over expressions; inputs[i] and outputs[i] are those of the program.
   virtual Result<void> dispatch(ExprProgram program, std::vector<Storage> inputs,
                                 std::vector<Storage> outputs) = 0;

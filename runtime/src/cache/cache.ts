@@ -1,13 +1,12 @@
 // The cache of files that are fetched by address. Loaded only where somebody asks for it.
 
-import { InvalidArgumentError, textOf } from '../errors.js';
+import { InvalidArgumentError } from '../errors.js';
 import { platform } from '../platform.js';
 import type { Source } from '../sources.js';
-import { openCacheStorage } from './cache-storage.js';
 import { CachedFile, defaultTuning, type Tuning } from './file.js';
 import { groupOf, readEntries } from './manifest.js';
-import { openOpfs } from './opfs.js';
 import type { RecordStore } from './records.js';
+import { openStores } from './stores.js';
 import type {
   CachedFileInfo,
   CachedFileReport,
@@ -24,8 +23,6 @@ export interface LoadCache {
   /** Removes the files of this load, which turned out to be of no use. */
   forget: () => Promise<void>;
 }
-
-const choices: readonly StoreChoice[] = ['auto', 'opfs', 'cache-storage'];
 
 export async function openCache(asked: true | StoreChoice | CacheOptions): Promise<LoadCache> {
   const options: CacheOptions =
@@ -82,47 +79,6 @@ export function cacheIn(
 
 function withoutFragment(url: string): string {
   return url.replace(/#.*$/, '');
-}
-
-/** Stores that can be used, the best first, and why others can't. */
-async function openStores({
-  store = 'auto',
-  folder,
-}: CachePlace): Promise<{ stores: RecordStore[]; reasons: string[] }> {
-  if (!choices.includes(store)) {
-    throw new InvalidArgumentError(`cache.store: '${store}' is none of ${choices.join(', ')}`);
-  }
-  const { openFolder } = platform;
-  if (folder !== undefined) {
-    if (!openFolder) throw new InvalidArgumentError('cache.folder: pages have none');
-    return { stores: [await openFolder(folder)], reasons: [] };
-  }
-  const stores: RecordStore[] = [];
-  const reasons: string[] = [];
-  const attempt = async (
-    name: StoreChoice,
-    open: () => Promise<RecordStore | undefined>,
-  ): Promise<void> => {
-    if (store !== 'auto' && store !== name) return;
-    try {
-      const opened = globalThis.crypto?.subtle ? await open() : undefined;
-      if (opened) stores.push(opened);
-      else reasons.push(`${name}: there is none here${insecure()}`);
-    } catch (error) {
-      reasons.push(`${name}: ${textOf(error)}`);
-    }
-  };
-  await attempt('opfs', openOpfs);
-  await attempt('cache-storage', async () => openCacheStorage());
-  if (stores.length === 0 && openFolder) {
-    throw new InvalidArgumentError('cache: in Node it needs a folder: { folder: PATH }');
-  }
-  return { stores, reasons };
-}
-
-function insecure(): string {
-  const { isSecureContext } = globalThis as { isSecureContext?: boolean };
-  return isSecureContext === false ? ', the page is no secure context (https or localhost)' : '';
 }
 
 export async function list(place: CachePlace): Promise<CachedFileInfo[]> {

@@ -3,6 +3,7 @@
 import { compileModel, type Compiled, type CompileOptions } from '../compile/compile.js';
 import { InvalidArgumentError } from '../errors.js';
 import { precisions, type Precision } from '../precision.js';
+import { readTable } from './tune.js';
 
 /** What parseArgs gives. */
 export interface CompileValues {
@@ -17,6 +18,7 @@ export interface CompileValues {
   'shard-size': string;
   precision: string;
   passes: boolean;
+  tuning?: string;
 }
 
 export const compileOptions = {
@@ -63,6 +65,7 @@ export async function compile(
     precision: precision as Precision,
     passes,
     wasmBase,
+    tuning: values.tuning === undefined ? undefined : readTable(values.tuning),
     shardBytes: megabytes << 20,
   };
   return compileModel(path, options);

@@ -26,6 +26,7 @@ import { decodePlan, planVersion, type PlanMessage } from '../plan.js';
 import { precisionReport, WeightPeaks, type Precision } from '../precision.js';
 import { openModel } from '../sources.js';
 import { Tensor, tensorBytes } from '../tensor.js';
+import { faultOf, tableBytes, type TuningTable } from '../tuning.js';
 import { bindingsOf, type InputBinding, type ShapeOptions } from './bindings.js';
 import { mergeMessages, type Merged } from './merge.js';
 import { encodePlan } from './plan-writer.js';
@@ -40,6 +41,8 @@ export interface CompileOptions {
   precision: Precision;
   passes: boolean;
   wasmBase: string | undefined;
+  /** Forms of kernels, from `quern tune`: whatever the device was. */
+  tuning?: TuningTable | undefined;
   /** The largest file of weights, in bytes. */
   shardBytes: number;
 }
@@ -60,6 +63,8 @@ export async function compileModel(path: string, options: CompileOptions): Promi
   if (!(options.shardBytes >= 1 << 10 && options.shardBytes <= mostFileBytes)) {
     throw new InvalidArgumentError(`shards: of 1024 to ${mostFileBytes} bytes`);
   }
+  const fault = options.tuning && faultOf(options.tuning);
+  if (fault) throw new InvalidArgumentError(`tuning: ${fault}`);
   const { target, requires } = targetOf(options.target);
   const { precision, passes, out } = options;
   const context = contextOf(await openModel(path), options);
@@ -79,6 +84,7 @@ export async function compileModel(path: string, options: CompileOptions): Promi
       const values = peaks.values(description.weights.length);
       description = parseDescription(await core.call('narrow', values, precision === 'auto'));
     }
+    if (options.tuning) await core.call('tune', tableBytes(options.tuning.forms));
     const bindings = bindingsOf(description.inputs, description.hostInputs, options.shapes);
     await checkHostInputs(core, description, bindings);
     const messages: PlanMessage[] = [];
@@ -94,7 +100,14 @@ export async function compileModel(path: string, options: CompileOptions): Promi
 function contextOf(source: LoadContext['source'], options: CompileOptions): LoadContext {
   return {
     ...{ source, signal: undefined, worker: false, threads: 1, moreOutputs: [], warm: false },
-    ...{ maxConcurrent: 1, sliceTime: Infinity, timings: {}, notes: [], onProgress() {} },
+    ...{
+      maxConcurrent: 1,
+      sliceTime: Infinity,
+      tuning: undefined,
+      timings: {},
+      notes: [],
+      onProgress() {},
+    },
     passes: options.passes,
     precision: options.precision,
     wasmBase: options.wasmBase,

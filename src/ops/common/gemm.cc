@@ -1,6 +1,7 @@
 #include "ops/common/gemm.h"
 
 #include <algorithm>
+#include <variant>
 
 namespace quern {
 namespace {
@@ -24,8 +25,7 @@ struct Extras {
 
 struct TileConfig {
   Tiling tiling;
-  bool a_t = false, b_t = false, vec_a = false, vec_b = false, vec_y = false, half = false,
-       exact = false;
+  bool a_t = false, b_t = false, vec_a = false, vec_b = false, vec_y = false, half = false;
   Extras extras;
   template <class F>
   void fields(F&& f) const {
@@ -36,7 +36,7 @@ struct TileConfig {
     if (!extras.integer) {
       f("PARTS", tiling.parts);
       f("SHARED", uint32_t{tiling.parts > 1});
-      f("EXACT", uint32_t{exact});
+      f("EXACT", uint32_t{tiling.exact});
       f("TN4", tiling.tn4);
       f("VEC_Y", uint32_t{vec_y});
       f("HALF", uint32_t{half});
@@ -147,6 +147,53 @@ bool is_b_transposed(const GemmCall& g) { return g.b_col != 1 && g.b_row == 1; }
 bool are_halves(const GemmCall& g) { return g.a.dtype == DType::kF16 && g.b.dtype == DType::kF16; }
 bool stores_fours(const GemmCall& g) { return g.varies && !g.varies->n && g.n % 4 == 0; }
 
+/// All that the time of a product depends on.
+std::string problem_of(std::string_view kernel, const GemmCall& g, int64_t count) {
+  return cat(kernel, " ", g.m, "x", g.n, "x", g.k, count > 1 ? cat(" of ", count) : "",
+             is_a_transposed(g) ? " at" : "", is_b_transposed(g) ? " bt" : "", " ",
+             name_of(g.a.dtype), " ", name_of(g.b.dtype), " ", name_of(g.y.dtype));
+}
+
+/// Invocations of a workgroup: columns by fours, and slices of the depth.
+struct VectorForm {
+  uint32_t cq = 16, slices = 16;
+  bool operator==(const VectorForm&) const = default;
+};
+
+VectorForm vector_form(LowerContext& ctx, const GemmCall& g, int64_t count) {
+  const bool b_t = is_b_transposed(g);
+  VectorForm form;
+  const uint32_t most = std::min(ctx.target().max_invocations, 1024u);
+  if (b_t) {
+    form = {4, 64};
+  } else if (!g.integer) {
+    // Fewer columns a workgroup, summed by more invocations, until there are some for all cores.
+    constexpr int64_t kWorkgroups = 256;
+    const int64_t fours = (g.n + 3) / 4 * count;
+    while (form.cq > 4 && fours < kWorkgroups * form.cq && g.k >= 64 * form.slices) {
+      form.cq /= 2;
+      form.slices *= 2;
+    }
+    // Then more of them a workgroup: loads wait for memory, and few are under way.
+    constexpr int64_t kInvocations = 131072;
+    while (form.cq * form.slices * 2 <= most && fours * form.slices * 2 <= kInvocations &&
+           g.k >= 16 * form.slices) {
+      form.slices *= 2;
+    }
+  }
+  if (g.integer || !ctx.is_tuned()) return form;
+  std::vector<VectorForm> forms = {form};
+  for (const uint32_t cq : {4u, 8u, 16u, 32u}) {
+    for (uint32_t invocations = 64; invocations <= most; invocations *= 2) {
+      const VectorForm other = {cq, invocations / cq};
+      if (other != form && g.k >= other.slices) forms.push_back(other);
+    }
+  }
+  std::vector<std::string> names;
+  for (const auto& [cq, slices] : forms) names.push_back(cat(cq, "x", slices));
+  return forms[ctx.choose(problem_of("matvec", g, count), std::move(names))];
+}
+
 Result<void> dispatch_vectors(LowerContext& ctx, const GemmCall& g, const Strided& y) {
   CommonParams common = common_params(g, y);
   KernelCall call;
@@ -154,24 +201,9 @@ Result<void> dispatch_vectors(LowerContext& ctx, const GemmCall& g, const Stride
   config.extras = bind_extras(g, call);
   config.rows = g.m == 1 ? 1 : 4;
   config.b_t = is_b_transposed(g);
-  if (config.b_t) {
-    config.cq = 4;
-    config.slices = 64;
-  } else if (!g.integer) {
-    // Fewer columns a workgroup, summed by more invocations, until there are some for all cores.
-    constexpr int64_t kWorkgroups = 256;
-    const int64_t fours = (g.n + 3) / 4 * common.count;
-    while (config.cq > 4 && fours < kWorkgroups * config.cq && g.k >= 64 * config.slices) {
-      config.cq /= 2;
-      config.slices *= 2;
-    }
-    // Then more of them a workgroup: loads wait for memory, and few are under way.
-    constexpr int64_t kInvocations = 131072;
-    while (config.cq * config.slices * 2 <= std::min(ctx.target().max_invocations, 1024u) &&
-           fours * config.slices * 2 <= kInvocations && g.k >= 16 * config.slices) {
-      config.slices *= 2;
-    }
-  }
+  const auto [cq, slices] = vector_form(ctx, g, common.count);
+  config.cq = cq;
+  config.slices = slices;
   config.vec_y = stores_fours(g) && !g.integer && y.y_row == g.n;
   const auto& batch = common.batch;
   config.vec_a = config.b_t && aligned(g.a_col, g.a_row, g.k, g.a_start, batch, &BatchAxis::a);
@@ -206,9 +238,7 @@ KernelCall tile_call(LowerContext& ctx, const GemmCall& g, const Strided& y, con
   config.half = are_halves(g) && !g.integer;
   const int64_t tiles_m = tiling.tiles_m(g.m);
   const int64_t tiles_n = tiling.tiles_n(g.n);
-  // Worth a program of its own for large products only.
-  config.exact = tiling.tn4 == 2 && g.varies && !g.varies->any && tiling.slices == 1 &&
-                 tiling.is_exact(g.m, g.n, g.k);
+  call.writable = tiling.writable;
   call.kernel = g.integer ? "matmul_integer" : "matmul";
   call.config = config_of(config);
   call.stores_fours = config.vec_y;
@@ -282,6 +312,43 @@ Result<void> dispatch_slices(LowerContext& ctx, const GemmCall& g, const Strided
   return dispatch_slice_sum(ctx, sum);
 }
 
+using Form = std::variant<Tiling, SubgroupTiling>;
+
+/// How a product of more than a few rows is done.
+Form form_of(LowerContext& ctx, const GemmCall& g, int64_t count, Varies varies) {
+  const Target& target = ctx.target();
+  if (!ctx.is_tuned()) {
+    if (are_halves(g)) {
+      const auto tiling = subgroup_tiling_of(target, g.m, g.n, g.k, count, varies);
+      if (tiling) return *tiling;
+    }
+    return tiling_of(target, g.m, g.n, g.k, count, varies);
+  }
+  std::vector<Form> forms;
+  if (are_halves(g)) {
+    for (const auto& t : subgroup_tilings_of(target, g.m, g.n, g.k, count, varies)) {
+      forms.emplace_back(t);
+    }
+  }
+  for (const auto& t : tilings_of(target, g.m, g.n, g.k, count, varies)) forms.emplace_back(t);
+  std::vector<std::string> names;
+  for (const Form& form : forms) {
+    names.push_back(std::visit([](const auto& t) { return name_of(t); }, form));
+  }
+  return forms[ctx.choose(problem_of("matmul", g, count), std::move(names))];
+}
+
+/// The form that another binding of the dims takes.
+std::optional<Tiling> other_of(LowerContext& ctx, const GemmCall& g, int64_t /*count*/,
+                               Varies varies, const Tiling& tiling) {
+  return other_tiling(ctx.target(), tiling, g.m, g.n, g.k, varies);
+}
+std::optional<SubgroupTiling> other_of(LowerContext& ctx, const GemmCall& g, int64_t count,
+                                       Varies varies, const SubgroupTiling& tiling) {
+  if (!varies.any) return std::nullopt;
+  return subgroup_tiling_of(ctx.target(), g.m, g.n, g.k, count, varies, !tiling.large());
+}
+
 /// One product: at most three batch axes.
 Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y) {
   const int64_t count = batch_count(g.batch);
@@ -296,25 +363,15 @@ Result<void> dispatch_one(LowerContext& ctx, const GemmCall& g, const Strided& y
     return ctx.dispatch(tile_call(ctx, g, y, tiling));
   }
   const Varies varies = g.varies.value_or(Varies{true, true, true});
-  if (are_halves(g)) {
-    const auto tiling_of_size = [&](std::optional<bool> large) {
-      return subgroup_tiling_of(ctx.target(), g.m, g.n, g.k, count, varies, large);
-    };
-    if (const auto tiling = tiling_of_size(std::nullopt)) {
-      const auto other = tiling_of_size(!tiling->large());
-      if (g.varies && varies.any && other) QUERN_TRY(ctx.prepare(tile_call(ctx, g, y, *other)));
-      if (tiling->slices > 1) return dispatch_slices(ctx, g, y, *tiling, count);
-      return ctx.dispatch(tile_call(ctx, g, y, *tiling));
-    }
-  }
-  const Tiling tiling = tiling_of(ctx.target(), g.m, g.n, g.k, count, varies);
-  if (g.varies) {
-    if (const auto other = other_tiling(ctx.target(), tiling, g.m, g.n, g.k, varies)) {
-      QUERN_TRY(ctx.prepare(tile_call(ctx, g, y, *other)));
-    }
-  }
-  if (tiling.slices > 1) return dispatch_slices(ctx, g, y, tiling, count);
-  return ctx.dispatch(tile_call(ctx, g, y, tiling));
+  const Form form = form_of(ctx, g, count, varies);
+  return std::visit(
+      [&](const auto& tiling) -> Result<void> {
+        const auto other = other_of(ctx, g, count, varies, tiling);
+        if (g.varies && other) QUERN_TRY(ctx.prepare(tile_call(ctx, g, y, *other)));
+        if (tiling.slices > 1) return dispatch_slices(ctx, g, y, tiling, count);
+        return ctx.dispatch(tile_call(ctx, g, y, tiling));
+      },
+      form);
 }
 
 Result<void> dispatch_outer(LowerContext& ctx, GemmCall& g, Strided y, size_t axis) {

@@ -1,6 +1,7 @@
 // Hand-written kernels as nodes are lowered to them: each dispatch must instantiate, and those of
 // one dispatch become GPU cases (tests/kernels/run-wgsl.mjs) that expect what the CPU kernel gives.
 #include <map>
+#include <set>
 
 #include "ops/common/kernel_testing.h"
 #include "shader/gpu_cases_testing.h"
@@ -36,9 +37,11 @@ class KernelGpu : public testing::Test {
     target.max_workgroups = 7;  // numbers past the limit are common
     target.cores = cores_;
     Recorder recorder(node.frame(), target);
+    recorder.trial = trial_;
     const auto done = node.frame().def->lower(recorder);
     ASSERT_TRUE(done) << name << done.error().message;
     ASSERT_FALSE(recorder.calls.empty()) << name;
+    forms_ = recorder.forms;
     std::vector<HostTensor> halves(node.frame().host.size());
     std::vector<ShaderText> shaders;
     for (KernelCall& call : recorder.calls) {
@@ -82,6 +85,20 @@ class KernelGpu : public testing::Test {
                       {1e-4 + (half ? 1e-2 : 0), 2e-5 + (half ? 1e-2 : 0)});
   }
 
+  /// Likewise with every form that a tuner may choose.
+  void add_forms(NodeUnderTest& node, const CpuKernel& kernel, const std::string& name,
+                 bool half = false) {
+    forms_.clear();
+    for (trial_ = 0; *trial_ == 0 || *trial_ < forms_.size(); ++*trial_) {
+      add(node, kernel, cat(name, " form ", *trial_), half);
+    }
+    EXPECT_GT(forms_.size(), 3u) << name;
+    EXPECT_EQ(std::set<std::string>(forms_.begin(), forms_.end()).size(), forms_.size()) << name;
+    trial_.reset();
+  }
+
+  std::optional<size_t> trial_;
+  std::vector<std::string> forms_;
   uint32_t cores_ = 132;
   Random random_{41};
   GpuCases cases_{"kernels"};
@@ -111,6 +128,37 @@ TEST_F(KernelGpu, MatMul) {
       node.input(random_.floats(a)).input(random_.floats(b));
       add(node, cpu_matmul, cat("matmul ", a, " ", b, " cores ", cores_), ++i % 3 == 0);
     }
+  }
+}
+
+TEST_F(KernelGpu, FormsOfProducts) {
+  const Dims shapes[][2] = {{{128, 32}, {32, 128}},  // whole tiles
+                            {{70, 150}, {150, 140}},
+                            {{9, 40}, {40, 75}},
+                            {{2, 260}, {260, 70}},  // matrix by vectors
+                            {{3, 33, 270}, {3, 270, 40}}};
+  int i = 0;
+  for (const auto& [a, b] : shapes) {
+    NodeUnderTest node("MatMul", 13);
+    node.input(random_.floats(a)).input(random_.floats(b));
+    add_forms(node, cpu_matmul, cat("matmul ", a, " ", b), ++i % 3 == 0);
+  }
+  NodeUnderTest node("Gemm", 13);
+  node.input(random_.floats({1, 300})).input(random_.floats({50, 300})).set("transB", int64_t{1});
+  add_forms(node, cpu_gemm, "gemm of rows");
+}
+
+TEST_F(KernelGpu, FormsOfConvolutions) {
+  const struct {
+    Dims x, w;
+    int64_t groups;
+  } shapes[] = {{{1, 8, 14, 15}, {40, 8, 3, 3}, 1},  // Winograd's too
+                {{2, 32, 9, 9}, {64, 16, 3, 3}, 2},
+                {{1, 3, 20, 20}, {70, 3, 5, 5}, 1}};
+  for (const auto& [x, w, groups] : shapes) {
+    NodeUnderTest node("Conv", 11);
+    node.input(random_.floats(x)).input(random_.floats(w)).set("group", groups);
+    add_forms(node, cpu_conv, cat("conv ", x, " ", w));
   }
 }
 

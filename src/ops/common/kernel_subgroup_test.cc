@@ -1,5 +1,6 @@
 // Kernels that need optional features of a device: where they are picked, and what they compute.
 #include <algorithm>
+#include <functional>
 
 #include "ops/common/kernel_testing.h"
 #include "shader/gpu_cases_testing.h"
@@ -36,14 +37,16 @@ HostTensor narrowed(const HostTensor& wide, DType dtype) {
 class KernelSubgroup : public testing::Test {
  protected:
   /// The dispatches of a node.
-  static std::vector<KernelCall> lowered(NodeUnderTest& node, const Target& target) {
+  std::vector<KernelCall> lowered(NodeUnderTest& node, const Target& target) {
     EXPECT_TRUE(node.infer());
     Recorder recorder(node.frame(), target);
+    recorder.trial = trial_;
     const auto done = node.frame().def->lower(recorder);
     EXPECT_TRUE(done) << done.error().message;
+    forms_ = std::move(recorder.forms);
     return std::move(recorder.calls);
   }
-  static std::vector<std::string> kernels(NodeUnderTest& node, const Target& target) {
+  std::vector<std::string> kernels(NodeUnderTest& node, const Target& target) {
     std::vector<std::string> names;
     for (const KernelCall& call : lowered(node, target)) names.emplace_back(call.kernel);
     return names;
@@ -75,7 +78,7 @@ class KernelSubgroup : public testing::Test {
     ASSERT_TRUE(want) << name << ": " << want.error().message;
     const std::vector<KernelCall> calls = lowered(half, target);
     ASSERT_FALSE(calls.empty());
-    EXPECT_EQ(calls[0].kernel, kernel) << name;
+    if (!trial_) EXPECT_EQ(calls[0].kernel, kernel) << name;
     for (const KernelCall& call : calls) {
       const std::vector<BindingPlan> plans(call.bindings.size(), {Access::kReadWrite, -1});
       KernelCall one = call;
@@ -98,6 +101,9 @@ class KernelSubgroup : public testing::Test {
     }
   }
 
+  /// The form that a tuner tries, and the names of all.
+  std::optional<size_t> trial_;
+  std::vector<std::string> forms_;
   Random random_{43};
   GpuCases cases_{"subgroup"};
 };
@@ -110,6 +116,20 @@ TEST_F(KernelSubgroup, ProductsOfHalvesTakeMatrices) {
   for (const auto& [a, b] : shapes) {
     add(cat("matmul ", a, " ", b), "matmul_subgroup", cpu_matmul, "MatMul",
         {random_.floats(a), random_.floats(b)});
+  }
+}
+
+TEST_F(KernelSubgroup, FormsOfProducts) {
+  const Dims shapes[][2] = {{{128, 64}, {64, 256}}, {{130, 1100}, {1100, 140}}};
+  for (const auto& [a, b] : shapes) {
+    forms_.clear();
+    for (trial_ = 0; *trial_ == 0 || *trial_ < forms_.size(); ++*trial_) {
+      add(cat("matmul ", a, " ", b, " form ", *trial_), "", cpu_matmul, "MatMul",
+          {random_.floats(a), random_.floats(b)});
+    }
+    const auto is_plain = [](const std::string& n) { return !n.starts_with("matrices"); };
+    EXPECT_GT(std::ranges::count_if(forms_, is_plain), 2);
+    EXPECT_GT(std::ranges::count_if(forms_, std::not_fn(is_plain)), 4);
   }
 }
 

@@ -64,6 +64,11 @@ class Recorder final : public LowerContext {
   Storage window(Storage, uint64_t, uint64_t) override { return Storage{next_++}; }
   Result<Storage> table(std::vector<uint8_t>) override { return Storage{next_++}; }
   Result<void> prepare(KernelCall) override { return {}; }
+  [[nodiscard]] bool is_tuned() const override { return trial.has_value(); }
+  size_t choose(std::string, std::vector<std::string> names) override {
+    forms = std::move(names);
+    return std::min(*trial, forms.size() - 1);
+  }
   Result<void> dispatch(KernelCall call) override {
     calls.push_back(std::move(call));
     return {};
@@ -76,6 +81,8 @@ class Recorder final : public LowerContext {
 
   std::vector<KernelCall> calls;
   int expressions = 0;
+  std::optional<size_t> trial;     ///< the form to take
+  std::vector<std::string> forms;  ///< of the last choice
 
  private:
   uint32_t next_ = 200;

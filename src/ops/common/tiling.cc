@@ -53,7 +53,12 @@ Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t 
   const auto are = [&](int64_t many, const Tiling& t) {
     return tiles(t) >= (many * target.cores + 99) / 100;
   };
-  if (!too_small_for_large(m, n, k, varies) && are(kManyLarge, kLarge)) return kLarge;
+  if (!too_small_for_large(m, n, k, varies) && are(kManyLarge, kLarge)) {
+    Tiling tiling = kLarge;
+    // Worth a program of its own for large products only.
+    tiling.exact = !varies.any && tiling.is_exact(m, n, k);
+    return tiling;
+  }
   if (!varies.any) {
     if (m > 32 && n > 32 && are(kManySquare, kSquare)) return kSquare;
     if (m > kFlatRows && n > 32 && are(kManyMedium, kMedium)) return kMedium;
@@ -70,6 +75,15 @@ int64_t SubgroupTiling::storage() const {
   const int64_t b = std::max(columns() * pitch, depth * (columns() / 8 + 1));
   const int64_t out = int64_t{gm} * gn * shape.m * fn * shape.n / 4;
   return std::max(a + b, out) * 16;
+}
+
+int64_t Tiling::storage() const {
+  const int64_t rows = int64_t{wm} * tm;
+  const int64_t columns = int64_t{wn} * tn4;  // by fours
+  // With the fours that keep rows out of one bank.
+  const int64_t tiles = rows * (depth / 4 + 1) + int64_t{depth} * (columns + 1);
+  const int64_t sums = parts > 1 ? int64_t{wm} * wn * parts * tm * tn4 : 0;
+  return std::max(tiles, sums) * 16;
 }
 
 std::optional<SubgroupTiling> subgroup_tiling_of(const Target& target, int64_t m, int64_t n,

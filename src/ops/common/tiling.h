@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "shader/target.h"
 
@@ -21,16 +23,23 @@ struct Tiling {
   uint32_t wm = 8, wn = 8, tm = 4, tn4 = 1, depth = 16, parts = 1;
   int64_t slices = 1;
   int64_t slice_depth = 0;  ///< a multiple of `depth`, but for one slice
+  bool exact = false;       ///< a product of whole tiles, of `parts` 1: no bounds are checked
+  bool writable = false;    ///< KernelCall::writable
 
   [[nodiscard]] int64_t tiles_m(int64_t m) const { return (m + wm * tm - 1) / (wm * tm); }
   [[nodiscard]] int64_t tiles_n(int64_t n) const {
     return (n + int64_t{wn} * tn4 * 4 - 1) / (int64_t{wn} * tn4 * 4);
   }
+  /// Bytes of workgroup memory, at most.
+  [[nodiscard]] int64_t storage() const;
   /// Are all tiles whole?
   [[nodiscard]] bool is_exact(int64_t m, int64_t n, int64_t k) const {
     return m % (wm * tm) == 0 && n % (int64_t{wn} * tn4 * 4) == 0 && k % depth == 0;
   }
 };
+
+/// What a tuner calls it.
+std::string name_of(const Tiling& tiling);
 
 /// A product of f16 by subgroup matrices (matmul_subgroup.wgsl): gm x gn subgroups, each with
 /// fm x fn matrices of `shape`.
@@ -49,6 +58,7 @@ struct SubgroupTiling {
   [[nodiscard]] int64_t storage() const;
   [[nodiscard]] bool large() const { return rows() > 32; }
 };
+std::string name_of(const SubgroupTiling& tiling);
 
 /// The tile of subgroup matrices for a product of f16; none where the target lacks them or has no
 /// room for a tile. `large` says which of the two, where that is not to follow from the product.
@@ -61,6 +71,13 @@ std::optional<SubgroupTiling> subgroup_tiling_of(const Target& target, int64_t m
 /// large. Measured: docs/performance.md.
 Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t count,
                  Varies varies);
+/// Every tiling worth a try for a product: the first is tiling_of's. Where dims vary, none but the
+/// two that are compiled anyway.
+std::vector<Tiling> tilings_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t count,
+                               Varies varies);
+/// Likewise by subgroup matrices; empty where the target has no such tile.
+std::vector<SubgroupTiling> subgroup_tilings_of(const Target& target, int64_t m, int64_t n,
+                                                int64_t k, int64_t count, Varies varies);
 /// The tiling that another binding may have; none where there is but one.
 std::optional<Tiling> other_tiling(const Target& target, const Tiling& tiling, int64_t m, int64_t n,
                                    int64_t k, Varies varies);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace quern {
 namespace {
 
@@ -36,6 +38,28 @@ TEST(Tiling, FewerCoresTakeLargerTiles) {
   Target target;
   target.cores = 8;
   EXPECT_EQ(tiling_of(target, 128, 768, 768, 1, kFixed).parts, 1u);
+}
+
+TEST(Tiling, FormsBeginWithTheTables) {
+  for (const int64_t m : {5, 33, 128, 4096}) {
+    const auto forms = tilings_of({}, m, 768, 3072, 1, kFixed);
+    EXPECT_EQ(name_of(forms[0]), name_of(tiling_of({}, m, 768, 3072, 1, kFixed)));
+    EXPECT_GT(forms.size(), 3u);
+    std::set<std::string> names;
+    for (const Tiling& t : forms) {
+      EXPECT_TRUE(names.insert(name_of(t)).second) << name_of(t);
+      EXPECT_EQ(t.tm % t.parts, 0u) << name_of(t);
+      EXPECT_EQ(t.depth / 4 % t.parts, 0u) << name_of(t);
+      EXPECT_LE(t.wm * t.wn * t.parts, Target().max_invocations) << name_of(t);
+      EXPECT_LE(t.storage(), int64_t{Target().max_workgroup_storage}) << name_of(t);
+      EXPECT_TRUE(!t.exact || (t.parts == 1 && t.slices == 1 && t.is_exact(m, 768, 3072)));
+      if (t.slices == 1) continue;
+      EXPECT_EQ(t.slice_depth % t.depth, 0) << name_of(t);
+      EXPECT_GE(t.slices * t.slice_depth, 3072) << name_of(t);
+      EXPECT_LT((t.slices - 1) * t.slice_depth, 3072) << name_of(t);
+    }
+  }
+  EXPECT_EQ(tilings_of({}, 40, 768, 768, 1, kRows).size(), 2u);
 }
 
 TEST(Tiling, DimsThatVaryHaveTwo) {

@@ -46,7 +46,7 @@ std::array<uint64_t, 3> workgroups_for(const LowerContext& ctx, int64_t invocati
 
 }  // namespace
 
-bool suits_winograd(const LowerContext& ctx, const ConvShape& s) {
+bool allows_winograd(const LowerContext& ctx, const ConvShape& s) {
   const auto all = [](const std::vector<int64_t>& v, int64_t value) {
     return std::ranges::all_of(v, [&](int64_t x) { return x == value; });
   };
@@ -55,15 +55,18 @@ bool suits_winograd(const LowerContext& ctx, const ConvShape& s) {
       ctx.output(0).dtype != DType::kF32 || !ctx.output(0).is_baked_from(0)) {
     return false;
   }
-  // Below, the transforms' own dispatches and memory cost more than the multiplications.
-  constexpr int64_t kChannels = 64;
-  constexpr int64_t kMultiplications = int64_t{1} << 30;
   const Part part = part_of(s);
   const int64_t largest = std::max(part.count(std::max(s.in_channels, s.out_channels)),
                                    kTransformed * s.in_channels * s.out_channels);
+  return largest * 4 <= static_cast<int64_t>(ctx.target().max_binding_bytes);
+}
+
+bool suits_winograd(const LowerContext& ctx, const ConvShape& s) {
+  // Below, the transforms' own dispatches and memory cost more than the multiplications.
+  constexpr int64_t kChannels = 64;
+  constexpr int64_t kMultiplications = int64_t{1} << 30;
   return s.in_channels >= kChannels && s.out_channels >= kChannels &&
-         ctx.output(0).count() * s.in_channels * 9 >= kMultiplications &&
-         largest * 4 <= static_cast<int64_t>(ctx.target().max_binding_bytes);
+         ctx.output(0).count() * s.in_channels * 9 >= kMultiplications && allows_winograd(ctx, s);
 }
 
 Result<void> dispatch_winograd(LowerContext& ctx, const ConvShape& s) {

@@ -8,8 +8,9 @@
 
 namespace quern {
 
-/// Is it worth its transforms and their memory? For stride and dilation 1, one group, f32, on dims
-/// that never change.
+/// Can it be done so? For stride and dilation 1, one group, f32, on dims that never change.
+bool allows_winograd(const LowerContext& ctx, const ConvShape& s);
+/// Is that worth its transforms and their memory?
 bool suits_winograd(const LowerContext& ctx, const ConvShape& s);
 
 /// Dispatches a Conv node (x, w, b) of two spatial axes that suits: images are done in parts, so

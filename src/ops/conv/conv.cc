@@ -1,6 +1,9 @@
 // Conv: convolution over any number of spatial axes, with groups.
 #include "ops/common/conv.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "ops/common/gemm.h"
 #include "ops/common/winograd.h"
 #include "ops/op_def.h"
@@ -80,9 +83,48 @@ Result<void> lower_pointwise(LowerContext& ctx, const ConvShape& s) {
   return dispatch_gemm(ctx, std::move(g));
 }
 
+/// How a convolution is done: by Winograd's transforms where there is no tiling.
+using Form = std::optional<Tiling>;
+
+Form form_of(LowerContext& ctx, const ConvShape& s) {
+  const int64_t m = s.out_channels;
+  const int64_t n = s.output_count();
+  const int64_t k = s.in_channels * s.taps();
+  const int64_t blocks = s.batch * s.groups;
+  const Varies varies = varies_of(ctx);
+  const bool winograd = suits_winograd(ctx, s);
+  if (!ctx.is_tuned()) {
+    return winograd ? Form() : tiling_of(ctx.target(), m, n, k, blocks, varies);
+  }
+  std::vector<Form> forms;
+  std::vector<std::string> names;
+  const auto add_winograd = [&] {
+    forms.emplace_back();
+    names.emplace_back("winograd");
+  };
+  if (winograd) add_winograd();
+  for (Tiling tiling : tilings_of(ctx.target(), m, n, k, blocks, varies)) {
+    tiling.exact = false;  // the kernel has no such form
+    const std::string name = name_of(tiling);
+    if (tiling.writable || std::ranges::find(names, name) != names.end()) continue;
+    forms.emplace_back(tiling);
+    names.push_back(name);
+  }
+  if (!winograd && allows_winograd(ctx, s)) add_winograd();
+  std::string problem =
+      cat("conv ", s.batch, "x", s.groups, "x", s.out_channels, "x", s.in_channels);
+  for (size_t i = 0; i < 2; ++i) {
+    problem += cat(" ", s.input[i], ":", s.output[i], ":", s.kernel[i], ":", s.strides[i], ":",
+                   s.dilations[i]);
+  }
+  problem += cat(" ", name_of(ctx.input(0).dtype), " ", name_of(ctx.input(1).dtype), " ",
+                 name_of(ctx.output(0).dtype));
+  return forms[ctx.choose(std::move(problem), std::move(names))];
+}
+
 /// The general kernel, of whose call `call` has the bindings.
 Result<void> lower_tiles(LowerContext& ctx, const ConvShape& s, KernelCall call,
-                         const std::vector<uint32_t>& geometry) {
+                         const std::vector<uint32_t>& geometry, const Tiling& tiling) {
   const int64_t n = s.output_count();
   const int64_t k = s.in_channels * s.taps();
   const int64_t blocks = s.batch * s.groups;
@@ -111,7 +153,6 @@ Result<void> lower_tiles(LowerContext& ctx, const ConvShape& s, KernelCall call,
         static_cast<uint64_t>(tiles_m * tiles_n * blocks * tiling.slices), ctx.target());
     return out;
   };
-  const Tiling tiling = tiling_of(ctx.target(), s.out_channels, n, k, blocks, varies);
   if (const auto other = other_tiling(ctx.target(), tiling, s.out_channels, n, k, varies)) {
     QUERN_TRY(ctx.prepare(call_of(*other)));
   }
@@ -148,7 +189,12 @@ Result<void> lower(LowerContext& ctx) {
   if (s.is_pointwise() && s.groups == 1) return lower_pointwise(ctx, s);
   if (s.rank() > 2) return unsupported("three spatial axes");
   s.to_2d();
-  if (suits_winograd(ctx, s)) return dispatch_winograd(ctx, s);
+  const int64_t n = s.output_count();
+  // Where a tile would be mostly empty there are other kernels.
+  const bool narrow = n <= 16;
+  const bool depthwise = s.in_channels == 1 && s.groups > 1;
+  const Form form = narrow || depthwise ? Tiling() : form_of(ctx, s);
+  if (!form) return dispatch_winograd(ctx, s);
 
   KernelCall call;
   call.bindings = {ctx.bind_in("x", 0), ctx.bind_in("w", 1)};
@@ -157,21 +203,20 @@ Result<void> lower(LowerContext& ctx) {
   call.bindings.push_back(ctx.bind_out("y", 0));
   call.epilogue_at = "y";
   const KernelConfig kernel = {s.kernel[0], s.kernel[1], bias};
-  const int64_t n = s.output_count();
   std::vector<uint32_t> geometry = {word(s.input[0]),     word(s.input[1]),     word(s.output[0]),
                                     word(s.output[1]),    word(s.strides[0]),   word(s.strides[1]),
                                     word(s.dilations[0]), word(s.dilations[1]), word(s.pads[0]),
                                     word(s.pads[1])};
 
-  if (s.in_channels == 1 && s.groups > 1) {
+  if (depthwise) {
     const int64_t quads = (s.output[1] + 3) / 4;
     const int64_t total = s.batch * s.groups * s.out_channels * s.output[0] * quads;
     call.kernel = "depthwise";
     call.config = config_of(kernel);
     call.params = {word(total), word(s.groups * s.out_channels), word(s.out_channels), word(quads)};
     call.workgroups = split_workgroups(static_cast<uint64_t>((total + 63) / 64), ctx.target());
-  } else if (n <= 16) {
-    // A tile would be mostly empty: one workgroup sums for one channel and four positions.
+  } else if (narrow) {
+    // One workgroup sums for one channel and four positions.
     const int64_t quads = (n + 3) / 4;
     call.kernel = "conv_narrow";
     call.config = config_of(kernel);
@@ -180,7 +225,7 @@ Result<void> lower(LowerContext& ctx) {
     call.workgroups = split_workgroups(
         static_cast<uint64_t>(s.batch * s.groups * s.out_channels * quads), ctx.target());
   } else {
-    return lower_tiles(ctx, s, std::move(call), geometry);
+    return lower_tiles(ctx, s, std::move(call), geometry, *form);
   }
   call.params.insert(call.params.end(), geometry.begin(), geometry.end());
   return ctx.dispatch(std::move(call));
