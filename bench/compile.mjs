@@ -13,6 +13,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { installDawn } from './lib/dawn.mjs';
+import { feedsOf } from './lib/engines/quern.mjs';
 import { knownModels, modelAt } from './lib/models.mjs';
 import { packageRoots, rootOf } from './lib/packages.mjs';
 import { watchPrograms } from './lib/record.mjs';
@@ -105,11 +106,7 @@ for (const known of knownModels) {
   watched.clear();
   const model = await load(source, { device: 'webgpu' });
   const loaded = watched.programs.length;
-  const feeds = Object.entries(inputs).map(([name, { dtype, dims, data }]) => [
-    name,
-    new Tensor(dtype, dims, data),
-  ]);
-  await model.run(Object.fromEntries(feeds));
+  await model.run(feedsOf(Tensor, inputs));
   const ofRun = new Set(watched.used);
   model.dispose();
   const programs = watched.programs.map((program, i) => ({

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 
 import { modelProto } from '../tests/conformance/contrib/onnx-file.mjs';
 import { installDawn } from './lib/dawn.mjs';
+import { feedsOf } from './lib/engines/quern.mjs';
 import { kernelCases } from './lib/kernel-cases.mjs';
 import { table } from './lib/table.mjs';
 import { numberAt, relativeL2 } from './lib/values.mjs';
@@ -58,12 +59,7 @@ async function measure({ name, flops = 0, make }) {
     { device: 'webgpu' },
   );
   try {
-    const feeds = Object.fromEntries(
-      Object.entries(inputs).map(([key, { dtype, dims, data }]) => [
-        key,
-        new Tensor(dtype, dims, data),
-      ]),
-    );
+    const feeds = feedsOf(Tensor, inputs);
     const { y } = await model.run(feeds);
     const picked = Array.from({ length: samples }, (_, i) =>
       Math.floor(((i + 0.5) / samples) * count(dims)),

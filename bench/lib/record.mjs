@@ -10,17 +10,17 @@ export async function record(run) {
     return ids.get(object);
   };
   const undo = [
-    patch(GPUComputePassEncoder, 'setPipeline', (p) => log.push({ kind: 'pipeline', id: id(p) })),
-    patch(GPUComputePassEncoder, 'setBindGroup', (_, group) =>
+    patch(GPUComputePassEncoder, 'setPipeline', ([p]) => log.push({ kind: 'pipeline', id: id(p) })),
+    patch(GPUComputePassEncoder, 'setBindGroup', ([, group]) =>
       log.push({ kind: 'group', id: id(group), group }),
     ),
     patch(GPUComputePassEncoder, 'dispatchWorkgroups', () => log.push({ kind: 'dispatch' })),
     patch(GPUComputePassEncoder, 'end', () => log.push({ kind: 'end' })),
     patch(GPUCommandEncoder, 'beginComputePass', () => log.push({ kind: 'begin' })),
-    patch(GPUCommandEncoder, 'copyBufferToBuffer', (...a) =>
+    patch(GPUCommandEncoder, 'copyBufferToBuffer', (a) =>
       log.push({ kind: 'copy', bytes: typeof a[1] === 'number' ? a[4] : (a[2] ?? a[0].size) }),
     ),
-    patch(GPUQueue, 'writeBuffer', (_, __, data) =>
+    patch(GPUQueue, 'writeBuffer', ([, , data]) =>
       log.push({ kind: 'write', bytes: data.byteLength }),
     ),
     patch(GPUQueue, 'submit', () => log.push({ kind: 'submit' })),
@@ -34,11 +34,13 @@ export async function record(run) {
   return log;
 }
 
-function patch(type, name, before) {
+/** From now on calls of a method go to `note`, with what they gave; gives what ends that. */
+function patch(type, name, note) {
   const original = type.prototype[name];
   type.prototype[name] = function (...args) {
-    before(...args);
-    return original.apply(this, args);
+    const result = original.apply(this, args);
+    note(args, result);
+    return result;
   };
   return () => {
     type.prototype[name] = original;
@@ -48,12 +50,7 @@ function patch(type, name, before) {
 /** From now on knows the layout of each bind group that is made: a function of the group. */
 export function watchLayouts() {
   const layouts = new WeakMap();
-  const original = GPUDevice.prototype.createBindGroup;
-  GPUDevice.prototype.createBindGroup = function (descriptor) {
-    const group = original.call(this, descriptor);
-    layouts.set(group, descriptor.layout);
-    return group;
-  };
+  patch(GPUDevice, 'createBindGroup', ([{ layout }], group) => layouts.set(group, layout));
   return (group) => layouts.get(group);
 }
 
@@ -74,25 +71,17 @@ export function watchPrograms() {
   const groups = new WeakMap(); // pipeline layout: its one bind group layout
   const texts = new WeakMap(); // module: its WGSL
   const numbers = new WeakMap(); // pipeline: [list, number]
-  const after = (name, note) => {
-    const original = GPUDevice.prototype[name];
-    GPUDevice.prototype[name] = function (descriptor) {
-      const object = original.call(this, descriptor);
-      note(object, descriptor);
-      return object;
-    };
-  };
-  after('createBindGroupLayout', (layout, { entries }) =>
+  patch(GPUDevice, 'createBindGroupLayout', ([{ entries }], layout) =>
     types.set(
       layout,
       entries.map(({ buffer }) => buffer?.type),
     ),
   );
-  after('createPipelineLayout', (layout, { bindGroupLayouts }) =>
+  patch(GPUDevice, 'createPipelineLayout', ([{ bindGroupLayouts }], layout) =>
     groups.set(layout, bindGroupLayouts[0]),
   );
-  after('createShaderModule', (module, { code }) => texts.set(module, code));
-  after('createComputePipelineAsync', (promise, { label, layout, compute }) => {
+  patch(GPUDevice, 'createShaderModule', ([{ code }], module) => texts.set(module, code));
+  patch(GPUDevice, 'createComputePipelineAsync', ([{ label, layout, compute }], promise) => {
     const { programs } = watched;
     const number = programs.length;
     programs.push({
@@ -106,7 +95,7 @@ export function watchPrograms() {
       () => {},
     );
   });
-  patch(GPUComputePassEncoder, 'setPipeline', (pipeline) => {
+  patch(GPUComputePassEncoder, 'setPipeline', ([pipeline]) => {
     const [programs, number] = numbers.get(pipeline) ?? [];
     if (programs === watched.programs) watched.used.add(number);
   });

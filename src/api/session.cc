@@ -13,6 +13,8 @@ namespace {
 
 /// Specialisations of one session.
 constexpr size_t kMaxVariants = 8;
+/// With these, the inputs' forms for which one was made in vain: a bound of what looking costs.
+constexpr size_t kMaxTried = 64;
 
 /// The bounds of a dim in the metadata that importers of other formats write: "s0:1:64 s1:4:512".
 std::pair<int64_t, int64_t> bounds_of(const Model& model, std::string_view symbol) {
@@ -289,11 +291,9 @@ Result<Session::Variant*> Session::variant_for(const std::vector<RunInput>& inpu
     const auto it = variants_.find(special_key);
     if (it != variants_.end() && it->second) return it->second.get();
     // What a specialisation holds on the device stays; past this many the general graph serves.
-    special = it == variants_.end() && specialisations_ < kMaxVariants;
-    if (special) {
-      key = special_key;
-      ++specialisations_;
-    }
+    special =
+        it == variants_.end() && specialisations_ < kMaxVariants && variants_.size() < kMaxTried;
+    if (special) key = special_key;
   }
   if (key.empty()) return &main_;
   if (auto it = variants_.find(key); it != variants_.end()) return it->second.get();
@@ -320,6 +320,7 @@ Result<Session::Variant*> Session::variant_for(const std::vector<RunInput>& inpu
     variants_.emplace(std::move(key), nullptr);
     return variant_for(inputs);
   }
+  if (special) ++specialisations_;
   return variants_.emplace(std::move(key), std::move(variant)).first->second.get();
 }
 

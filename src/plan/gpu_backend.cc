@@ -8,7 +8,6 @@
 #include "plan/binding_set.h"
 #include "plan/move_bits.h"
 #include "plan/split_expr.h"
-#include "shader/generalize.h"
 
 namespace quern {
 namespace {
@@ -460,7 +459,7 @@ Result<void> GpuBackend::lower_anchor(const LowerJob& job, size_t anchor, Walk& 
   for (uint32_t i : epilogue.inputs) {
     tail.push_back(i == Composed::kAnchor ? Storage{} : job.inputs[i]);
   }
-  generalize(epilogue.program, target_);
+  generalizer_.run(epilogue.program);
   lowering.set_epilogue(std::move(epilogue), std::move(tail), job.outputs[0],
                         job.frame.outputs[0].dtype);
   auto done = frame.def->lower(lowering);
@@ -534,7 +533,7 @@ Result<void> GpuBackend::dispatch_bound(const Node& node, ExprProgram program,
                                         std::vector<Storage> inputs, std::vector<Storage> outputs,
                                         Walk& walk) {
   const ExprSchedule schedule = schedule_of(program, target_);
-  generalize(program, target_);
+  generalizer_.run(program);
   // A storage may be larger than what is read of it.
   const auto fit = [&](Storage& s, DType dtype, int64_t count) {
     if (walk.info(s).bytes <= target_.max_binding_bytes) return;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plan/walk.h"
+#include "shader/generalize.h"
 #include "shader/lower.h"
 #include "shader/tuning.h"
 
@@ -33,7 +34,7 @@ class ProgramTable {
 
 class GpuBackend final : public Backend {
  public:
-  explicit GpuBackend(Target target) : target_(target) {}
+  explicit GpuBackend(Target target) : target_(target), generalizer_(target) {}
 
   Result<void> lower(const LowerJob& job, Walk& walk) override;
   [[nodiscard]] bool lacks(const Node& node, const OpDef& def) const override;
@@ -70,6 +71,7 @@ class GpuBackend final : public Backend {
   [[nodiscard]] bool has_large(const LowerJob& job, const Walk& walk) const;
 
   Target target_;
+  Generalizer generalizer_;
   ProgramTable programs_;
   Tuning tuning_;
 };

@@ -21,24 +21,22 @@ bool has_parameter(const ExprProgram& program) {
   });
 }
 
-/// `program` with a parameter for each number among the first `axes` extents of its domain.
-ExprProgram with_parameters(const ExprProgram& program, size_t axes) {
-  ExprProgram shared = program;
+/// Makes a parameter of each number among the first `axes` extents of the domain.
+void free_extents(ExprProgram& program, size_t axes) {
   std::map<int64_t, int32_t> params;
   for (size_t a = 0; a < axes; ++a) {
     const Extent& e = program.domain[a];
     if (!is_fixed(e)) continue;
-    if (params.try_emplace(e.value, static_cast<int32_t>(shared.params.size())).second) {
-      shared.params.push_back(e.value);
+    if (params.try_emplace(e.value, static_cast<int32_t>(program.params.size())).second) {
+      program.params.push_back(e.value);
     }
   }
   const auto free = [&](Extent& e) {
     if (!is_fixed(e)) return;
     if (const auto found = params.find(e.value); found != params.end()) e.param = found->second;
   };
-  for (size_t a = 0; a < axes; ++a) free(shared.domain[a]);
-  for (ExprInput& input : shared.inputs) std::ranges::for_each(input.dims, free);
-  return shared;
+  for (size_t a = 0; a < axes; ++a) free(program.domain[a]);
+  for (ExprInput& input : program.inputs) std::ranges::for_each(input.dims, free);
 }
 
 bool equal_shares(const ExprProgram& a, const ExprProgram& b, const Target& target) {
@@ -51,18 +49,17 @@ bool equal_shares(const ExprProgram& a, const ExprProgram& b, const Target& targ
   return s.load == t.load && s.axis == t.axis;
 }
 
-void share_extents(ExprProgram& program, const Target& target) {
-  if (program.domain.empty()) return;
+/// Of how many axes, from the first on, the extents become parameters.
+size_t shared_axes(const ExprProgram& program, const Target& target) {
   const size_t rank = program.domain.size();
-  if (rank > 1 && !has_parameter(program)) return;  // all divisions are by constants
   // The last axis may be what vectors need.
   for (size_t axes = rank; axes + 1 >= rank && axes > 0; --axes) {
-    ExprProgram shared = with_parameters(program, axes);
-    if (shared.params.size() == program.params.size()) return;
-    if (!equal_shares(program, shared, target)) continue;
-    program = std::move(shared);
-    return;
+    ExprProgram shared = program;
+    free_extents(shared, axes);
+    if (shared.params.size() == program.params.size()) return 0;
+    if (equal_shares(program, shared, target)) return axes;
   }
+  return 0;
 }
 
 bool is_arithmetic(ExprOp op) {
@@ -106,9 +103,13 @@ void share_constants(ExprProgram& program) {
 
 }  // namespace
 
-void generalize(ExprProgram& program, const Target& target) {
+void Generalizer::run(ExprProgram& program) {
   share_constants(program);
-  share_extents(program, target);
+  if (program.domain.empty()) return;
+  if (program.domain.size() > 1 && !has_parameter(program)) return;  // all divisions: by constants
+  const auto [axes, is_new] = axes_.try_emplace(program.key());
+  if (is_new) axes->second = shared_axes(program, target_);
+  free_extents(program, axes->second);
 }
 
 }  // namespace quern

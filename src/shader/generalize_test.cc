@@ -10,7 +10,7 @@ namespace quern {
 namespace {
 
 ExprProgram shared(ExprProgram p) {
-  generalize(p, {});
+  Generalizer({}).run(p);
   const Result<void> ok = verify(p);
   EXPECT_TRUE(ok) << ok.error().message;
   return p;
@@ -49,6 +49,16 @@ TEST(Generalize, LayersOfOtherChannelsAreOneProgram) {
   const ExprProgram p = shared(row_sums(16, 10));
   EXPECT_EQ(p.key(), shared(row_sums(24, 5)).key());
   EXPECT_EQ(p.params, (std::vector<int64_t>{10, 16}));
+}
+
+TEST(Generalize, WhatWasFoundServesAnotherBinding) {
+  Generalizer generalizer({});
+  for (const int64_t h : {10, 20}) {
+    ExprProgram p = row_sums(16, h);
+    generalizer.run(p);
+    EXPECT_EQ(p.key(), shared(row_sums(16, h)).key());
+    EXPECT_EQ(p.params, (std::vector<int64_t>{h, 16}));
+  }
 }
 
 TEST(Generalize, ElementwiseProgramsOfAnySizeAreOne) {

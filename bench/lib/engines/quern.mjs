@@ -2,6 +2,15 @@
 
 import { made } from '../meter.mjs';
 
+/** Inputs, as makeInputs gives them, in the runtime's tensors. */
+export const feedsOf = (Tensor, inputs) =>
+  Object.fromEntries(
+    Object.entries(inputs).map(([name, { dtype, dims, data }]) => [
+      name,
+      new Tensor(dtype, dims, data),
+    ]),
+  );
+
 /** `entry`: URL of the package's script for this platform. `threads`: of WebAssembly. */
 export function quern(entry, { device, threads }) {
   return {
@@ -10,12 +19,7 @@ export function quern(entry, { device, threads }) {
     async create(model) {
       const { load, Tensor } = await import(entry);
       const loaded = await load(model.source, { device, maxConcurrent: 4, threads });
-      const feeds = Object.fromEntries(
-        Object.entries(model.inputs).map(([name, { dtype, dims, data }]) => [
-          name,
-          new Tensor(dtype, dims, data),
-        ]),
-      );
+      const feeds = feedsOf(Tensor, model.inputs);
       const engine = {
         detail: loaded.report().notes.join('; '),
         phases: loaded.report().timings.phases,

@@ -88,9 +88,10 @@ void bias_add(Call& c, std::string_view) {
 
 void batch_norm(Call& c, std::string_view) {
   Emitter& b = c.b;
-  const bool last = !c.text("data_format", "NHWC").starts_with("NC");
+  const auto format = c.text("data_format", "NHWC");
+  const bool last = !format.starts_with("NC");
   if (c.flag("is_training", false)) return c.unsupported("batch normalisation in training");
-  const Tensor given = Emitter::of_rank(c.in(0), c.text("data_format", "NHWC").size());
+  const Tensor given = Emitter::of_rank(c.in(0), format.size());
   if (given.rank < 2) return c.invalid("an input of an unexpected rank");
   const Tensor x = last ? channels_first(b, given) : given;
   // SavedModels leave out what is TensorFlow's default; TensorFlow.js has another.

@@ -29,15 +29,13 @@ struct TileConfig {
   Extras extras;
   template <class F>
   void fields(F&& f) const {
-    f("WM", tiling.wm);
-    f("WN", tiling.wn);
-    f("TM", tiling.tm);
-    f("TK", tiling.depth);
+    tiling.fields([&](std::string_view name, uint32_t value) {
+      // matmul_integer.wgsl is of one kind of tile.
+      const bool fixed = name == "TN4" || name == "PARTS" || name == "SHARED";
+      if (!extras.integer || !fixed) f(name, value);
+    });
     if (!extras.integer) {
-      f("PARTS", tiling.parts);
-      f("SHARED", uint32_t{tiling.parts > 1});
       f("EXACT", uint32_t{tiling.exact});
-      f("TN4", tiling.tn4);
       f("VEC_Y", uint32_t{vec_y});
       f("HALF", uint32_t{half});
     }

@@ -36,6 +36,17 @@ struct Tiling {
   [[nodiscard]] bool is_exact(int64_t m, int64_t n, int64_t k) const {
     return m % (wm * tm) == 0 && n % (int64_t{wn} * tn4 * 4) == 0 && k % depth == 0;
   }
+  /// As matmul.wgsl and conv.wgsl have them.
+  template <class F>
+  void fields(F&& f) const {
+    f("WM", wm);
+    f("WN", wn);
+    f("TM", tm);
+    f("TN4", tn4);
+    f("TK", depth);
+    f("PARTS", parts);
+    f("SHARED", uint32_t{parts > 1});
+  }
 };
 
 /// What a tuner calls it.

@@ -30,13 +30,7 @@ struct ConvConfig {
   bool vec_a = false, vec_y = false, bias = false;
   template <class F>
   void fields(F&& f) const {
-    f("WM", tiling.wm);
-    f("WN", tiling.wn);
-    f("TM", tiling.tm);
-    f("TN4", tiling.tn4);
-    f("TK", tiling.depth);
-    f("PARTS", tiling.parts);
-    f("SHARED", uint32_t{tiling.parts > 1});
+    tiling.fields(f);
     f("KH", kh);
     f("KW", kw);
     f("VEC_A", vec_a);
