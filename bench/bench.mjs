@@ -50,6 +50,7 @@ const web = (settings) => onnxruntimeWeb(ortUrl, settings);
 const entry = pathToFileURL(resolve(runtime, 'dist/node.js')).href;
 const engines = {
   quern: quern(entry, { device: 'webgpu' }),
+  'quern-tuned': quern(entry, { device: 'webgpu', tuned: true }),
   'quern-wasm': quern(entry, { device: 'wasm' }),
   ort: web({ build: 'asyncify' }),
   'ort-capture': web({ build: 'asyncify', capture: true }),

@@ -7,6 +7,7 @@
 #   conformance   the conformance cases and the zoo on the GPU
 #   overhead      bench/overhead.mjs; profile: Silero's under a CPU profiler
 #   kernels       bench/kernels.mjs
+#   tune          the same with the tuner
 #   bench         bench/bench.mjs on the known models, in Node
 #   page          bench/page.mjs on them, in Chromium
 #   full          full-size models, beside torch
@@ -114,6 +115,12 @@ for what in "$@"; do
         --json "$out/kernels.json" || true
       DAWN_TOGGLES=$f16 "$node" bench/kernels.mjs .carry/runtime --only "${ONLY:-f16}" \
         --json "$out/kernels-plain.json" || true
+      ;;
+    tune)
+      DAWN_TOGGLES=$matrices "$node" bench/kernels.mjs .carry/runtime --only "${ONLY:-}" --tune \
+        --json "$out/tuned.json" || true
+      DAWN_TOGGLES=$f16 "$node" bench/kernels.mjs .carry/runtime --only "${ONLY:-f16}" --tune \
+        --json "$out/tuned-plain.json" || true
       ;;
     bench)
       DAWN_TOGGLES=$f16 "${bench[@]}" ${ONLY:+--models "$ONLY"} --json "$out/bench.json" || true

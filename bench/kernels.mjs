@@ -1,7 +1,9 @@
 // Single operators on the GPU: time of their dispatches by GPU timestamps, without uploads and
 // reading back, beside what the device reaches in the same run by a copy and by multiply-adds in registers.
 //   node bench/kernels.mjs RUNTIME [--only TEXT] [--runs N] [--json FILE] [--small] [--list]
-// RUNTIME: the folder with dist/ and wasm/. --only: names with that text, or several by commas.
+//     [--tune]
+// RUNTIME: the folder with dist/ and wasm/. --only: names with that text, or several by commas. --tune:
+// with the forms of kernels that the tuner finds.
 // Some elements of each output are compared with what they are in f64.
 
 import { writeFileSync } from 'node:fs';
@@ -23,6 +25,7 @@ const { values: options, positionals } = parseArgs({
     runs: { type: 'string', default: '10' },
     json: { type: 'string' },
     small: { type: 'boolean', default: false },
+    tune: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
 });
@@ -60,6 +63,7 @@ async function measure({ name, flops = 0, make }) {
   );
   try {
     const feeds = feedsOf(Tensor, inputs);
+    const tuned = options.tune ? await model.tune(feeds) : undefined;
     const { y } = await model.run(feeds);
     const picked = Array.from({ length: samples }, (_, i) =>
       Math.floor(((i + 0.5) / samples) * count(dims)),
@@ -82,6 +86,7 @@ async function measure({ name, flops = 0, make }) {
       ofCopy: bandwidth / ceilings.bytesPerSecond,
       ofFma: rate / ceilings.flopsPerSecond,
       ceilings,
+      ...(tuned ? { tuned } : {}),
       kernels: dispatches.map(({ kernel, workgroups, time }) => ({ kernel, workgroups, time })),
     };
   } finally {
@@ -93,7 +98,13 @@ const rows = [];
 for (const one of cases) {
   try {
     rows.push(await measure(one));
-    const { error, microseconds } = rows.at(-1);
+    const { error, microseconds, tuned } = rows.at(-1);
+    for (const { problem, form, time, usual, usualTime, forms } of tuned?.kernels ?? []) {
+      const count = Object.keys(forms).length;
+      console.error(
+        `  ${problem}: ${usual} ${usualTime.toFixed(1)} µs, of ${count} forms ${form} ${time.toFixed(1)} µs`,
+      );
+    }
     console.error(
       `${one.name}: ${microseconds.toFixed(1)} µs, relative L2 ${error.toExponential(1)}`,
     );

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { chooseDevice, targetWords } from './device.js';
+import { platform } from './platform.js';
 
 const shape = { M: 16, N: 16, K: 16 };
 const halves = { componentType: 'f16', resultComponentType: 'f32', ...shape };
@@ -9,12 +10,14 @@ interface Fake {
   features?: string[];
   sizes?: [number, number];
   configs?: object[];
+  vendor?: string;
+  description?: string;
   /** What the device says of the probe. */
   error?: { message: string };
 }
 
 /** As much of a GPUDevice as choosing one touches. */
-function fake({ features, sizes = [32, 32], configs = [halves], error }: Fake) {
+function fake({ features, sizes = [32, 32], configs = [halves], error, ...names }: Fake) {
   const codes: string[] = [];
   const device = {
     features: new Set(
@@ -22,6 +25,7 @@ function fake({ features, sizes = [32, 32], configs = [halves], error }: Fake) {
     ),
     limits: { maxStorageBufferBindingSize: 2 ** 33, maxBufferSize: 2 ** 34 },
     adapterInfo: {
+      ...names,
       subgroupMinSize: sizes[0],
       subgroupMaxSize: sizes[1],
       subgroupMatrixConfigs: configs,
@@ -39,8 +43,11 @@ async function words(of: Fake) {
   const { device, codes } = fake(of);
   const chosen = await chooseDevice(device);
   if (chosen.kind !== 'webgpu') throw new Error('no GPU');
-  return { matrix: [...targetWords(chosen.open, true)].slice(15), codes };
+  const all = [...targetWords(chosen.open, true)];
+  return { matrix: all.slice(15, 18), cores: all[18], emulated: all[19], codes };
 }
+
+const none = [0, 0, 0];
 
 describe('subgroup matrices', () => {
   it('are told to the core where the device has them', async () => {
@@ -56,21 +63,31 @@ describe('subgroup matrices', () => {
     for (const lacking of ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix']) {
       const all = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'];
       const found = await words({ features: all.filter((name) => name !== lacking) });
-      expect(found).toEqual({ matrix: [], codes: [] });
+      expect(found).toMatchObject({ matrix: none, codes: [] });
     }
   });
 
   it('need subgroups of one size, f16 operands and f32 sums', async () => {
-    expect((await words({ sizes: [16, 32] })).matrix).toEqual([]);
-    expect((await words({ sizes: [0, 0] })).matrix).toEqual([]);
+    expect((await words({ sizes: [16, 32] })).matrix).toEqual(none);
+    expect((await words({ sizes: [0, 0] })).matrix).toEqual(none);
     const sums = { ...halves, resultComponentType: 'f16' };
-    expect((await words({ configs: [sums] })).matrix).toEqual([]);
-    expect((await words({ configs: [] })).matrix).toEqual([]);
+    expect((await words({ configs: [sums] })).matrix).toEqual(none);
+    expect((await words({ configs: [] })).matrix).toEqual(none);
   });
 
   it('are left alone where the browser has another form of them', async () => {
     const { matrix, codes } = await words({ error: { message: 'no such builtin' } });
-    expect(matrix).toEqual([]);
+    expect(matrix).toEqual(none);
     expect(codes).toHaveLength(1);
+  });
+});
+
+describe('cores', () => {
+  it('are a guess by vendor, or those of the CPU that emulates a GPU', async () => {
+    expect(await words({ vendor: 'nvidia' })).toMatchObject({ cores: 0, emulated: 0 });
+    expect(await words({ vendor: 'Apple' })).toMatchObject({ cores: 16, emulated: 0 });
+    const { cores, emulated } = await words({ vendor: 'google', description: 'SwiftShader' });
+    expect(emulated).toBe(1);
+    expect(cores).toBe(platform.cores());
   });
 });

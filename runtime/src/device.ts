@@ -263,8 +263,26 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   }
 }
 
+/**
+ * Cores of a family's usual device, on which kernels' tiles depend: browsers tell none. Of other
+ * vendors a large device is assumed.
+ */
+const familyCores: Record<string, number> = {
+  apple: 16,
+  arm: 12,
+  'img-tec': 8,
+  intel: 16,
+  qualcomm: 8,
+  samsung: 8,
+};
+
+function coresOf({ vendor, software }: AdapterInfo): number {
+  return software ? platform.cores() : (familyCores[vendor.toLowerCase()] ?? 0);
+}
+
 /** What plans depend on of a device. */
 export type Target = Pick<OpenDevice, 'subgroupMin' | 'subgroupMax' | 'matrixF16'> & {
+  info?: AdapterInfo;
   device: {
     features: ReadonlySet<string>;
     limits: { readonly [name in (typeof wantedLimits)[number]]: number };
@@ -289,6 +307,8 @@ export function targetWords(open: Target, passes: boolean): Uint32Array<ArrayBuf
     limits.maxComputeWorkgroupsPerDimension,
     ...wide(limits.maxStorageBufferBindingSize),
     ...wide(limits.maxBufferSize),
-    ...(open.matrixF16 ? [open.matrixF16.m, open.matrixF16.n, open.matrixF16.k] : []),
+    ...(open.matrixF16 ? [open.matrixF16.m, open.matrixF16.n, open.matrixF16.k] : [0, 0, 0]),
+    open.info ? coresOf(open.info) : 0,
+    Number(open.info?.software ?? false),
   );
 }

@@ -26,8 +26,10 @@ struct Target {
   uint32_t max_workgroups = 65535;          ///< per dimension
   uint64_t max_binding_bytes = 128u << 20;  ///< of a storage binding
   uint64_t max_buffer_bytes = 256u << 20;
-  /// That work is to be spread over: browsers don't tell, so this is a large device's.
+  /// That work is to be spread over; where it is not known, a large device's.
   uint32_t cores = 132;
+  /// By a CPU, on which the invocations of a workgroup take turns.
+  bool emulated = false;
   /// chromium-experimental-subgroup-matrix for f16 operands and f32 sums, where the device has
   /// shader-f16 too, and subgroups of one size.
   MatrixShape matrix_f16 = {};

@@ -11,11 +11,14 @@ export const feedsOf = (Tensor, inputs) =>
     ]),
   );
 
-/** `entry`: URL of the package's script for this platform. `threads`: of WebAssembly. */
-export function quern(entry, { device, threads }) {
+/**
+ * `entry`: URL of the package's script for this platform. `threads`: of WebAssembly. `tuned`: with the
+ * forms of kernels that its tuner finds, after load and first run.
+ */
+export function quern(entry, { device, threads, tuned }) {
+  const wasm = `Quern WASM${threads > 1 ? `, ${threads} threads` : ''}`;
   return {
-    name:
-      device === 'wasm' ? `Quern WASM${threads > 1 ? `, ${threads} threads` : ''}` : 'Quern WebGPU',
+    name: device === 'wasm' ? wasm : `Quern WebGPU${tuned ? ', tuned' : ''}`,
     async create(model) {
       const { load, Tensor } = await import(entry);
       const loaded = await load(model.source, { device, maxConcurrent: 4, threads });
@@ -30,6 +33,14 @@ export function quern(entry, { device, threads }) {
         close: () => loaded.dispose(),
       };
       if (device === 'wasm') return engine;
+      if (tuned) {
+        const { gpuTime, kernels, time } = await loaded.tune(feeds);
+        const changed = kernels.filter(({ form, usual }) => form !== usual);
+        const [before, after] = [gpuTime.usual, gpuTime.tuned].map((us) => (us / 1000).toFixed(3));
+        engine.detail +=
+          `GPU ${before} to ${after} ms, ${changed.length} of ${kernels.length} kernels, in ` +
+          `${(time / 1000).toFixed(1)} s`;
+      }
       const gpu = made.devices.findLast(({ label }) => label === 'quern');
       const onGpu = model.wanted
         ? Object.fromEntries(model.wanted.map((name) => [name, 'gpu']))

@@ -33,6 +33,13 @@ Tiling small_tiling(const Target& target, int64_t m, Varies varies) {
   return tiling;
 }
 
+/// One program for most products, since compiling takes longer than computing there.
+Tiling emulated_tiling(int64_t m, int64_t n, int64_t k, Varies varies) {
+  Tiling tiling = !varies.any && m > 32 && n > 32 ? kSquare : Tiling{};
+  tiling.slice_depth = k;
+  return tiling;
+}
+
 /// Cuts the depth of a product of too few tiles into slices, in multiples of `unit`.
 template <class T>
 void split_depth(T& tiling, int64_t k, int64_t tiles, int64_t unit, Varies varies) {
@@ -49,6 +56,7 @@ void split_depth(T& tiling, int64_t k, int64_t tiles, int64_t unit, Varies varie
 
 Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t count,
                  Varies varies) {
+  if (target.emulated) return emulated_tiling(m, n, k, varies);
   const auto tiles = [&](const Tiling& t) { return t.tiles_m(m) * t.tiles_n(n) * count; };
   const auto are = [&](int64_t many, const Tiling& t) {
     return tiles(t) >= (many * target.cores + 99) / 100;
@@ -112,7 +120,7 @@ std::optional<SubgroupTiling> subgroup_tiling_of(const Target& target, int64_t m
 
 std::optional<Tiling> other_tiling(const Target& target, const Tiling& tiling, int64_t m, int64_t n,
                                    int64_t k, Varies varies) {
-  if (!varies.any || too_small_for_large(m, n, k, varies)) return std::nullopt;
+  if (target.emulated || !varies.any || too_small_for_large(m, n, k, varies)) return std::nullopt;
   return tiling.tn4 == 1 ? kLarge : small_tiling(target, m, varies);
 }
 

@@ -34,6 +34,20 @@ TEST(Tiling, PartsFitTheDevice) {
   EXPECT_EQ(t.wm * t.wn * t.parts, 128u);
 }
 
+TEST(Tiling, EmulatedDevicesShareNoDepth) {
+  Target target;
+  target.cores = 2;
+  target.emulated = true;
+  for (const int64_t m : {32, 128, 4096}) {
+    const Tiling tiling = tiling_of(target, m, 768, 768, 1, kFixed);
+    EXPECT_EQ(tiling.parts, 1u);
+    EXPECT_EQ(tiling.slices, 1);
+    EXPECT_FALSE(tiling.exact);
+  }
+  const Tiling tiling = tiling_of(target, 4096, 768, 768, 1, kRows);
+  EXPECT_FALSE(other_tiling(target, tiling, 4096, 768, 768, kRows));
+}
+
 TEST(Tiling, FewerCoresTakeLargerTiles) {
   Target target;
   target.cores = 8;
