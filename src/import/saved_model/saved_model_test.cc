@@ -301,11 +301,33 @@ TEST(SavedModel, CaseRunsTheBranchOfItsIndexOrTheLast) {
     EXPECT_EQ(run({"square", "neg", "square"}, index), index == 1 ? neg : square) << index;
   }
   // More than graphs may nest: in halves they do not.
-  std::vector<std::string> many(1000, "neg");
-  many[617] = "square";
-  EXPECT_EQ(run(many, 617), square);
-  EXPECT_EQ(run(many, 616), neg);
+  std::vector<std::string> many(100, "neg");
+  many[61] = "square";
+  EXPECT_EQ(run(many, 61), square);
+  EXPECT_EQ(run(many, 60), neg);
   EXPECT_EQ(run(many, 1e9), neg);
+}
+
+TEST(SavedModel, CaseOfVeryManyBranchesIsRefused) {
+  // A thousand branches of a thousand each, in a file of some kilobytes.
+  const TfFunction leaf = {"leaf", {{"i", 3}, {"v", kFloat}}, {{"r", "v"}}, {}};
+  const auto thousand = [](const std::string& name, const std::vector<std::string>& inputs,
+                           const std::string& function) {
+    return tf_node(name, "Case", inputs,
+                   {tf_functions("branches", std::vector<std::string>(1000, function))});
+  };
+  TfFunction inner = leaf;
+  inner.name = "inner";
+  inner.results = {{"r", "y:output:0"}};
+  inner.nodes = {thousand("y", {"i", "i", "v"}, "leaf")};
+  const auto graph =
+      tf_graph({placeholder("x"), tf_node("i", "Placeholder", {}, {tf_type("dtype", 3)}),
+                thousand("y", {"i", "i", "x"}, "inner")},
+               {leaf, inner});
+  const auto model = import_files({{"saved_model.pb", saved_model(graph, kCase)}});
+  ASSERT_FALSE(model);
+  EXPECT_EQ(model.error().code, ErrorCode::kLimit);
+  EXPECT_THAT(model.error().message, HasSubstr("a graph of too many nodes"));
 }
 
 TEST(SavedModel, CaseRefusesBranchesThatDiffer) {

@@ -130,10 +130,15 @@ bool returns_argument(const FunctionDef& function, const Nodes& nodes, size_t i)
   return false;
 }
 
+/// How many nodes an If counts as: functions that call each other's branches make very many of a
+/// small file, and their bodies take much more memory than a node.
+constexpr size_t kBranchSteps = 32;
+
 /// An If whose bodies `results_of(whether the condition holds, emitter of the body)` fills.
 template <typename Fill>
 std::vector<Tensor> make_if(Emitter& b, Shared& shared, const Tensor& condition,
                             const Fill& results_of) {
+  shared.steps += kBranchSteps;
   std::shared_ptr<Graph> graphs[2];
   std::vector<Tensor> results[2];
   for (size_t side = 0; side < 2; ++side) {
