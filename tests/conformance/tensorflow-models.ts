@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 
 import { savedModel } from '../support/saved-model.js';
 import { CaseGraph, shapes } from '../support/tfjs-cases.js';
-import { control } from '../support/tfjs-control.js';
+import { branchesOf, control } from '../support/tfjs-control.js';
 
 /** Writes them to a folder; gives the files that name the models. */
 export function writeModels(folder: string): string[] {
@@ -18,6 +18,7 @@ export function writeModels(folder: string): string[] {
   const models = {
     'control.frozen': frozen(control),
     'shapes.frozen': frozen(shapes),
+    'case.frozen': frozen((cases) => branchesOf(cases, 'Case', 1)),
     'control.tf2': savedModel(graph(control), 'tf2'),
     'shapes.tf1': savedModel(graph(shapes), 'tf1'),
   };

@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { load } from '../../runtime/src/node.js';
 import { type LoadOptions } from '../../runtime/src/node.js';
@@ -118,5 +119,26 @@ describe('quern', () => {
     expect(diff.stderr + String(diff.status)).toBe('0');
     const empty = join(root, 'cli', 'variables');
     expect(quern('inspect', empty).stderr).toMatch(/saved_model.pb can't be read/);
+  });
+
+  test('what convert writes onnxruntime runs, with the same results', async () => {
+    const folder = write('whole', savedModel(graph, 'tf1'));
+    expect(quern('convert', folder, 'whole.onnx').status).toBe(0);
+    // 3: errors alone; it warns of constants that nothing takes.
+    const session = await InferenceSession.create(join(root, 'whole.onnx'), {
+      logSeverityLevel: 3,
+    });
+    const feeds = Object.entries(graph.inputs).map(([name, { dtype, data, dims }]) => {
+      return [name, new OrtTensor(dtype as 'float32', data as Float32Array, dims)] as const;
+    });
+    const outputs = await session.run(Object.fromEntries(feeds));
+    for (const [index, name] of graph.outputs.entries()) {
+      const data = outputs[name]!.data as Float32Array;
+      const expected = want[index]!.data;
+      expect(data.length).toBe(expected.length);
+      const furthest = Math.max(...data.map((value, i) => Math.abs(value - expected[i]!)));
+      expect(furthest).toBeLessThan(1e-5);
+    }
+    await session.release();
   });
 });

@@ -4,10 +4,13 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { load, type LoadOptions, type ModelSource } from '../../runtime/src/node.js';
 import type { Tensor } from '../../runtime/src/tensor.js';
+import { dawnGpu } from '../support/dawn.js';
 import { packageFile } from '../support/paths.js';
+import { onHost } from '../support/places.js';
 import { layers as tfl, randomData, tf } from '../support/tfjs.js';
 
 const wasm: LoadOptions = { device: 'wasm', threads: 1 };
+const webgpu: LoadOptions = { device: 'webgpu' };
 const { layers } = tfl;
 type Symbolic = tfl.SymbolicTensor;
 type Layer = { apply(x: Symbolic | Symbolic[]): unknown };
@@ -46,6 +49,7 @@ async function differences(
   model: tfl.LayersModel,
   dims: number[][],
   source?: ModelSource,
+  device = wasm,
 ): Promise<string[]> {
   await tf.setBackend('cpu');
   const files = source ? { source } : await saved(model);
@@ -60,7 +64,8 @@ async function differences(
   const feeds = dims.map((one, index) => tf.tensor(data[index]!, one));
   const predicted = model.predict(feeds.length === 1 ? feeds[0]! : feeds);
   const want = Array.isArray(predicted) ? predicted : [predicted];
-  const own = await load(files.source, wasm);
+  if (device.device === 'webgpu') await dawnGpu();
+  const own = await load(files.source, device);
   try {
     const inputs = own.inputs.map(({ name }, i) => [
       name,
@@ -68,7 +73,7 @@ async function differences(
     ]);
     const outputs = await own.run(Object.fromEntries(inputs) as never);
     expect(own.outputs).toHaveLength(want.length);
-    const wrong: string[] = [];
+    const wrong = onHost(own);
     for (const [index, { name }] of own.outputs.entries()) {
       const got = outputs[name] as Tensor;
       const expected = await want[index]!.data();
@@ -82,6 +87,7 @@ async function differences(
         norm += value ** 2;
       }
       const relative = Math.sqrt(error / Math.max(norm, 1e-12));
+      if (process.env['QUERN_LONG']) console.log(`${name}: ${relative.toExponential(2)}`);
       if (!(relative <= 1e-4)) wrong.push(`${name}: relative error ${String(relative)}`);
     }
     return wrong;
@@ -307,23 +313,26 @@ describe('models', () => {
     expect(await differences(model, [[2, 6, 6, 1]])).toEqual([]);
   });
 
-  test('from elsewhere: an upscaler for images of any size', async () => {
-    const path = packageFile('@upscalerjs/esrgan-slim', 'models/x2/model.json');
-    const json = JSON.parse(readFileSync(path, 'utf8')) as {
-      weightsManifest: { paths: string[]; weights: tf.io.WeightsManifestEntry[] }[];
-    };
-    const data = readFileSync(
-      packageFile('@upscalerjs/esrgan-slim', `models/x2/${json.weightsManifest[0]!.paths[0]!}`),
-    );
-    const artifacts = {
-      ...json,
-      weightSpecs: json.weightsManifest[0]!.weights,
-      weightData: new Uint8Array(data).buffer,
-    };
-    await tf.setBackend('cpu');
-    const model = await tfl.loadLayersModel({ load: () => Promise.resolve(artifacts as never) });
-    expect(await differences(model, [[1, 12, 17, 3]], path)).toEqual([]);
-  });
+  test.each([wasm, webgpu])(
+    'from elsewhere: an upscaler for images of any size, on $device',
+    async (device) => {
+      const path = packageFile('@upscalerjs/esrgan-slim', 'models/x2/model.json');
+      const json = JSON.parse(readFileSync(path, 'utf8')) as {
+        weightsManifest: { paths: string[]; weights: tf.io.WeightsManifestEntry[] }[];
+      };
+      const data = readFileSync(
+        packageFile('@upscalerjs/esrgan-slim', `models/x2/${json.weightsManifest[0]!.paths[0]!}`),
+      );
+      const artifacts = {
+        ...json,
+        weightSpecs: json.weightsManifest[0]!.weights,
+        weightData: new Uint8Array(data).buffer,
+      };
+      await tf.setBackend('cpu');
+      const model = await tfl.loadLayersModel({ load: () => Promise.resolve(artifacts as never) });
+      expect(await differences(model, [[1, 12, 17, 3]], path, device)).toEqual([]);
+    },
+  );
 
   test('with unknown layers are refused with all of them', async () => {
     const layer = (kind: string, name: string): object => ({

@@ -1,6 +1,6 @@
 // Control flow of TensorFlow: functions, frames, branches, lists.
 
-import { bool, func, int, shape, text, type, type Attr } from './tfjs.js';
+import { bool, func, funcs, int, shape, text, type, type Attr, type Sample } from './tfjs.js';
 import type { CaseGraph } from './tfjs-cases.js';
 
 const f32 = type('DT_FLOAT');
@@ -155,4 +155,27 @@ export function control(g: CaseGraph): void {
     dtype: f32,
     element_shape: shape([3]),
   });
+}
+
+/** What the branches of `branchesOf` compute; an index of none of them is the last one's. */
+export const branchOperators = ['Neg', 'Exp', 'Square', 'Relu', 'Tanh'];
+
+/** A Case or StatelessCase, which TensorFlow.js lacks. */
+export function branchesOf(g: CaseGraph, op: string, index: number): void {
+  g.begin('case');
+  const chosen: Sample = { dtype: 'int32', dims: [], data: Int32Array.of(index) };
+  const input = [g.placeholder('case/index', chosen), g.x([2, 3])];
+  for (const name of branchOperators) {
+    g.functions.push({
+      signature: {
+        name: `branch${name}`,
+        inputArg: [{ name: 'v', type: 'DT_FLOAT' }],
+        outputArg: [{ name: 'r', type: 'DT_FLOAT' }],
+      },
+      nodeDef: [{ name: 'y', op: name, input: ['v'], attr: { T: f32 } }],
+      ret: { r: 'y:y:0' },
+    });
+  }
+  const branches = funcs(...branchOperators.map((name) => `branch${name}`));
+  g.out(op, input, { branches, Tin: { list: { type: ['DT_FLOAT'] } } });
 }

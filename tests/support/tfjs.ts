@@ -31,6 +31,9 @@ export const shape = (dims: readonly number[]): Attr => ({
   shape: { dim: dims.map((size) => ({ size: String(size) })) },
 });
 export const func = (name: string): Attr => ({ func: { name } });
+export const funcs = (...names: string[]): Attr => ({
+  list: { func: names.map((name) => ({ name })) },
+});
 
 export interface NodeJson {
   name: string;
@@ -176,6 +179,7 @@ interface ListJson {
   i?: string[];
   s?: string[];
   type?: string[];
+  func?: { name: string }[];
 }
 
 function attrValue(json: Attr): MessageWriter {
@@ -203,10 +207,11 @@ function attrValue(json: Attr): MessageWriter {
   }
   if ('list' in json) {
     const list = new MessageWriter();
-    const { i = [], s = [], type: types = [] } = json.list as ListJson;
+    const { i = [], s = [], type: types = [], func: functions = [] } = json.list as ListJson;
     for (const value of s) list.bytes(2, binary(value));
     for (const value of i) list.integer(3, BigInt(value));
     for (const value of types) list.integer(6, dtypeNumber(value));
+    for (const { name } of functions) list.message(9, new MessageWriter().string(1, name));
     out.message(1, list);
   }
   return out;

@@ -63,5 +63,26 @@ TEST(OnnxWriter, WritesWhatItWasReadFrom) {
   EXPECT_EQ(*bytes, *again);
 }
 
+TEST(OnnxWriter, NamesOfNodesAreUnique) {
+  Model model;
+  model.graph = std::make_unique<Graph>();
+  model.opsets[""] = 23;
+  Value* value = model.graph->add_input("x", Type::tensor(DType::kF32, Shape()));
+  for (const char* name : {"a", "a", "a#2", "b", "a"}) {
+    Node* node = model.graph->add_node("Neg", {value}, 1);
+    node->name = name;
+    value = node->outputs[0];
+  }
+  model.graph->outputs.push_back(value);
+  const auto bytes = write_onnx(model);
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  const auto read = testing::import_model(
+      testing::Pb().append({reinterpret_cast<const char*>(bytes->data()), bytes->size()}));
+  ASSERT_TRUE(read) << read.error().message;
+  std::vector<std::string> names;
+  for (const auto& node : read->graph->nodes()) names.push_back(node->name);
+  EXPECT_EQ(names, (std::vector<std::string>{"a", "a#2", "a#2#2", "b", "a#3"}));
+}
+
 }  // namespace
 }  // namespace quern

@@ -98,6 +98,14 @@ class Writer {
       for (Graph* body : node->subgraphs()) name_values(*body);
     }
   }
+  /// Importers call all nodes that they make of one by its name, of which ONNX allows one alone.
+  std::string unique_name(const std::string& wanted) {
+    if (wanted.empty()) return wanted;
+    std::string name = wanted;
+    // Most nodes of a name at once: counting goes on where it stopped.
+    while (!used_nodes_.insert(name).second) name = cat(wanted, "#", ++repeats_[wanted] + 1);
+    return name;
+  }
   const std::string& name(const Value* value) const {
     static const std::string kAbsent;
     const auto found = names_.find(value);
@@ -133,7 +141,7 @@ class Writer {
     Message out;
     for (const Value* input : node.inputs) out.text(1, input == nullptr ? "" : name(input));
     for (const Value* output : node.outputs) out.text(2, output == nullptr ? "" : name(output));
-    out.text(3, node.name);
+    out.text(3, unique_name(node.name));
     out.text(4, node.op);
     for (const auto& [key, value] : node.attributes) {
       QUERN_ASSIGN(const Message written, attribute(key, value));
@@ -268,6 +276,8 @@ class Writer {
   const Model& model_;
   const OnnxWriteOptions& options_;
   std::unordered_map<const Value*, std::string> names_;
+  std::set<std::string> used_nodes_;
+  std::unordered_map<std::string, size_t> repeats_;
   std::set<std::string, std::less<>> used_;
 };
 

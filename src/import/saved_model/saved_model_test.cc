@@ -262,6 +262,97 @@ TEST(SavedModel, OperatorsThatTensorFlowJsLacks) {
             "i32[4] 3 -1 -1 -1");
 }
 
+/// A Case of x whose branches are these, with the functions that a library has.
+Pb case_graph(const std::vector<std::string>& branches, int index_type = 3) {
+  constexpr int kInt = 3;
+  const auto unary = [](const std::string& name, const std::string& op) {
+    return TfFunction{name, {{"v", kFloat}}, {{"r", "y:y:0"}}, {tf_node("y", op, {"v"})}};
+  };
+  TfFunction both = unary("both", "Neg");
+  both.results.emplace_back("s", "v");
+  TfFunction whole = unary("whole", "Cast");
+  whole.nodes = {tf_node("y", "Cast", {"v"}, {tf_type("SrcT", kFloat), tf_type("DstT", kInt)})};
+  TfFunction open = unary("open", "Neg");
+  open.results = {{"r", "nothing:y:0"}};
+  const TfFunction nested = {
+      "nested",
+      {{"v", kFloat}},
+      {{"r", "y:output:0"}},
+      {tf_node("i", "Const", {}, {tf_type("dtype", kInt), tf_number(1)}),
+       tf_node("y", "StatelessCase", {"i", "v"}, {tf_functions("branches", {"neg", "square"})})}};
+  return tf_graph(
+      {placeholder("x"), tf_node("i", "Placeholder", {}, {tf_type("dtype", index_type)}),
+       tf_node("y", "Case", {"i", "x"}, {tf_functions("branches", branches)})},
+      {unary("neg", "Neg"), unary("square", "Square"), unary("odd", "Odd"), both, whole, open,
+       nested});
+}
+
+const std::vector<TfSignature> kCase = {{"f", {{"x", "x:0"}, {"i", "i:0"}}, {{"y", "y:0"}}}};
+
+TEST(SavedModel, CaseRunsTheBranchOfItsIndexOrTheLast) {
+  const auto run = [](const std::vector<std::string>& branches, double index) {
+    const Files files = {{"saved_model.pb", saved_model(case_graph(branches), kCase)}};
+    return run_folder(files, {{index}, {2, 3}}, {{}, {1, 2}});
+  };
+  const std::string neg = "f32[1, 2] -2 -3", square = "f32[1, 2] 4 9";
+  for (const double index : {-2147483648.0, -1.0, 0.0, 1.0, 7.0}) {
+    EXPECT_EQ(run({"neg"}, index), neg) << index;
+    EXPECT_EQ(run({"neg", "nested"}, index), index == 0 ? neg : square) << index;
+    EXPECT_EQ(run({"square", "neg", "square"}, index), index == 1 ? neg : square) << index;
+  }
+  // More than graphs may nest: in halves they do not.
+  std::vector<std::string> many(100, "neg");
+  many[61] = "square";
+  EXPECT_EQ(run(many, 61), square);
+  EXPECT_EQ(run(many, 60), neg);
+  EXPECT_EQ(run(many, 1e9), neg);
+}
+
+TEST(SavedModel, CaseOfVeryManyBranchesIsRefused) {
+  // A thousand branches of a thousand each, in a file of some kilobytes.
+  const TfFunction leaf = {"leaf", {{"i", 3}, {"v", kFloat}}, {{"r", "v"}}, {}};
+  const auto thousand = [](const std::string& name, const std::vector<std::string>& inputs,
+                           const std::string& function) {
+    return tf_node(name, "Case", inputs,
+                   {tf_functions("branches", std::vector<std::string>(1000, function))});
+  };
+  TfFunction inner = leaf;
+  inner.name = "inner";
+  inner.results = {{"r", "y:output:0"}};
+  inner.nodes = {thousand("y", {"i", "i", "v"}, "leaf")};
+  const auto graph =
+      tf_graph({placeholder("x"), tf_node("i", "Placeholder", {}, {tf_type("dtype", 3)}),
+                thousand("y", {"i", "i", "x"}, "inner")},
+               {leaf, inner});
+  const auto model = import_files({{"saved_model.pb", saved_model(graph, kCase)}});
+  ASSERT_FALSE(model);
+  EXPECT_EQ(model.error().code, ErrorCode::kLimit);
+  EXPECT_THAT(model.error().message, HasSubstr("a graph of too many nodes"));
+}
+
+TEST(SavedModel, CaseRefusesBranchesThatDiffer) {
+  const auto error = [](const std::vector<std::string>& branches, int index_type = 3) {
+    const Files files = {{"saved_model.pb", saved_model(case_graph(branches, index_type), kCase)}};
+    const auto model = import_files(files);
+    if (model) return std::string("a model");
+    const bool is_odd = !branches.empty() && branches.back() == "odd";
+    EXPECT_EQ(model.error().code, is_odd ? ErrorCode::kUnsupported : ErrorCode::kInvalidModel);
+    return model.error().message;
+  };
+  EXPECT_EQ(error({"neg", "square"}), "a model");
+  EXPECT_THAT(error({}), HasSubstr("node 'y' (Case): it has no branches"));
+  EXPECT_THAT(error({"neg", "other", "neg"}),
+              HasSubstr("node 'y' (Case): there is no function 'other'"));
+  EXPECT_THAT(error({"neg", "neg", "both"}),
+              HasSubstr("node 'y' (Case): branches of different results: 1 and 2"));
+  EXPECT_THAT(error({"whole", "neg"}),
+              HasSubstr("branches of different results: result 0 is i32 and f32"));
+  EXPECT_THAT(error({"neg", "open"}), HasSubstr("'nothing:y:0' is no node"));
+  EXPECT_THAT(error({"neg", "odd"}), HasSubstr("unsupported operators: Odd at node 'y'"));
+  EXPECT_THAT(error({"neg", "neg"}, kFloat),
+              HasSubstr("node 'y' (Case): branch_index is f32, i32 was expected"));
+}
+
 TEST(SavedModel, RefusesWhatItCannotRead) {
   const auto error = [](const Pb& graph, const std::vector<TfSignature>& signatures = kServing) {
     const auto model =

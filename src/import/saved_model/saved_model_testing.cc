@@ -122,6 +122,11 @@ TfAttribute tf_shape(const std::string& name, const std::vector<int64_t>& dims) 
 TfAttribute tf_function(const std::string& name, std::string_view function) {
   return {name, Pb().message(10, Pb().bytes(1, function))};
 }
+TfAttribute tf_functions(const std::string& name, const std::vector<std::string>& functions) {
+  Pb list;
+  for (const std::string& function : functions) list.message(9, Pb().bytes(1, function));
+  return {name, Pb().message(1, list)};
+}
 TfAttribute tf_texts(const std::vector<std::string>& values) {
   Pb tensor;
   tensor.varint(1, 7).message(2, shape_proto({static_cast<int64_t>(values.size())}));

@@ -46,6 +46,7 @@ TfAttribute tf_type(const std::string& name, int type);
 TfAttribute tf_text(const std::string& name, std::string_view text);
 TfAttribute tf_shape(const std::string& name, const std::vector<int64_t>& dims);
 TfAttribute tf_function(const std::string& name, std::string_view function);
+TfAttribute tf_functions(const std::string& name, const std::vector<std::string>& functions);
 /// A list of strings as a Const's value.
 TfAttribute tf_texts(const std::vector<std::string>& values);
 /// A scalar of int32 as a Const's value.

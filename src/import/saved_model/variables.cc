@@ -196,9 +196,8 @@ Result<std::vector<Variable>> needed_variables(GraphDef& graph, const std::vecto
     if (is_main) {
       for (const std::string& input : node->inputs) visit(input);
     }
-    for (const auto& [key, attribute] : node->attributes) {
-      if (!attribute.s) continue;
-      const auto function = graph.functions.find(*attribute.s);
+    for (const std::string_view name : tensorflow::function_names(*node)) {
+      const auto function = graph.functions.find(name);
       if (function == graph.functions.end() || !functions.insert(function->first).second) continue;
       for (NodeDef& inner : function->second.nodes) open.push_back({&inner, false});
     }

@@ -1,5 +1,5 @@
 // Control flow: loops of Enter, Merge, Switch, NextIteration and Exit, branches of Switch and
-// Merge, and While and If over functions, as our Loop and If.
+// Merge, and While, If and Case over functions, as our Loop and If.
 #include <algorithm>
 
 #include "import/tensorflow/scope.h"
@@ -51,6 +51,11 @@ Tensor as_condition(Emitter& b, const Tensor& x) {
   Tensor y = b.cast(x, DType::kBool);
   if (y.rank != 0) y = b.reshape_ints(y, {});
   return y;
+}
+
+/// What a branch gives, for errors.
+std::string kind_of(const Tensor& x) {
+  return cat(x.value->type.is_tensor() ? "" : "a list of ", name_of(x.dtype));
 }
 
 bool nests(Emitter& b, const Graph& graph) {
@@ -123,6 +128,47 @@ bool returns_argument(const FunctionDef& function, const Nodes& nodes, size_t i)
     input = node->inputs[0];
   }
   return false;
+}
+
+/// How many nodes an If counts as: functions that call each other's branches make very many of a
+/// small file, and their bodies take much more memory than a node.
+constexpr size_t kBranchSteps = 32;
+
+/// An If whose bodies `results_of(whether the condition holds, emitter of the body)` fills.
+template <typename Fill>
+std::vector<Tensor> make_if(Emitter& b, Shared& shared, const Tensor& condition,
+                            const Fill& results_of) {
+  shared.steps += kBranchSteps;
+  std::shared_ptr<Graph> graphs[2];
+  std::vector<Tensor> results[2];
+  for (size_t side = 0; side < 2; ++side) {
+    graphs[side] = std::make_shared<Graph>(&b.graph());
+    Emitter inner(*graphs[side], shared);
+    results[side] = results_of(side == 0, inner);
+    for (const Tensor& x : results[side]) add_output(inner, x);
+    b.adopt(inner);
+    if (b.failed()) return {};
+  }
+  const size_t count = results[0].size();
+  if (results[1].size() != count || count == 0) {
+    b.invalid(cat("branches of different results: ", count, " and ", results[1].size()));
+    return {};
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const Tensor &x = results[0][i], &y = results[1][i];
+    if (x.dtype == y.dtype && x.value->type.is_tensor() == y.value->type.is_tensor()) continue;
+    b.invalid(
+        cat("branches of different results: result ", i, " is ", kind_of(x), " and ", kind_of(y)));
+    return {};
+  }
+  auto out = b.ops("If", {condition}, count,
+                   {{"then_branch", graphs[0]}, {"else_branch", graphs[1]}}, DType::kUndefined, 0);
+  if (b.failed()) return {};
+  for (size_t i = 0; i < count; ++i) {
+    out[i].value->type.dtype = results[0][i].dtype;
+    out[i] = common(b, out[i], results[0][i], results[1][i]);
+  }
+  return out;
 }
 
 }  // namespace
@@ -346,29 +392,51 @@ void Translator::if_call(Scope& scope, const NodeDef& node) {
   Tensor condition = arguments[0];
   arguments.erase(arguments.begin());
   condition = as_condition(b, condition);
-  std::shared_ptr<Graph> graphs[2];
-  std::vector<Tensor> results[2];
-  for (size_t side = 0; side < 2; ++side) {
-    const auto found = node.attributes.find(side == 0 ? "then_branch" : "else_branch");
-    graphs[side] = std::make_shared<Graph>(&b.graph());
-    Emitter inner(*graphs[side], shared_);
-    const std::string name =
-        found != node.attributes.end() && found->second.s ? *found->second.s : std::string();
-    results[side] = call(scope, name, arguments, inner);
-    for (const Tensor& x : results[side]) add_output(inner, x);
-    if (inner.failed()) return b.adopt(inner);
-  }
-  const size_t count = results[0].size();
-  if (results[1].size() != count || count == 0) return b.invalid("branches of different results");
-  b.set_scope(node.name);
-  auto out = b.ops("If", {condition}, count,
-                   {{"then_branch", graphs[0]}, {"else_branch", graphs[1]}}, DType::kUndefined, 0);
+  const auto name = [&](std::string_view key) {
+    const auto found = node.attributes.find(key);
+    return found != node.attributes.end() && found->second.s ? *found->second.s : std::string();
+  };
+  auto out = make_if(b, shared_, condition, [&](bool holds, Emitter& inner) {
+    return call(scope, name(holds ? "then_branch" : "else_branch"), arguments, inner);
+  });
+  if (!b.failed()) scope.values[&node] = std::move(out);
+}
+
+void Translator::case_call(Scope& scope, const NodeDef& node) {
+  Emitter& b = *scope.b;
+  std::vector<Tensor> arguments = inputs(scope, node);
   if (b.failed()) return;
-  for (size_t i = 0; i < count; ++i) {
-    out[i].value->type.dtype = results[0][i].dtype;
-    out[i] = common(b, out[i], results[0][i], results[1][i]);
-  }
-  scope.values[&node] = std::move(out);
+  if (arguments.empty()) return b.invalid("it has no branch_index");
+  Tensor index = arguments[0];
+  arguments.erase(arguments.begin());
+  if (index.dtype != DType::kI32)
+    return b.invalid(cat("branch_index is ", name_of(index.dtype), ", i32 was expected"));
+  if (index.rank != 0) index = b.reshape_ints(index, {});
+  const auto found = node.attributes.find("branches");
+  if (found == node.attributes.end() || found->second.functions.empty())
+    return b.invalid("it has no branches");
+  const std::vector<std::string>& names = found->second.functions;
+  // Any index that is none of a branch is the last one's; large ones are so by themselves.
+  const auto last = static_cast<double>(names.size() - 1);
+  const Tensor negative = b.binary("Less", index, b.number_like(index, 0), DType::kBool);
+  index = b.where(negative, b.number_like(index, last), index);
+  auto out = case_branch(scope, {names, 0, index, arguments}, b);
+  if (!b.failed()) scope.values[&node] = std::move(out);
+}
+
+std::vector<Tensor> Translator::case_branch(Scope& scope, const Branches& branches, Emitter& b) {
+  const auto [names, first, index, arguments] = branches;
+  if (!step(b)) return {};
+  if (names.size() == 1) return call(scope, names[0], arguments, b);
+  if (!nests(b, b.graph())) return {};
+  // Halves, not one branch after the other: graphs nest as deep as the logarithm of their number.
+  const size_t half = names.size() / 2;
+  const auto middle = static_cast<double>(first + half);
+  const Tensor below = b.binary("Less", index, b.number_like(index, middle), DType::kBool);
+  return make_if(b, shared_, below, [&](bool holds, Emitter& inner) {
+    if (holds) return case_branch(scope, {names.first(half), first, index, arguments}, inner);
+    return case_branch(scope, {names.subspan(half), first + half, index, arguments}, inner);
+  });
 }
 
 namespace {
@@ -393,6 +461,8 @@ constexpr Operator kOperators[] = {
     {"StatelessWhile", "Loop", nullptr, "output"},
     {"If", "If", nullptr, "output"},
     {"StatelessIf", "If", nullptr, "output"},
+    {"Case", "If", nullptr, "output"},
+    {"StatelessCase", "If", nullptr, "output"},
     {"PartitionedCall", "its function", nullptr, "output"},
     {"StatefulPartitionedCall", "its function", nullptr, "output"},
 };

@@ -93,9 +93,8 @@ class ModelBuilder {
         Missing& one = missing[node->op];
         if (++one.count == 1) one.node = node->name;
       }
-      for (const auto& [key, attribute] : node->attributes) {
-        if (!attribute.s) continue;
-        const auto function = source_.graph.functions.find(*attribute.s);
+      for (const std::string_view name : function_names(*node)) {
+        const auto function = source_.graph.functions.find(name);
         if (function == source_.graph.functions.end() || !functions.insert(function->first).second)
           continue;
         for (const NodeDef& inner : function->second.nodes) {

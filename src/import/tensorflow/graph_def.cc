@@ -161,11 +161,7 @@ class Reader {
           break;
         }
         case bytes_field(10): {
-          FieldReader fields(in.bytes());
-          while (fields.next()) {
-            if (fields.key() == bytes_field(1)) out.s = std::string(fields.text());
-          }
-          QUERN_TRY(fields.status());
+          QUERN_ASSIGN(out.s, function_name(in.bytes()));
           break;
         }
         default:
@@ -174,6 +170,17 @@ class Reader {
     }
     QUERN_TRY(in.status());
     return out;
+  }
+
+  /// Of a NameAttrList.
+  static Result<std::string> function_name(Bytes message) {
+    std::string name;
+    FieldReader in(message);
+    while (in.next()) {
+      if (in.key() == bytes_field(1)) name = in.text();
+    }
+    QUERN_TRY(in.status());
+    return name;
   }
 
   static Result<void> list(Bytes message, Attribute& out) {
@@ -194,6 +201,11 @@ class Reader {
         case 6:
           QUERN_TRY(append_varints(in, types));
           break;
+        case 9: {
+          QUERN_ASSIGN(std::string name, function_name(in.bytes()));
+          out.functions.push_back(std::move(name));
+          break;
+        }
         default:
           break;
       }

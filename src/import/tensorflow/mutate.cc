@@ -55,6 +55,7 @@ constexpr FieldRule kRules[] = {
     {kList, 3, kLeafInts},
     {kList, 4, kLeafFloats},
     {kList, 6, kLeafInts},
+    {kList, 9, kFunctionName},
     {kFunctionName, 1, kLeafText},
     {kTensor, 2, kShape},
     {kTensor, 4, kLeafData},

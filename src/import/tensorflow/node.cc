@@ -68,4 +68,13 @@ InputName parse_input(std::string_view text) {
   return out;
 }
 
+std::vector<std::string_view> function_names(const NodeDef& node) {
+  std::vector<std::string_view> out;
+  for (const auto& [key, attribute] : node.attributes) {
+    if (attribute.s) out.emplace_back(*attribute.s);
+    out.insert(out.end(), attribute.functions.begin(), attribute.functions.end());
+  }
+  return out;
+}
+
 }  // namespace quern::tensorflow

@@ -37,6 +37,7 @@ struct Attribute {
   std::vector<int64_t> ints;
   std::vector<double> floats;
   std::vector<std::string> strings;
+  std::vector<std::string> functions;  ///< names of functions, in a list
   std::vector<DType> types;
 };
 
@@ -78,5 +79,8 @@ struct InputName {
   bool is_control = false;
 };
 InputName parse_input(std::string_view text);
+
+/// Texts of a node's attributes that name functions, where the library has one of that name.
+std::vector<std::string_view> function_names(const NodeDef& node);
 
 }  // namespace quern::tensorflow

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -91,6 +92,17 @@ class Translator {
   void branches(Scope& scope, const NodeDef& merge);
   void while_call(Scope& scope, const NodeDef& node);
   void if_call(Scope& scope, const NodeDef& node);
+  void case_call(Scope& scope, const NodeDef& node);
+  /// Functions of which one is called: that at an index, of which the first one's is `first`.
+  struct Branches {
+    std::span<const std::string> names;
+    size_t first;
+    Tensor index;
+    const std::vector<Tensor>& arguments;
+  };
+  std::vector<Tensor> case_branch(Scope& scope, const Branches& branches, Emitter& b);
+  /// Counts what is translated; a failure of the emitter where it is too much.
+  bool step(Emitter& b);
   const Nodes& function_nodes(const FunctionDef& function);
 
   const Source& source_;

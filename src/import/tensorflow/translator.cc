@@ -163,9 +163,14 @@ std::vector<Tensor> Translator::inputs(Scope& scope, const NodeDef& node) {
   return out;
 }
 
+bool Translator::step(Emitter& b) {
+  if (++shared_.steps > kMostSteps) b.fail(ErrorCode::kLimit, "a graph of too many nodes");
+  return !b.failed();
+}
+
 void Translator::translate(Scope& scope, const NodeDef& node) {
   Emitter& b = *scope.b;
-  if (++shared_.steps > kMostSteps) return b.fail(ErrorCode::kLimit, "a graph of too many nodes");
+  if (!step(b)) return;
   b.at(cat("node '", node.name, "' (", node.op, ")"));
   b.set_scope(node.name);
   std::string_view op = node.op;
@@ -187,6 +192,7 @@ void Translator::translate(Scope& scope, const NodeDef& node) {
   if (op == "Merge") return branches(scope, node);
   if (op == "While" || op == "StatelessWhile") return while_call(scope, node);
   if (op == "If" || op == "StatelessIf") return if_call(scope, node);
+  if (op == "Case" || op == "StatelessCase") return case_call(scope, node);
   std::vector<Tensor> given = inputs(scope, node);
   if (b.failed()) return;
   if (op == "Switch") {

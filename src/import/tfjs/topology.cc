@@ -84,6 +84,8 @@ Result<Attribute> read_attribute(const Json& json) {
       for (const Json& item : items_of(member(value, "s"))) out.strings.push_back(string_of(item));
       for (const Json& item : items_of(member(value, "type")))
         out.types.push_back(read_dtype(item));
+      for (const Json& item : items_of(member(value, "func")))
+        out.functions.emplace_back(text_of(member(item, "name")));
     }
   }
   // A number that JSON leaves out is 0.
