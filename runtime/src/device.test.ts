@@ -44,7 +44,7 @@ async function words(of: Fake) {
   const chosen = await chooseDevice(device);
   if (chosen.kind !== 'webgpu') throw new Error('no GPU');
   const all = [...targetWords(chosen.open, true)];
-  return { matrix: all.slice(15, 18), cores: all[18], emulated: all[19], codes };
+  return { matrix: all.slice(15, 18), family: all.slice(18), codes };
 }
 
 const none = [0, 0, 0];
@@ -82,12 +82,12 @@ describe('subgroup matrices', () => {
   });
 });
 
-describe('cores', () => {
-  it('are a guess by vendor, or those of the CPU that emulates a GPU', async () => {
-    expect(await words({ vendor: 'nvidia' })).toMatchObject({ cores: 0, emulated: 0 });
-    expect(await words({ vendor: 'Apple' })).toMatchObject({ cores: 16, emulated: 0 });
-    const { cores, emulated } = await words({ vendor: 'google', description: 'SwiftShader' });
-    expect(emulated).toBe(1);
-    expect(cores).toBe(platform.cores());
+describe('the family of a device', () => {
+  it('says how many cores it has: a guess by vendor, or those of the CPU that emulates a GPU', async () => {
+    expect((await words({ vendor: 'amd' })).family).toEqual([0, 0, 0]);
+    expect((await words({ vendor: 'nvidia' })).family).toEqual([0, 0, 1]);
+    expect((await words({ vendor: 'Apple' })).family).toEqual([16, 0, 0]);
+    const { family } = await words({ vendor: 'google', description: 'SwiftShader' });
+    expect(family).toEqual([platform.cores(), 1, 0]);
   });
 });

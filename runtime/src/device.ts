@@ -263,21 +263,28 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   }
 }
 
-/**
- * Cores of a family's usual device, on which kernels' tiles depend: browsers tell none. Of other
- * vendors a large device is assumed.
- */
-const familyCores: Record<string, number> = {
-  apple: 16,
-  arm: 12,
-  'img-tec': 8,
-  intel: 16,
-  qualcomm: 8,
-  samsung: 8,
+/** What kernels' tiles depend on, by vendor. Measured for NVIDIA alone: docs/tuning.md corrects it. */
+interface Family {
+  /** Of the family's usual device, browsers tell none; else a large device is assumed. */
+  cores?: number;
+  /** Its compiler does better where operands of products are bound for writing. */
+  writable?: boolean;
+}
+const families: Record<string, Family> = {
+  apple: { cores: 16 },
+  arm: { cores: 12 },
+  'img-tec': { cores: 8 },
+  intel: { cores: 16 },
+  nvidia: { writable: true },
+  qualcomm: { cores: 8 },
+  samsung: { cores: 8 },
 };
 
-function coresOf({ vendor, software }: AdapterInfo): number {
-  return software ? platform.cores() : (familyCores[vendor.toLowerCase()] ?? 0);
+/** Cores, emulated by a CPU, writable: as targetWords has them. */
+function familyWords({ vendor, software }: AdapterInfo): [number, number, number] {
+  if (software) return [platform.cores(), 1, 0];
+  const { cores = 0, writable = false } = families[vendor.toLowerCase()] ?? {};
+  return [cores, 0, Number(writable)];
 }
 
 /** What plans depend on of a device. */
@@ -308,7 +315,6 @@ export function targetWords(open: Target, passes: boolean): Uint32Array<ArrayBuf
     ...wide(limits.maxStorageBufferBindingSize),
     ...wide(limits.maxBufferSize),
     ...(open.matrixF16 ? [open.matrixF16.m, open.matrixF16.n, open.matrixF16.k] : [0, 0, 0]),
-    open.info ? coresOf(open.info) : 0,
-    Number(open.info?.software ?? false),
+    ...(open.info ? familyWords(open.info) : []),
   );
 }

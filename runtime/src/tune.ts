@@ -53,8 +53,9 @@ const coarseStep = 30;
 /** Microseconds that a timed dispatch is to take, repeated if need be. */
 const passTime = { fine: 50, coarse: 2000 };
 const mostRepeats = 400;
-/** Rounds of both kinds of runs at last. */
+/** Rounds of both kinds of runs at last, and milliseconds of runs before those that count. */
 const rounds = 3;
+const pauseAfterPlan = 100;
 
 type Run = (probe: Probe) => Promise<void>;
 
@@ -115,12 +116,12 @@ export async function tuneModel(
       await session.choices();
       const first = await timed(true); // pipelines are made
       const choices = await session.choices();
-      for (const { problem, forms } of choices) {
+      for (const { problem, forms, trials } of choices) {
         usual.set(problem, forms[0]!);
-        total = Math.max(total, forms.length);
+        total = Math.max(total, trials);
       }
       const some: TimedRun[] = [];
-      const isNew = choices.some(({ taken }) => taken === tried);
+      const isNew = choices.some(({ taken }) => isTried(taken, tried));
       while (some.length < runs && isNew) some.push(await timed(true, clock.repeat));
       note(times, tried, choices, first, some);
       options.onProgress?.(tried + 1, total);
@@ -173,6 +174,9 @@ async function readClock(timed: Timed): Promise<{ coarse: boolean; repeat: numbe
   return { coarse, repeat: Math.min(Math.max(Math.ceil(wanted), 1), mostRepeats) };
 }
 
+/** In the first trial all have their usual form. */
+const isTried = (taken: number, trial: number): boolean => taken > 0 || trial === 0;
+
 /** Takes down the times of the form of number `tried`. */
 function note(
   times: Times,
@@ -191,7 +195,7 @@ function note(
   });
   const sums = new Map<string, { form: string; time: number; count: number }>();
   for (const { node, problem, forms, taken, first, last } of choices) {
-    if (taken !== tried) continue; // it has fewer forms
+    if (!isTried(taken, tried)) continue; // it has fewer forms
     const ends = choices.filter((other) => other.node === node).map((other) => other.last);
     const list = ofNodes.get(node);
     // In a loop, or where a node was planned twice, it is not known which dispatch is which.
@@ -248,7 +252,10 @@ async function compare(
   for (let round = 0; round < rounds; round++) {
     for (const side of ['usual', 'tuned'] as const) {
       await session.retune(side === 'usual' ? {} : forms);
-      await timed(false);
+      // While plans are made the GPU's clock falls.
+      const end = performance.now() + pauseAfterPlan;
+      do await timed(false);
+      while (performance.now() < end);
       for (let i = 0; i < (coarse ? 4 : 1) * runs; i++) {
         sides[side].push((await timed(false)).times.reduce((sum, time) => sum + time, 0));
       }

@@ -29,6 +29,8 @@ export interface Choice {
   /** The first is the one of the tables in the code. */
   forms: string[];
   taken: number;
+  /** How many trials it takes to try all. */
+  trials: number;
   /** Which of the node's dispatches. */
   first: number;
   last: number;

@@ -50,7 +50,8 @@ QUERN_EXPORT int quern_loader_outputs(QuernLoader* loader, const uint8_t* names,
 /// max, max storage buffers per stage, max invocations, max workgroup storage, max workgroups,
 /// max binding bytes (wide), max buffer bytes (wide), and where the device has subgroup matrices
 /// of f16 with f32 sums, their rows, columns and depth (else zeros), how many cores it has (0: not
-/// known), and 1 where it is emulated by a CPU. The session takes the loader's weights.
+/// known), 1 where it is emulated by a CPU, 1 where products do better with operands bound for
+/// writing. The session takes the loader's weights.
 QUERN_EXPORT int quern_loader_finish(QuernLoader* loader, const uint32_t* options, size_t count);
 QUERN_EXPORT QuernSession* quern_loader_session(QuernLoader* loader);  ///< once, after finish
 
@@ -82,7 +83,7 @@ QUERN_EXPORT int quern_session_narrow(QuernSession* session, const float* peaks,
 QUERN_EXPORT int quern_session_tune(QuernSession* session, const uint8_t* table, size_t size,
                                     uint32_t trial);
 /// Result, JSON: the choices of plans made since the last call (after quern_session_tune): [{node,
-/// problem, forms: [name], taken, first, last: which of the node's dispatches}].
+/// problem, forms: [name], taken, trials, first, last: which of the node's dispatches}].
 QUERN_EXPORT int quern_session_choices(QuernSession* session);
 /// WebGPU device: as quern_run_start, a run in which symbolic dims are `dim`, those first in an
 /// input's shape `batch`. Of its messages the programs, buffers and `once` steps are to be taken,

@@ -14,8 +14,8 @@
 #include "passes/passes.h"
 #include "passes/placement.h"
 #include "plan/walk.h"
-#include "shader/tuning.h"
 #include "shader/target.h"
+#include "shader/tuning.h"
 
 namespace quern {
 

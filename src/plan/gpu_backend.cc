@@ -136,9 +136,9 @@ class GpuBackend::Lowering final : public LowerContext {
   [[nodiscard]] bool is_tuned() const override {
     return backend_.tuning_.active() && !walk_.loading();
   }
-  size_t choose(std::string problem, std::vector<std::string> forms) override {
-    if (!is_tuned()) return 0;
-    return backend_.tuning_.choose(owner().id, std::move(problem), std::move(forms));
+  size_t choose(const std::string& problem, const std::vector<std::string>& forms,
+                bool whole) override {
+    return is_tuned() ? backend_.tuning_.choose(owner().id, problem, forms, whole) : 0;
   }
 
  private:

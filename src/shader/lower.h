@@ -121,8 +121,12 @@ class LowerContext : public OpContext {
   [[nodiscard]] virtual bool is_tuned() const { return false; }
   /// Which of several forms of a kernel the node's next dispatches are to have. All compute the
   /// same; the first is the tables' choice, others are for devices that were found to be faster
-  /// with them. `problem` says what that depends on.
-  virtual size_t choose(std::string /*problem*/, std::vector<std::string> /*forms*/) { return 0; }
+  /// with them. `problem` says what that depends on. `whole`: of how all of the node is done, in
+  /// which there may be other choices.
+  virtual size_t choose(const std::string& /*problem*/, const std::vector<std::string>& /*forms*/,
+                        bool /*whole*/) {
+    return 0;
+  }
   /// A generated kernel over expressions; inputs[i] and outputs[i] are those of the program.
   virtual Result<void> dispatch(ExprProgram program, std::vector<Storage> inputs,
                                 std::vector<Storage> outputs) = 0;

@@ -30,6 +30,8 @@ struct Target {
   uint32_t cores = 132;
   /// By a CPU, on which the invocations of a workgroup take turns.
   bool emulated = false;
+  /// Its compiler does better where the operands of products are bound for writing too.
+  bool writable_operands = false;
   /// chromium-experimental-subgroup-matrix for f16 operands and f32 sums, where the device has
   /// shader-f16 too, and subgroups of one size.
   MatrixShape matrix_f16 = {};

@@ -33,29 +33,38 @@ Result<void> Tuning::set(std::string_view table, std::optional<uint32_t> trial) 
   return {};
 }
 
-size_t Tuning::choose(uint32_t node, std::string problem, std::vector<std::string> forms) {
-  size_t taken = 0;
+size_t Tuning::choose(uint32_t node, std::string problem, std::vector<std::string> forms,
+                      bool whole) {
+  const auto count = static_cast<uint32_t>(forms.size());
+  const uint32_t before = !whole && node == outer_node_ ? outer_trials_ : 0;
+  if (whole) {
+    outer_node_ = node;
+    outer_trials_ = count - 1;
+  }
+  uint32_t taken = 0;
   if (trial_) {
-    if (*trial_ < forms.size()) taken = *trial_;
+    if (*trial_ >= before && *trial_ - before < count) taken = *trial_ - before;
   } else if (const auto found = table_.find(problem); found != table_.end()) {
     // A form that this version lacks is as none.
     const auto at = std::ranges::find(forms, found->second);
-    if (at != forms.end()) taken = static_cast<size_t>(at - forms.begin());
+    if (at != forms.end()) taken = static_cast<uint32_t>(at - forms.begin());
   }
   if (choices_.size() < kMaxChoices) {
-    choices_.push_back({node, std::move(problem), std::move(forms), static_cast<uint32_t>(taken),
+    choices_.push_back({node, std::move(problem), std::move(forms), taken, whole, before + count,
                         dispatches_[node], 0});
   }
   return taken;
 }
 
 std::vector<Choice> Tuning::take() {
-  // A choice is for all that its node dispatches before it chooses again.
+  // A choice is for all that its node dispatches before it chooses so again.
   std::unordered_map<uint32_t, uint32_t> ends = std::move(dispatches_);
+  std::unordered_map<uint32_t, uint32_t> whole_ends = ends;
   for (size_t i = choices_.size(); i-- > 0;) {
     Choice& choice = choices_[i];
-    choice.last = ends[choice.node];
+    choice.last = (choice.whole ? whole_ends : ends)[choice.node];
     ends[choice.node] = choice.first;
+    if (choice.whole) whole_ends[choice.node] = choice.first;
   }
   dispatches_.clear();
   return std::exchange(choices_, {});

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+
 namespace quern {
 namespace {
 
@@ -52,6 +55,36 @@ TEST(Tuning, ChoicesKnowTheirDispatches) {
   EXPECT_EQ(choices[2].first, 3u);
   EXPECT_EQ(choices[2].last, 4u);
   EXPECT_TRUE(tuning.take().empty());
+}
+
+TEST(Tuning, ChoicesWithinAWholeNodeAreTriedAfterIt) {
+  std::map<std::string, std::set<uint32_t>> tried;
+  for (uint32_t trial = 0; trial < 6; ++trial) {
+    Tuning tuning;
+    ASSERT_TRUE(tuning.set("", trial));
+    tuning.choose(3, "conv", kForms, true);
+    tuning.count(3);
+    tuning.choose(3, "product", kForms);
+    tuning.count(3);
+    tuning.choose(4, "other", kForms);
+    tuning.count(4);
+    const std::vector<Choice> choices = tuning.take();
+    ASSERT_EQ(choices.size(), 3u);
+    for (const Choice& c : choices) {
+      if (c.taken > 0) EXPECT_TRUE(tried[c.problem].insert(c.taken).second);
+    }
+    EXPECT_TRUE(choices[0].taken == 0 || choices[1].taken == 0);
+    EXPECT_EQ(choices[0].last, 2u);  // all of the node's
+    EXPECT_EQ(choices[1].first, 1u);
+    EXPECT_EQ(choices[1].last, 2u);
+    EXPECT_EQ(choices[0].trials, 3u);
+    EXPECT_EQ(choices[1].trials, 5u);
+    EXPECT_EQ(choices[2].trials, 3u);
+  }
+  const std::set<uint32_t> all = {1, 2};
+  EXPECT_EQ(tried["conv"], all);
+  EXPECT_EQ(tried["product"], all);
+  EXPECT_EQ(tried["other"], all);
 }
 
 TEST(Tuning, RefusesMalformedTables) {

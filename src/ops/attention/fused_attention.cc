@@ -7,7 +7,10 @@
 // offset); window (0: none): only that many keys, the last ones of those, are seen; nan_to_zero (a
 // row without keys gives 0); rows_first (bits: q, k, v, y are [B, S, H, D]); where the operands
 // lie in one tensor, heads, kv_heads, head_starts and head_steps (see PackedHeads).
+#include <algorithm>
 #include <limits>
+#include <tuple>
+#include <variant>
 
 #include "ops/common/attention_shape.h"
 #include "ops/common/gemm.h"
@@ -269,6 +272,62 @@ std::optional<SubgroupConfig> subgroups_of(const LowerContext& ctx, const Attent
   return config;
 }
 
+using Form = std::variant<Config, TilesConfig, SubgroupConfig>;
+
+std::string_view kernel_of(const Config&) { return kRows; }
+std::string_view kernel_of(const TilesConfig&) { return kTiles; }
+std::string_view kernel_of(const SubgroupConfig&) { return kSubgroups; }
+
+/// The blocks of BQ and BK, rows of an invocation, and invocations that share them, for the kernels
+/// that have them.
+template <class Blocks>
+std::string name_of(const Blocks& c) {
+  return cat(kernel_of(c), " ", c.bq, "x", c.bk, " by ", c.rows, "x", c.lanes);
+}
+std::string name_of(const SubgroupConfig&) { return std::string(kSubgroups); }
+
+/// What a tuner may try: `usual` first, then other blocks.
+std::vector<Form> forms_of(const LowerContext& ctx, const Form& usual, const Config& rows,
+                           const std::optional<TilesConfig>& tiles) {
+  struct Blocks {
+    int64_t bq, bk, rows, lanes;
+  };
+  constexpr Blocks kBlockForms[] = {
+      {16, 32, 2, 8},  {16, 32, 1, 8},  {8, 32, 1, 8},   {8, 32, 1, 16},
+      {16, 64, 1, 16}, {16, 64, 2, 16}, {32, 32, 2, 8},  {32, 32, 4, 8},
+      {32, 64, 2, 16}, {64, 32, 4, 8},  {64, 64, 4, 8},  {64, 32, 8, 8},
+      {64, 64, 4, 16}, {64, 16, 4, 4},  {128, 32, 8, 8}, {128, 64, 8, 16},
+  };
+  std::vector<Form> forms = {usual};
+  const auto name = [](const Form& form) {
+    return std::visit([](const auto& c) { return name_of(c); }, form);
+  };
+  const auto add = [&](auto config, const Blocks& b) {
+    std::tie(config.bq, config.bk, config.rows, config.lanes) =
+        std::tie(b.bq, b.bk, b.rows, b.lanes);
+    const int64_t invocations = b.bq / b.rows * b.lanes;
+    if (invocations > ctx.target().max_invocations ||
+        config.storage() > static_cast<int64_t>(ctx.target().max_workgroup_storage)) {
+      return;
+    }
+    const auto is_same = [&](const Form& form) { return name(form) == name_of(config); };
+    if (std::ranges::none_of(forms, is_same)) forms.emplace_back(config);
+  };
+  for (const Blocks& blocks : kBlockForms) {
+    add(rows, blocks);
+    if (tiles && blocks.bk / blocks.lanes % 4 == 0) add(*tiles, blocks);
+  }
+  return forms;
+}
+
+/// What the time depends on.
+std::string problem_of(const LowerContext& ctx, const AttentionShape& s) {
+  return cat("attention ", s.batch, "x", s.heads, "/", s.group, " ", s.queries, "x", s.keys, " ",
+             s.head, ":", s.head_v, " ", name_of(ctx.input(kQ).dtype), s.causal ? " causal" : "",
+             s.window > 0 ? " window" : "", s.has_mask ? " mask" : "",
+             s.softcap != 0 ? " softcap" : "", s.has_offsets ? " offsets" : "");
+}
+
 /// Are there enough query rows to fill tiles, and workgroups of them to fill a device?
 bool suits_tiles(const AttentionShape& s, const TilesConfig& tiles) {
   constexpr int64_t kCores = 90;
@@ -334,30 +393,41 @@ Result<void> lower(LowerContext& ctx) {
                      {word(s.y.batch), word(s.y.head), word(s.y.row), word_of(s.scale),
                       word_of(s.softcap), word_of(s.empty_row())});
   call.epilogue_at = "y";
-  const auto with = [&](const auto& chosen, std::string_view kernel) {
+  const auto with = [&](const auto& chosen) {
     KernelCall one = call;
-    one.kernel = kernel;
+    one.kernel = kernel_of(chosen);
     one.config = config_of(chosen);
     const int64_t blocks = (s.queries + chosen.bq - 1) / chosen.bq;
     one.params[kBlocks] = word(blocks);
     one.workgroups =
         split_workgroups(static_cast<uint64_t>(blocks * s.batch * s.heads), ctx.target());
-    one.stores_fours = kernel != kRows;
+    one.stores_fours = one.kernel != kRows;
     return one;
   };
-  if (const auto matrices = subgroups_of(ctx, s)) {
-    const bool use = s.queries >= 16;
-    if (!ctx.output(0).is_baked_from(0)) {
-      QUERN_TRY(ctx.prepare(use ? with(config, kRows) : with(*matrices, kSubgroups)));
-    }
-    return ctx.dispatch(use ? with(*matrices, kSubgroups) : with(config, kRows));
-  }
-  const auto tiles = s.queries == 1 ? std::nullopt : tiles_of(ctx, s);
+  const auto matrices = subgroups_of(ctx, s);
+  const auto tiles = s.queries == 1 || matrices ? std::nullopt : tiles_of(ctx, s);
+  const bool use_matrices = matrices && s.queries >= 16;
   const bool use_tiles = tiles && suits_tiles(s, *tiles);
-  if (tiles && !ctx.output(0).is_baked_from(0)) {
-    QUERN_TRY(ctx.prepare(use_tiles ? with(config, kRows) : with(*tiles, kTiles)));
+  if (!ctx.output(0).is_baked_from(0)) {
+    // The one that another length may take.
+    if (use_matrices || use_tiles) {
+      QUERN_TRY(ctx.prepare(with(config)));
+    } else if (matrices) {
+      QUERN_TRY(ctx.prepare(with(*matrices)));
+    } else if (tiles) {
+      QUERN_TRY(ctx.prepare(with(*tiles)));
+    }
+  } else if (ctx.is_tuned() && s.queries > 1) {
+    const Form usual = use_matrices ? Form(*matrices) : use_tiles ? Form(*tiles) : Form(config);
+    const std::vector<Form> forms = forms_of(ctx, usual, config, tiles);
+    std::vector<std::string> names;
+    for (const Form& form : forms) {
+      names.push_back(std::visit([](const auto& c) { return name_of(c); }, form));
+    }
+    const Form& form = forms[ctx.choose(problem_of(ctx, s), names, false)];
+    return ctx.dispatch(std::visit([&](const auto& c) { return with(c); }, form));
   }
-  return ctx.dispatch(use_tiles ? with(*tiles, kTiles) : with(config, kRows));
+  return ctx.dispatch(use_matrices ? with(*matrices) : use_tiles ? with(*tiles) : with(config));
 }
 
 }  // namespace

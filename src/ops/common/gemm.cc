@@ -189,7 +189,7 @@ VectorForm vector_form(LowerContext& ctx, const GemmCall& g, int64_t count) {
   }
   std::vector<std::string> names;
   for (const auto& [cq, slices] : forms) names.push_back(cat(cq, "x", slices));
-  return forms[ctx.choose(problem_of("matvec", g, count), std::move(names))];
+  return forms[ctx.choose(problem_of("matvec", g, count), names, false)];
 }
 
 Result<void> dispatch_vectors(LowerContext& ctx, const GemmCall& g, const Strided& y) {
@@ -333,7 +333,7 @@ Form form_of(LowerContext& ctx, const GemmCall& g, int64_t count, Varies varies)
   for (const Form& form : forms) {
     names.push_back(std::visit([](const auto& t) { return name_of(t); }, form));
   }
-  return forms[ctx.choose(problem_of("matmul", g, count), std::move(names))];
+  return forms[ctx.choose(problem_of("matmul", g, count), names, false)];
 }
 
 /// The form that another binding of the dims takes.

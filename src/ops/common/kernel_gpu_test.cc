@@ -162,6 +162,21 @@ TEST_F(KernelGpu, FormsOfConvolutions) {
   }
 }
 
+TEST_F(KernelGpu, FormsOfAttention) {
+  const struct {
+    int64_t heads, kv_heads, queries, keys, head, head_v, causal;
+  } shapes[] = {{2, 1, 70, 70, 32, 32, 1}, {2, 2, 33, 90, 20, 24, 0}, {1, 1, 5, 40, 64, 64, 0}};
+  int i = 0;
+  for (const auto& s : shapes) {
+    NodeUnderTest node("Attention", 1, 1, "quern");
+    node.input(random_.floats({1, s.heads, s.queries, s.head}));
+    node.input(random_.floats({1, s.kv_heads, s.keys, s.head}));
+    node.input(random_.floats({1, s.kv_heads, s.keys, s.head_v}));
+    node.set("scale", 0.3f).set("is_causal", s.causal);
+    add_forms(node, cpu_fused_attention, cat("attention ", s.queries, "x", s.keys), ++i == 3);
+  }
+}
+
 TEST_F(KernelGpu, Gemm) {
   for (int round = 0; round < 12; ++round) {
     const int64_t m = random_.integer(1, 40), n = random_.integer(1, 40),

@@ -65,8 +65,8 @@ class Recorder final : public LowerContext {
   Result<Storage> table(std::vector<uint8_t>) override { return Storage{next_++}; }
   Result<void> prepare(KernelCall) override { return {}; }
   [[nodiscard]] bool is_tuned() const override { return trial.has_value(); }
-  size_t choose(std::string, std::vector<std::string> names) override {
-    forms = std::move(names);
+  size_t choose(const std::string&, const std::vector<std::string>& names, bool) override {
+    forms = names;
     return std::min(*trial, forms.size() - 1);
   }
   Result<void> dispatch(KernelCall call) override {

@@ -15,6 +15,7 @@ constexpr Tiling kFlat{.wm = 4, .wn = 16, .depth = 32, .parts = 4};
 constexpr int64_t kFlatRows = 16;
 /// With so many tiles for a hundred cores, those twice as large are worth it.
 constexpr int64_t kManyLarge = 225;
+constexpr int64_t kManyExact = 190;
 constexpr int64_t kManySquare = 150;
 constexpr int64_t kManyMedium = 120;
 /// Of subgroup matrices: one workgroup for most of a large device's cores.
@@ -61,10 +62,12 @@ Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t 
   const auto are = [&](int64_t many, const Tiling& t) {
     return tiles(t) >= (many * target.cores + 99) / 100;
   };
-  if (!too_small_for_large(m, n, k, varies) && are(kManyLarge, kLarge)) {
+  // Worth a program of its own for large products only.
+  const bool exact = !varies.any && kLarge.is_exact(m, n, k);
+  if (!too_small_for_large(m, n, k, varies) && are(exact ? kManyExact : kManyLarge, kLarge)) {
     Tiling tiling = kLarge;
-    // Worth a program of its own for large products only.
-    tiling.exact = !varies.any && tiling.is_exact(m, n, k);
+    tiling.exact = exact;
+    tiling.writable = exact && target.writable_operands;
     return tiling;
   }
   if (!varies.any) {

@@ -113,7 +113,7 @@ Form form_of(LowerContext& ctx, const ConvShape& s) {
   }
   problem += cat(" ", name_of(ctx.input(0).dtype), " ", name_of(ctx.input(1).dtype), " ",
                  name_of(ctx.output(0).dtype));
-  return forms[ctx.choose(std::move(problem), std::move(names))];
+  return forms[ctx.choose(problem, names, true)];
 }
 
 /// The general kernel, of whose call `call` has the bindings.
