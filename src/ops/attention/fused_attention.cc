@@ -182,7 +182,7 @@ constexpr size_t kBlocks = 5;  ///< the parameter of that name
 
 /// attention_tiles.wgsl.
 struct TilesConfig {
-  int64_t head = 0, head_v = 0, bq = 64, bk = 32, rows = 4, lanes = 8;
+  int64_t head = 0, head_v = 0, bq = 16, bk = 32, rows = 1, lanes = 8;
   bool half = false, mask = false, mask_bool = false, softcap = false, offsets = false,
        sink = false;
   template <class F>
@@ -209,8 +209,15 @@ struct TilesConfig {
   }
 };
 
-/// The tiles for heads of that size; none where they have no room.
-std::optional<TilesConfig> tiles_of(const LowerContext& ctx, const AttentionShape& s) {
+/// The tiles for heads of that size, small and large; none where they have no room.
+struct Tiles {
+  std::optional<TilesConfig> small, large;
+};
+
+Tiles tiles_of(const LowerContext& ctx, const AttentionShape& s) {
+  Tiles tiles;
+  // On a CPU they save nothing that would be worth compiling them.
+  if (s.head_v > 256 || ctx.target().emulated) return tiles;
   TilesConfig config;
   config.head = s.head;
   config.head_v = s.head_v;
@@ -223,13 +230,16 @@ std::optional<TilesConfig> tiles_of(const LowerContext& ctx, const AttentionShap
   config.softcap = s.softcap != 0;
   config.offsets = s.has_offsets;
   config.sink = s.has_sink;
-  const auto limit = static_cast<int64_t>(ctx.target().max_workgroup_storage);
-  while (config.storage() > limit && config.bq > 16) {
-    config.bq /= 2;
-    config.rows = std::min<int64_t>(config.rows, config.bq / 8);
-  }
-  if (config.storage() > limit || s.head_v > 256) return std::nullopt;
-  return config;
+  const auto fits = [&] {
+    return config.storage() <= static_cast<int64_t>(ctx.target().max_workgroup_storage);
+  };
+  if (fits()) tiles.small = config;
+  config.bq = 32;
+  config.bk = 64;
+  config.rows = 2;
+  config.lanes = 16;
+  if (fits() && ctx.target().max_invocations >= 256) tiles.large = config;
+  return tiles;
 }
 
 constexpr std::string_view kSubgroups = "attention_subgroup";
@@ -285,6 +295,9 @@ std::string name_of(const Blocks& c) {
   return cat(kernel_of(c), " ", c.bq, "x", c.bk, " by ", c.rows, "x", c.lanes);
 }
 std::string name_of(const SubgroupConfig&) { return std::string(kSubgroups); }
+std::string name_of(const Form& form) {
+  return std::visit([](const auto& c) { return name_of(c); }, form);
+}
 
 /// What a tuner may try: `usual` first, then other blocks.
 std::vector<Form> forms_of(const LowerContext& ctx, const Form& usual, const Config& rows,
@@ -293,15 +306,13 @@ std::vector<Form> forms_of(const LowerContext& ctx, const Form& usual, const Con
     int64_t bq, bk, rows, lanes;
   };
   constexpr Blocks kBlockForms[] = {
-      {16, 32, 2, 8},  {16, 32, 1, 8},  {8, 32, 1, 8},   {8, 32, 1, 16},
-      {16, 64, 1, 16}, {16, 64, 2, 16}, {32, 32, 2, 8},  {32, 32, 4, 8},
-      {32, 64, 2, 16}, {64, 32, 4, 8},  {64, 64, 4, 8},  {64, 32, 8, 8},
-      {64, 64, 4, 16}, {64, 16, 4, 4},  {128, 32, 8, 8}, {128, 64, 8, 16},
+      {16, 32, 2, 8},   {16, 32, 1, 8}, {8, 32, 1, 8},   {8, 32, 1, 16}, {16, 64, 1, 16},
+      {16, 64, 2, 16},  {16, 64, 1, 8}, {32, 32, 1, 8},  {32, 32, 2, 8}, {32, 32, 4, 8},
+      {32, 64, 1, 16},  {32, 64, 2, 8}, {32, 64, 2, 16}, {64, 32, 4, 8}, {64, 64, 2, 16},
+      {64, 64, 4, 8},   {64, 32, 8, 8}, {64, 64, 4, 16}, {64, 16, 4, 4}, {128, 32, 8, 8},
+      {128, 64, 8, 16},
   };
   std::vector<Form> forms = {usual};
-  const auto name = [](const Form& form) {
-    return std::visit([](const auto& c) { return name_of(c); }, form);
-  };
   const auto add = [&](auto config, const Blocks& b) {
     std::tie(config.bq, config.bk, config.rows, config.lanes) =
         std::tie(b.bq, b.bk, b.rows, b.lanes);
@@ -310,7 +321,7 @@ std::vector<Form> forms_of(const LowerContext& ctx, const Form& usual, const Con
         config.storage() > static_cast<int64_t>(ctx.target().max_workgroup_storage)) {
       return;
     }
-    const auto is_same = [&](const Form& form) { return name(form) == name_of(config); };
+    const auto is_same = [&](const Form& form) { return name_of(form) == name_of(config); };
     if (std::ranges::none_of(forms, is_same)) forms.emplace_back(config);
   };
   for (const Blocks& blocks : kBlockForms) {
@@ -328,11 +339,17 @@ std::string problem_of(const LowerContext& ctx, const AttentionShape& s) {
              s.softcap != 0 ? " softcap" : "", s.has_offsets ? " offsets" : "");
 }
 
-/// Are there enough query rows to fill tiles, and workgroups of them to fill a device?
-bool suits_tiles(const AttentionShape& s, const TilesConfig& tiles) {
-  constexpr int64_t kCores = 90;
-  const int64_t blocks = (s.queries + tiles.bq - 1) / tiles.bq;
-  return s.queries >= tiles.bq && blocks * s.batch * s.heads >= kCores;
+/// The tiles that suit: large ones where there are two and a half of them for each core. None for
+/// fewer query rows than a tile has.
+const std::optional<TilesConfig>& suited(const LowerContext& ctx, const AttentionShape& s,
+                                         const Tiles& tiles) {
+  static const std::optional<TilesConfig> kNone;
+  if (tiles.large) {
+    const int64_t blocks = (s.queries + tiles.large->bq - 1) / tiles.large->bq;
+    const int64_t count = blocks * s.batch * s.heads;
+    if (2 * count >= 5 * int64_t{ctx.target().cores}) return tiles.large;
+  }
+  return tiles.small && s.queries >= tiles.small->bq ? tiles.small : kNone;
 }
 
 Result<void> lower(LowerContext& ctx) {
@@ -405,29 +422,30 @@ Result<void> lower(LowerContext& ctx) {
     return one;
   };
   const auto matrices = subgroups_of(ctx, s);
-  const auto tiles = s.queries == 1 || matrices ? std::nullopt : tiles_of(ctx, s);
-  const bool use_matrices = matrices && s.queries >= 16;
-  const bool use_tiles = tiles && suits_tiles(s, *tiles);
+  const Tiles tiles = s.queries == 1 || matrices ? Tiles() : tiles_of(ctx, s);
+  const std::optional<TilesConfig>& suiting = suited(ctx, s, tiles);
+  const Form usual = matrices && s.queries >= 16 ? Form(*matrices)
+                     : suiting                   ? Form(*suiting)
+                                                 : Form(config);
+  const auto call_of = [&](const Form& form) {
+    return std::visit([&](const auto& c) { return with(c); }, form);
+  };
   if (!ctx.output(0).is_baked_from(0)) {
-    // The one that another length may take.
-    if (use_matrices || use_tiles) {
-      QUERN_TRY(ctx.prepare(with(config)));
-    } else if (matrices) {
-      QUERN_TRY(ctx.prepare(with(*matrices)));
-    } else if (tiles) {
-      QUERN_TRY(ctx.prepare(with(*tiles)));
+    // Those that another length may take.
+    std::vector<Form> others = {config};
+    if (matrices) others.emplace_back(*matrices);
+    if (tiles.small) others.emplace_back(*tiles.small);
+    if (tiles.large) others.emplace_back(*tiles.large);
+    for (const Form& other : others) {
+      if (name_of(other) != name_of(usual)) QUERN_TRY(ctx.prepare(call_of(other)));
     }
   } else if (ctx.is_tuned() && s.queries > 1) {
-    const Form usual = use_matrices ? Form(*matrices) : use_tiles ? Form(*tiles) : Form(config);
-    const std::vector<Form> forms = forms_of(ctx, usual, config, tiles);
+    const std::vector<Form> forms = forms_of(ctx, usual, config, tiles.small);
     std::vector<std::string> names;
-    for (const Form& form : forms) {
-      names.push_back(std::visit([](const auto& c) { return name_of(c); }, form));
-    }
-    const Form& form = forms[ctx.choose(problem_of(ctx, s), names, false)];
-    return ctx.dispatch(std::visit([&](const auto& c) { return with(c); }, form));
+    for (const Form& form : forms) names.push_back(name_of(form));
+    return ctx.dispatch(call_of(forms[ctx.choose(problem_of(ctx, s), names, false)]));
   }
-  return ctx.dispatch(use_matrices ? with(*matrices) : use_tiles ? with(*tiles) : with(config));
+  return ctx.dispatch(call_of(usual));
 }
 
 }  // namespace

@@ -168,6 +168,9 @@ VectorForm vector_form(LowerContext& ctx, const GemmCall& g, int64_t count) {
     // Fewer columns a workgroup, summed by more invocations, until there are some for all cores.
     constexpr int64_t kWorkgroups = 256;
     const int64_t fours = (g.n + 3) / 4 * count;
+    // Of very many columns more a workgroup: neighbours in memory are loaded together.
+    constexpr int64_t kManyFours = 32 * 512;
+    if (fours >= kManyFours) form = {32, 8};
     while (form.cq > 4 && fours < kWorkgroups * form.cq && g.k >= 64 * form.slices) {
       form.cq /= 2;
       form.slices *= 2;

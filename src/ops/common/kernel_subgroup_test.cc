@@ -182,7 +182,7 @@ TEST_F(KernelSubgroup, MaskedAttentionTakesNone) {
     node.input(narrowed(random_.floats({1, 2, 64, 64}), DType::kF16));
   }
   node.input(narrowed(random_.floats({64, 64}), DType::kF16));
-  EXPECT_EQ(kernels(node, with_matrices()), std::vector<std::string>{"fused_attention"});
+  EXPECT_EQ(kernels(node, with_matrices()), std::vector<std::string>{"attention_tiles"});
 }
 
 TEST_F(KernelSubgroup, DeepProductsAreSliced) {

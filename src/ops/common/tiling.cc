@@ -17,7 +17,7 @@ constexpr int64_t kFlatRows = 16;
 constexpr int64_t kManyLarge = 225;
 constexpr int64_t kManyExact = 190;
 constexpr int64_t kManySquare = 150;
-constexpr int64_t kManyMedium = 120;
+constexpr int64_t kManyMedium = 230;
 /// Of subgroup matrices: one workgroup for most of a large device's cores.
 constexpr int64_t kCores = 90;
 
@@ -41,13 +41,14 @@ Tiling emulated_tiling(int64_t m, int64_t n, int64_t k, Varies varies) {
   return tiling;
 }
 
-/// Cuts the depth of a product of too few tiles into slices, in multiples of `unit`.
+/// Cuts the depth of a product of too few tiles into slices, in multiples of `unit`, for at most
+/// `wanted` workgroups.
 template <class T>
-void split_depth(T& tiling, int64_t k, int64_t tiles, int64_t unit, Varies varies) {
+void split_depth(T& tiling, int64_t k, int64_t tiles, int64_t unit, int64_t wanted, Varies varies) {
   tiling.slice_depth = k;
   // A second pass costs as much as some 400 steps of the depth.
-  if (varies.any || k < 1024 || tiles >= 128) return;
-  const int64_t slices = std::clamp<int64_t>(256 / tiles, 2, k / 256);
+  if (varies.any || k < 1024 || 2 * tiles > wanted) return;
+  const int64_t slices = std::min(wanted / tiles, k / 256);
   const int64_t depth = (k + slices - 1) / slices;
   tiling.slice_depth = (depth + unit - 1) / unit * unit;
   tiling.slices = (k + tiling.slice_depth - 1) / tiling.slice_depth;
@@ -75,7 +76,8 @@ Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t 
     if (m > kFlatRows && n > 32 && are(kManyMedium, kMedium)) return kMedium;
   }
   Tiling tiling = small_tiling(target, m, varies);
-  split_depth(tiling, k, tiles(tiling), tiling.depth, varies);
+  // Three for each core: two and a half would leave cores idle at last.
+  split_depth(tiling, k, tiles(tiling), tiling.depth, 3 * int64_t{target.cores}, varies);
   return tiling;
 }
 
@@ -117,7 +119,7 @@ std::optional<SubgroupTiling> subgroup_tiling_of(const Target& target, int64_t m
       tiling.storage() > static_cast<int64_t>(target.max_workgroup_storage)) {
     return std::nullopt;
   }
-  split_depth(tiling, k, tiles(edge) * count, tiling.depth, varies);
+  split_depth(tiling, k, tiles(edge) * count, tiling.depth, 256, varies);
   return tiling;
 }
 
