@@ -19,6 +19,7 @@ extern const CpuKernel cpu_layer_normalization;
 extern const CpuKernel cpu_log_softmax;
 extern const CpuKernel cpu_lstm;
 extern const CpuKernel cpu_matmul;
+extern const CpuKernel cpu_matmul_nbits;
 extern const CpuKernel cpu_rms_normalization;
 extern const CpuKernel cpu_rnn;
 extern const CpuKernel cpu_softmax;
@@ -146,6 +147,23 @@ TEST_F(KernelGpu, FormsOfProducts) {
   NodeUnderTest node("Gemm", 13);
   node.input(random_.floats({1, 300})).input(random_.floats({50, 300})).set("transB", int64_t{1});
   add_forms(node, cpu_gemm, "gemm of rows");
+}
+
+TEST_F(KernelGpu, FormsOfPackedProducts) {
+  constexpr int64_t kN = 70, kK = 512, kBlock = 32;
+  for (const int64_t bits : {4, 8}) {
+    for (const int64_t m : {1, 3}) {
+      const Dims packed = {kN, kK / kBlock, kBlock * bits / 8};
+      std::vector<int64_t> bytes(static_cast<size_t>(packed[0] * packed[1] * packed[2]));
+      for (int64_t& byte : bytes) byte = random_.integer(0, 255);
+      NodeUnderTest node("MatMulNBits", 1, 1, "com.microsoft");
+      node.input(random_.floats({m, kK}));
+      node.input(HostTensor::of_ints(DType::kU8, packed, bytes));
+      node.input(random_.floats({kN * kK / kBlock}, 0.1f));
+      node.set("N", kN).set("K", kK).set("bits", bits).set("block_size", kBlock);
+      add_forms(node, cpu_matmul_nbits, cat("matmul of ", bits, " bits, rows ", m));
+    }
+  }
 }
 
 TEST_F(KernelGpu, FormsOfConvolutions) {

@@ -160,6 +160,7 @@ struct TileConfig {
   }
 };
 
+/// matvec_nbits.wgsl.
 struct VectorConfig {
   Common common;
   int64_t rows = 4, lanes = 32, columns = 4;
@@ -175,8 +176,55 @@ struct VectorConfig {
   }
 };
 
+/// What a tuner calls it.
+std::string name_of(const VectorConfig& c) {
+  return cat(c.lanes, " by ", c.columns, c.wide ? ", four words" : "");
+}
+
 constexpr int64_t kManyColumns = 16384;
 constexpr int64_t kFewColumns = 4096;
+
+/// For at most four rows.
+VectorConfig vector_config(LowerContext& ctx, const NBits& q, int64_t m, const Common& common) {
+  const int64_t row_words = q.row_bytes() / 4;
+  const bool may_be_wide = row_words % 4 == 0 && q.block * q.bits % 128 == 0;
+  VectorConfig config;
+  config.common = common;
+  config.rows = m == 1 ? 1 : 4;
+  // Few columns keep a device busy by wide loads, many by more columns an invocation: of one row,
+  // whose values are few to hold (docs/performance.md).
+  if (m == 1 && q.n >= kManyColumns) {
+    config.columns = 8;
+  } else if (m == 1 && q.n <= kFewColumns && may_be_wide) {
+    config.wide = true;
+    config.columns = 2;
+  }
+  const int64_t loads = config.wide ? row_words / 4 : row_words;
+  while (config.lanes > 8 && config.lanes > loads) config.lanes /= 2;
+  std::vector<VectorConfig> forms = {config};
+  for (const bool wide : {false, true}) {
+    for (const int64_t lanes : {8, 16, 32, 64}) {
+      for (const int64_t columns : {1, 2, 4, 8}) {
+        VectorConfig form = config;
+        form.wide = wide;
+        form.lanes = lanes;
+        form.columns = columns;
+        const bool is_usual = name_of(form) == name_of(config);
+        if (!ctx.is_tuned() || is_usual || (wide && !may_be_wide)) continue;
+        forms.push_back(form);
+      }
+    }
+  }
+  if (forms.size() > 1) {
+    std::vector<std::string> names;
+    for (const VectorConfig& form : forms) names.push_back(name_of(form));
+    const std::string problem = cat("matvec ", m, "x", q.n, "x", q.k, " ", q.bits, " bits by ",
+                                    q.block, " ", name_of(ctx.input(kA).dtype));
+    config = forms[ctx.choose(problem, names, false)];
+  }
+  config.vec_y = config.columns % 4 == 0 && q.n % 4 == 0;
+  return config;
+}
 
 Result<void> lower(LowerContext& ctx) {
   if (!is_f32_like(ctx.input(kA).dtype)) return unsupported("a product of f64");
@@ -208,20 +256,7 @@ Result<void> lower(LowerContext& ctx) {
                  word(q.block), word(row_words), word(q.zero_row())};
   int64_t workgroups = 0;
   if (m <= 4) {
-    VectorConfig config;
-    config.common = common;
-    config.rows = m == 1 ? 1 : 4;
-    // Few columns keep a device busy by wide loads, many by more columns an invocation: of one row,
-    // whose values are few to hold (docs/performance.md).
-    if (m == 1 && q.n >= kManyColumns) {
-      config.columns = 8;
-    } else if (m == 1 && q.n <= kFewColumns && row_words % 4 == 0 && q.block * q.bits % 128 == 0) {
-      config.wide = true;
-      config.columns = 2;
-    }
-    const int64_t loads = config.wide ? row_words / 4 : row_words;
-    while (config.lanes > 8 && config.lanes > loads) config.lanes /= 2;
-    config.vec_y = config.columns % 4 == 0 && q.n % 4 == 0;
+    const VectorConfig config = vector_config(ctx, q, m, common);
     call.kernel = "matvec_nbits";
     call.config = config_of(config);
     call.stores_fours = config.vec_y;
