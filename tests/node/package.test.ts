@@ -10,7 +10,7 @@ import { loadPackage } from '../../runtime/src/package/node.js';
 import { feedsOf } from '../browser/run-model.js';
 import { stepInputs, type ReferenceCase } from '../models/reference-file.js';
 import { modelReferences, zooReferences } from '../models/references.js';
-import { defaultLimitsDevice } from '../support/dawn.js';
+import { asHardware, defaultLimitsDevice } from '../support/dawn.js';
 import { compileOptions } from '../support/package-model.js';
 import { repoRoot } from '../support/paths.js';
 
@@ -20,7 +20,7 @@ let references: Map<string, ReferenceCase>;
 let zoo: Map<string, ReferenceCase>;
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'quern-package-'));
-  device = await defaultLimitsDevice(); // what packages are compiled for
+  device = asHardware(await defaultLimitsDevice()); // what packages are compiled for
   zoo = new Map(zooReferences().map((one) => [one.name, one]));
   references = new Map((await modelReferences()).map((one) => [one.name, one]));
 });

@@ -4,13 +4,13 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { load } from '../../runtime/src/node.js';
 import { compare, webgpuTolerance } from '../support/compare.js';
-import { dawnGpu } from '../support/dawn.js';
+import { asHardware, dawnGpu, defaultLimitsDevice } from '../support/dawn.js';
 import { node, value, writeModel, type GraphSpec } from '../support/onnx.js';
 import { Reference } from '../support/reference.js';
 import type { TensorValue } from '../support/pb.js';
 
-const gpu = await dawnGpu();
-Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
+await dawnGpu();
+const device = asHardware(await defaultLimitsDevice());
 
 function noise(name: string, dims: number[], seed = 1): TensorValue {
   let state = seed * 7919;
@@ -106,7 +106,7 @@ describe.each(Object.entries(cases))('%s', (_, { graph, inputs, kernels }) => {
 
   test('agrees with the reference, and a change of dims makes no pipeline', async () => {
     const reference = await Reference.load(bytes);
-    const model = await load(bytes, { device: 'webgpu' });
+    const model = await load(bytes, { device });
     models.push(model);
     for (const [i, feeds] of inputs.entries()) {
       const tensors = Object.fromEntries(feeds.map((feed) => [feed.name, feed]));
