@@ -80,7 +80,9 @@ ExprSchedule schedule_of(const ExprProgram& program, const Target& target) {
       std::all_of(
           program.domain.begin(), program.domain.end(), [](const Extent& e) { return e.baked(); });
   if (!reduces && !few) schedule.workgroup_size = std::min(kWideWorkgroup, target.max_invocations);
-  if (longest < kMinShared || (!contiguous && program.domain_count() >= kManyElements)) {
+  // Invocations that take turns share nothing.
+  if (target.emulated || longest < kMinShared ||
+      (!contiguous && program.domain_count() >= kManyElements)) {
     return schedule;
   }
   schedule.workgroup_reduce = true;

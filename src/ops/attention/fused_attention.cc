@@ -439,7 +439,8 @@ Result<void> lower(LowerContext& ctx) {
     for (const Form& other : others) {
       if (name_of(other) != name_of(usual)) QUERN_TRY(ctx.prepare(call_of(other)));
     }
-  } else if (ctx.is_tuned() && s.queries > 1) {
+  }
+  if (ctx.is_tuned() && s.queries > 1) {
     const std::vector<Form> forms = forms_of(ctx, usual, config, tiles.small);
     std::vector<std::string> names;
     for (const Form& form : forms) names.push_back(name_of(form));

@@ -162,7 +162,9 @@ VectorForm vector_form(LowerContext& ctx, const GemmCall& g, int64_t count) {
   const bool b_t = is_b_transposed(g);
   VectorForm form;
   const uint32_t most = std::min(ctx.target().max_invocations, 1024u);
-  if (b_t) {
+  if (ctx.target().emulated) {
+    form = {16, 1};
+  } else if (b_t) {
     form = {4, 64};
   } else if (!g.integer) {
     // Fewer columns a workgroup, summed by more invocations, until there are some for all cores.

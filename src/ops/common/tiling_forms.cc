@@ -73,10 +73,6 @@ std::vector<Tiling> tilings_of(const Target& target, int64_t m, int64_t n, int64
                                Varies varies) {
   std::vector<Tiling> tilings = {tiling_of(target, m, n, k, count, varies)};
   const auto add = [&](const Tiling& tiling) { add_new(tilings, tiling); };
-  if (varies.any) {
-    if (const auto other = other_tiling(target, tilings[0], m, n, k, varies)) add(*other);
-    return tilings;
-  }
   for (Tiling tiling : kForms) {
     const int64_t rows = int64_t{tiling.wm} * tiling.tm;
     const int64_t columns = int64_t{tiling.wn} * tiling.tn4 * 4;
@@ -113,13 +109,6 @@ std::vector<SubgroupTiling> subgroup_tilings_of(const Target& target, int64_t m,
   const auto add = [&](const SubgroupTiling& tiling) {
     if (fits(tiling, target)) add_new(tilings, tiling);
   };
-  if (varies.any) {
-    if (const auto other =
-            subgroup_tiling_of(target, m, n, k, count, varies, !tilings[0].large())) {
-      add(*other);
-    }
-    return tilings;
-  }
   for (const MatrixForm& form : kMatrixForms) {
     if (form.rows > 2 * std::max<int64_t>(m, 32) || form.columns > 2 * std::max<int64_t>(n, 32)) {
       continue;

@@ -73,7 +73,9 @@ TEST(Tiling, FormsBeginWithTheTables) {
       EXPECT_LT((t.slices - 1) * t.slice_depth, 3072) << name_of(t);
     }
   }
-  EXPECT_EQ(tilings_of({}, 40, 768, 768, 1, kRows).size(), 2u);
+  const auto rows = tilings_of({}, 40, 768, 768, 1, kRows);
+  EXPECT_EQ(name_of(rows[0]), name_of(tiling_of({}, 40, 768, 768, 1, kRows)));
+  EXPECT_GT(rows.size(), 3u);
 }
 
 TEST(Tiling, DimsThatVaryHaveTwo) {

@@ -185,7 +185,7 @@ Result<void> lower(LowerContext& ctx) {
   s.to_2d();
   const int64_t n = s.output_count();
   // Where a tile would be mostly empty there are other kernels.
-  const bool narrow = n <= 16;
+  const bool narrow = n <= 16 && !ctx.target().emulated;
   const bool depthwise = s.in_channels == 1 && s.groups > 1;
   const Form form = narrow || depthwise ? Tiling() : form_of(ctx, s);
   if (!form) return dispatch_winograd(ctx, s);
