@@ -100,8 +100,11 @@ export function parseDescription(json: string): Description {
 
 /** What the tuner needs of a session. */
 export interface Tunable {
-  /** Plans from now on have these forms of kernels, or all the form of number `trial`. */
-  retune(forms: Record<string, string>, trial?: number): Promise<void>;
+  /**
+   * Plans from now on have the forms of kernels that a table names (tableBytes in tuning.ts), or all
+   * the form of number `trial`.
+   */
+  retune(table: Uint8Array, trial?: number): Promise<void>;
   /** Choices of plans made since the last call. */
   choices(): Promise<Choice[]>;
 }

@@ -34,7 +34,7 @@ import {
 import { LatestPlan, planKey } from './plan-key.js';
 import { Recording } from './replay.js';
 import type { Tensor } from './tensor.js';
-import { tableBytes, type Choice } from './tuning.js';
+import type { Choice } from './tuning.js';
 import { leavesOf, mapTreeAsync, type Tree } from './value.js';
 import type { WeightStore } from './weights.js';
 
@@ -209,10 +209,10 @@ export class GpuSession implements Backend, Tunable {
     return [...used].map((program) => this.#pipelines.get(program));
   }
 
-  /** Drops all plans: new ones have these forms of kernels, or all the form of number `trial`. */
-  async retune(forms: Record<string, string>, trial?: number): Promise<void> {
+  /** Drops all plans: new ones have the table's forms of kernels, or all that of number `trial`. */
+  async retune(table: Uint8Array, trial?: number): Promise<void> {
     await this.#lock.run(async () => {
-      await this.#core.call('tune', tableBytes(forms), trial);
+      await this.#core.call('tune', table, trial);
       for (const key of [...this.#plans.keys()]) this.#forget(key);
     });
   }

@@ -21,7 +21,7 @@ import {
   type OpenedModel,
   type Source,
 } from './sources.js';
-import type { TuningState } from './tuning.js';
+import { tableBytes, type TuningState } from './tuning.js';
 import type { WasmOptions } from './wasm.js';
 import { WeightStore } from './weights.js';
 
@@ -120,7 +120,7 @@ export async function loadWebGpu(
       sliceTime: context.sliceTime,
     });
     const { forms = {} } = context.tuning ?? {};
-    if (Object.keys(forms).length > 0) await session.retune(forms);
+    if (Object.keys(forms).length > 0) await session.retune(tableBytes(forms));
     if (context.warm) {
       const onProgress = (loaded: number, total: number): void =>
         context.onProgress({ phase: 'compile', loaded, total });

@@ -7,7 +7,13 @@ import { UnsupportedError } from './errors.js';
 import { TimestampProbe, warmUp } from './profile.js';
 import { Tensor, tensorBytes, tensorFromBytes } from './tensor.js';
 import { median } from './timestamps.js';
-import { deviceKey, type Choice, type TuningState, type TuningTable } from './tuning.js';
+import {
+  deviceKey,
+  tableBytes,
+  type Choice,
+  type TuningState,
+  type TuningTable,
+} from './tuning.js';
 
 export interface TuneOptions {
   /** Milliseconds at most, about: 30,000 by default. What was found until then counts. */
@@ -105,14 +111,14 @@ export async function tuneModel(
   };
 
   try {
-    await session.retune({}, 0);
+    await session.retune(tableBytes({}), 0);
     const clock = await readClock(timed);
     const times: Times = new Map();
     const usual = new Map<string, string>();
     let total = 1;
     let tried = 0;
     for (; tried < total && (tried === 0 || performance.now() - begun < budget); tried++) {
-      await session.retune({}, tried);
+      await session.retune(tableBytes({}), tried);
       await session.choices();
       const first = await timed(true); // pipelines are made
       const choices = await session.choices();
@@ -140,7 +146,7 @@ export async function tuneModel(
     const kept = { ...before, ...forms };
     // The usual form needs no entry.
     for (const { problem, form, usual } of found) if (form === usual) delete kept[problem];
-    await session.retune(kept);
+    await session.retune(tableBytes(kept));
     state.forms = kept;
     const table: TuningTable = { version: 1, device: deviceKey(adapter), forms: kept };
     await state.keep?.(
@@ -149,7 +155,7 @@ export async function tuneModel(
     );
     return { kernels: found, gpuTime, complete, time: performance.now() - begun, table };
   } catch (error) {
-    await session.retune(before).catch(() => {}); // a lost device or a disposed model
+    await session.retune(tableBytes(before)).catch(() => {}); // a lost device or a disposed model
     throw error;
   }
 }
@@ -251,7 +257,7 @@ async function compare(
   const sides = { usual: [] as number[], tuned: [] as number[] };
   for (let round = 0; round < rounds; round++) {
     for (const side of ['usual', 'tuned'] as const) {
-      await session.retune(side === 'usual' ? {} : forms);
+      await session.retune(tableBytes(side === 'usual' ? {} : forms));
       // While plans are made the GPU's clock falls.
       const end = performance.now() + pauseAfterPlan;
       do await timed(false);
