@@ -119,8 +119,8 @@ std::string describe_choices(std::span<const Choice> choices) {
       if (i > 0) out += ',';
       append_json(out, choice.forms[i]);
     }
-    out += cat("],\"taken\":", choice.taken, ",\"trials\":", choice.trials, ",\"first\":", choice.first, ",\"last\":", choice.last,
-               "}");
+    out += cat("],\"taken\":", choice.taken, ",\"trials\":", choice.trials,
+               ",\"first\":", choice.first, ",\"last\":", choice.last, "}");
   }
   return out + "]";
 }

@@ -14,8 +14,7 @@ namespace quern {
 class BindingSet {
  public:
   /// `writable`: all are bound for writing, whatever they are.
-  explicit BindingSet(const Walk& walk, bool writable = false)
-      : walk_(walk), writable_(writable) {}
+  explicit BindingSet(const Walk& walk, bool writable = false) : walk_(walk), writable_(writable) {}
 
   BindingPlan add(Storage s, DType dtype) {
     for (size_t i = 0; i < tensors_.size(); ++i) {

@@ -11,7 +11,7 @@ import { load, type Model } from '../../runtime/src/node.js';
 import { loadPackage } from '../../runtime/src/package/node.js';
 import { dataCases } from '../support/data.js';
 import { repoRoot } from '../support/paths.js';
-import { defaultLimitsDevice } from '../support/dawn.js';
+import { asHardware, defaultLimitsDevice } from '../support/dawn.js';
 import { node, tensor, value, writeModel, type NodeSpec } from '../support/onnx.js';
 import {
   compileOptions,
@@ -27,7 +27,7 @@ let folder: string;
 let sha256: string;
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'quern-package-'));
-  device = await defaultLimitsDevice();
+  device = asHardware(await defaultLimitsDevice());
   model = join(root, 'model.onnx');
   writeFileSync(model, packageModel());
   folder = join(root, 'package');

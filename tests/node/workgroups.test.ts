@@ -6,7 +6,7 @@ import { believedLimits } from '../../runtime/src/cli/check.js';
 import { load, type LoadOptions, type Model } from '../../runtime/src/node.js';
 import { feedsOf, valuesOf } from '../browser/run-model.js';
 import { compare } from '../support/compare.js';
-import { dawnGpu, defaultLimitsDevice } from '../support/dawn.js';
+import { asHardware, dawnGpu, defaultLimitsDevice } from '../support/dawn.js';
 import { elementCount } from '../support/dtype.js';
 import { node, tensor, value, writeModel, type NodeSpec } from '../support/onnx.js';
 import type { Tensors, TensorValue } from '../support/pb.js';
@@ -20,8 +20,10 @@ let widest = 0;
 
 beforeAll(async () => {
   await dawnGpu();
-  plain = await defaultLimitsDevice();
-  few = believedLimits(await defaultLimitsDevice(), { maxComputeWorkgroupsPerDimension: believed });
+  plain = asHardware(await defaultLimitsDevice());
+  few = believedLimits(asHardware(await defaultLimitsDevice()), {
+    maxComputeWorkgroupsPerDimension: believed,
+  });
   for (const device of [few, plain]) {
     const createCommandEncoder = device.createCommandEncoder.bind(device);
     device.createCommandEncoder = (descriptor) => {

@@ -162,7 +162,7 @@ VectorForm vector_form(LowerContext& ctx, const GemmCall& g, int64_t count) {
   const bool b_t = is_b_transposed(g);
   VectorForm form;
   const uint32_t most = std::min(ctx.target().max_invocations, 1024u);
-  if (ctx.target().emulated) {
+  if (ctx.target().emulated && !g.integer) {
     form = {16, 1};
   } else if (b_t) {
     form = {4, 64};

@@ -82,8 +82,8 @@ std::optional<SubgroupTiling> subgroup_tiling_of(const Target& target, int64_t m
 /// large. Measured: docs/performance.md.
 Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t count,
                  Varies varies);
-/// Every tiling worth a try for a product: the first is tiling_of's. Where dims vary others than the
-/// two that are compiled ahead are too: what is tuned is a problem of one size.
+/// Every tiling worth a try for a product: the first is tiling_of's. Where dims vary others than
+/// the two that are compiled ahead are too: what is tuned is a problem of one size.
 std::vector<Tiling> tilings_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t count,
                                Varies varies);
 /// Likewise by subgroup matrices; empty where the target has no such tile.
