@@ -3,12 +3,12 @@
 
 import type { NodeInfo, Probe } from './backend.js';
 import { measureCeilings, type Ceilings } from './ceilings.js';
-import { InternalError, UnsupportedError } from './errors.js';
+import { InternalError } from './errors.js';
 import type { Feed } from './feeds.js';
 import { align, storageUsage } from './gpu.js';
 import type { Dispatch } from './plan.js';
 import { Tensor, tensorBytes } from './tensor.js';
-import { median, readTimestamps, setSize } from './timestamps.js';
+import { median, readTimestamps, requireTimestamps, setSize } from './timestamps.js';
 
 export type { Ceilings } from './ceilings.js';
 
@@ -167,11 +167,7 @@ export async function profileRuns(
   { runs = 10 }: ProfileOptions,
   run: (probe: Probe) => Promise<void>,
 ): Promise<Profile> {
-  if (!device.features.has('timestamp-query')) {
-    throw new UnsupportedError(
-      'profile: the device was made without the feature timestamp-query, or the adapter lacks it',
-    );
-  }
+  requireTimestamps(device, 'profile');
   const timed = async (apart: boolean, fresh = false) => {
     const probe = new TimestampProbe(device, apart, fresh);
     await run(probe);

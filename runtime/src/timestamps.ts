@@ -1,6 +1,15 @@
 // GPU timestamps: query sets and what is in them.
 
+import { UnsupportedError } from './errors.js';
 import { Usage } from './gpu.js';
+
+/** Throws an UnsupportedError where the device has none; `what` needs them. */
+export function requireTimestamps({ features }: GPUDevice, what: string): void {
+  if (features.has('timestamp-query')) return;
+  throw new UnsupportedError(
+    `${what}: the device was made without the feature timestamp-query, or the adapter lacks it`,
+  );
+}
 
 /** A query set holds so many. */
 export const setSize = 4096;

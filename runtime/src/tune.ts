@@ -3,10 +3,9 @@
 
 import type { Probe, RunRequest, Tunable, ValueInfo } from './backend.js';
 import type { AdapterInfo } from './device.js';
-import { UnsupportedError } from './errors.js';
 import { TimestampProbe, warmUp } from './profile.js';
 import { Tensor, tensorBytes, tensorFromBytes } from './tensor.js';
-import { median } from './timestamps.js';
+import { median, requireTimestamps } from './timestamps.js';
 import {
   deviceKey,
   tableBytes,
@@ -90,11 +89,7 @@ export async function tuneModel(
   options: InnerOptions,
   run: Run,
 ): Promise<TuneResult> {
-  if (!device.features.has('timestamp-query')) {
-    throw new UnsupportedError(
-      'tune: the device was made without the feature timestamp-query, or the adapter lacks it',
-    );
-  }
+  requireTimestamps(device, 'tune');
   const { budget = 30_000, runs = 5, signal, pause } = options;
   const before = state.forms;
   const begun = performance.now();

@@ -1,6 +1,7 @@
 // Which forms of kernels were found to be the fastest on a device (docs/tuning.md): made by tune.ts,
 // used when a model is loaded.
 
+import type { CachePlace } from './cache/types.js';
 import type { AdapterInfo } from './device.js';
 import { InvalidArgumentError } from './errors.js';
 
@@ -13,11 +14,7 @@ export interface TuningTable {
 }
 
 /** Where tables are kept, and whether one is made unasked. */
-export interface TuningOptions {
-  /** As for `cache`. */
-  store?: 'auto' | 'opfs' | 'cache-storage';
-  /** In Node: a folder for it. */
-  folder?: string;
+export interface TuningOptions extends CachePlace {
   /** Tunes after the first run, while no other is under way. */
   background?: boolean;
 }

@@ -45,6 +45,15 @@ const step = (heads: number, [tokens, past]: number[]): TensorValue[] => [
   ...[1, 2, 3, 4].map((seed) => floats([1, heads, past!, 16], seed)),
 ];
 
+/** Tokens of a step, and those before it. */
+const steps = [
+  [7, 0],
+  [1, 7],
+  [2, 13],
+  [5, 3],
+  [1, 40],
+];
+
 interface Sizes {
   sizes: number[][];
   /** Inputs in the model's order. */
@@ -64,23 +73,11 @@ const models: Record<string, Sizes> = {
     inputs: ([batch, length]) => [ids([batch!, length!], 300), mask(batch!, length!)],
   },
   hf_gpt2_step: {
-    sizes: [
-      [7, 0],
-      [1, 7],
-      [2, 13],
-      [5, 3],
-      [1, 40],
-    ],
+    sizes: steps,
     inputs: (size) => step(4, size),
   },
   hf_llama_step: {
-    sizes: [
-      [7, 0],
-      [1, 7],
-      [2, 13],
-      [5, 3],
-      [1, 40],
-    ],
+    sizes: steps,
     inputs: (size) => step(2, size),
   },
   superres: {

@@ -15,6 +15,19 @@ export function milliseconds(time: number): string {
   return `${time >= 100 ? time.toFixed(0) : time.toPrecision(3)} ms`;
 }
 
+/** Microseconds, as they are. */
+export function micros(time: number): string {
+  return time >= 1000 ? time.toFixed(0) : time >= 10 ? time.toFixed(1) : time.toFixed(2);
+}
+
+/** The first rows of a table about runs of a model: the device, and what it was fed. */
+export function headOf(device: string, fed: Record<string, string>): string[][] {
+  return [
+    ['device', device],
+    ...Object.entries(fed).map(([name, value]) => ['input', `${name} = ${value}`]),
+  ];
+}
+
 export function valueType({ dtype, dims, kind, element, key }: ValueType): string {
   if (kind) {
     const inner = element ? valueType(element) : dtype;

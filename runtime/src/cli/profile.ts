@@ -3,7 +3,7 @@
 import type { Ceilings } from '../ceilings.js';
 import type { Model } from '../model.js';
 import type { Profile, ProfiledKernel, ProfiledNode, Rates } from '../profile.js';
-import { bytes, deviceLine, table } from './format.js';
+import { bytes, deviceLine, headOf, micros, table } from './format.js';
 import { feedsOf } from './run.js';
 
 export interface ProfileResult extends Profile {
@@ -22,8 +22,7 @@ export async function profileModel(
 
 export function profileText(result: ProfileResult): string {
   const { device, fed, runs, gpuTime, time, dispatches, ceilings, kernels, nodes } = result;
-  const head: string[][] = [['device', device]];
-  for (const [name, value] of Object.entries(fed)) head.push(['input', `${name} = ${value}`]);
+  const head = headOf(device, fed);
   const [median, low, high] = [gpuTime.median, gpuTime.low, gpuTime.high].map(micros);
   head.push(
     ['a run', `${median} µs on the GPU (median of ${runs}, ${low} to ${high})`],
@@ -90,10 +89,6 @@ function nodeCells({ dispatches }: Profile): (node: ProfiledNode) => string[] {
 
 function shorten(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most / 2)}…${text.slice(1 - most / 2)}`;
-}
-
-function micros(time: number): string {
-  return time >= 1000 ? time.toFixed(0) : time >= 10 ? time.toFixed(1) : time.toFixed(2);
 }
 
 function short(value: number): string {

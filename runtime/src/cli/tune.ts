@@ -5,7 +5,7 @@ import { InvalidArgumentError, textOf } from '../errors.js';
 import type { Model } from '../model.js';
 import type { TuneResult } from '../tune.js';
 import type { TuningTable } from '../tuning.js';
-import { deviceLine, table } from './format.js';
+import { deviceLine, headOf, micros, table } from './format.js';
 import { feedsOf } from './run.js';
 
 export const tuneOptions = {
@@ -40,8 +40,7 @@ export async function tune(
 export function tunedText({ device, fed, kernels, gpuTime, complete, time }: TuneReport): string {
   const gain = (100 * (1 - gpuTime.tuned / gpuTime.usual)).toFixed(0);
   const changed = kernels.filter(({ form, usual }) => form !== usual);
-  const head: string[][] = [['device', device]];
-  for (const [name, value] of Object.entries(fed)) head.push(['input', `${name} = ${value}`]);
+  const head = headOf(device, fed);
   head.push(
     [
       'a run',
@@ -57,10 +56,6 @@ export function tunedText({ device, fed, kernels, gpuTime, complete, time }: Tun
   ]);
   const columns = [right('µs'), right('tuned'), 'kernel', 'form', 'tuned'];
   return `${table(head, '')}\n${table([columns, ...rows])}`;
-}
-
-function micros(time: number): string {
-  return time >= 1000 ? time.toFixed(0) : time >= 10 ? time.toFixed(1) : time.toFixed(2);
 }
 
 /** What `tune` wrote. */

@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "ops/common/attention_shape.h"
+#include "ops/common/forms.h"
 #include "ops/common/gemm.h"
 #include "ops/op_def.h"
 
@@ -321,8 +322,7 @@ std::vector<Form> forms_of(const LowerContext& ctx, const Form& usual, const Con
         config.storage() > static_cast<int64_t>(ctx.target().max_workgroup_storage)) {
       return;
     }
-    const auto is_same = [&](const Form& form) { return name_of(form) == name_of(config); };
-    if (std::ranges::none_of(forms, is_same)) forms.emplace_back(config);
+    add_new(forms, Form(config));
   };
   for (const Blocks& blocks : kBlockForms) {
     add(rows, blocks);
@@ -341,15 +341,15 @@ std::string problem_of(const LowerContext& ctx, const AttentionShape& s) {
 
 /// The tiles that suit: large ones where there are two and a half of them for each core. None for
 /// fewer query rows than a tile has.
-const std::optional<TilesConfig>& suited(const LowerContext& ctx, const AttentionShape& s,
-                                         const Tiles& tiles) {
-  static const std::optional<TilesConfig> kNone;
+std::optional<TilesConfig> suited(const LowerContext& ctx, const AttentionShape& s,
+                                  const Tiles& tiles) {
   if (tiles.large) {
     const int64_t blocks = (s.queries + tiles.large->bq - 1) / tiles.large->bq;
     const int64_t count = blocks * s.batch * s.heads;
     if (2 * count >= 5 * int64_t{ctx.target().cores}) return tiles.large;
   }
-  return tiles.small && s.queries >= tiles.small->bq ? tiles.small : kNone;
+  if (!tiles.small || s.queries < tiles.small->bq) return std::nullopt;
+  return tiles.small;
 }
 
 Result<void> lower(LowerContext& ctx) {
@@ -423,7 +423,7 @@ Result<void> lower(LowerContext& ctx) {
   };
   const auto matrices = subgroups_of(ctx, s);
   const Tiles tiles = s.queries == 1 || matrices ? Tiles() : tiles_of(ctx, s);
-  const std::optional<TilesConfig>& suiting = suited(ctx, s, tiles);
+  const std::optional<TilesConfig> suiting = suited(ctx, s, tiles);
   const Form usual = matrices && s.queries >= 16 ? Form(*matrices)
                      : suiting                   ? Form(*suiting)
                                                  : Form(config);
@@ -442,9 +442,8 @@ Result<void> lower(LowerContext& ctx) {
   }
   if (ctx.is_tuned() && s.queries > 1) {
     const std::vector<Form> forms = forms_of(ctx, usual, config, tiles.small);
-    std::vector<std::string> names;
-    for (const Form& form : forms) names.push_back(name_of(form));
-    return ctx.dispatch(call_of(forms[ctx.choose(problem_of(ctx, s), names, false)]));
+    return ctx.dispatch(call_of(
+        pick(ctx, problem_of(ctx, s), forms, [](const Form& form) { return name_of(form); })));
   }
   return ctx.dispatch(call_of(usual));
 }

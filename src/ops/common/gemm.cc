@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <variant>
 
+#include "ops/common/forms.h"
+
 namespace quern {
 namespace {
 
@@ -192,9 +194,8 @@ VectorForm vector_form(LowerContext& ctx, const GemmCall& g, int64_t count) {
       if (other != form && g.k >= other.slices) forms.push_back(other);
     }
   }
-  std::vector<std::string> names;
-  for (const auto& [cq, slices] : forms) names.push_back(cat(cq, "x", slices));
-  return forms[ctx.choose(problem_of("matvec", g, count), names, false)];
+  const auto name = [](const VectorForm& f) { return cat(f.cq, "x", f.slices); };
+  return pick(ctx, problem_of("matvec", g, count), forms, name);
 }
 
 Result<void> dispatch_vectors(LowerContext& ctx, const GemmCall& g, const Strided& y) {
@@ -334,11 +335,10 @@ Form form_of(LowerContext& ctx, const GemmCall& g, int64_t count, Varies varies)
     }
   }
   for (const auto& t : tilings_of(target, g.m, g.n, g.k, count, varies)) forms.emplace_back(t);
-  std::vector<std::string> names;
-  for (const Form& form : forms) {
-    names.push_back(std::visit([](const auto& t) { return name_of(t); }, form));
-  }
-  return forms[ctx.choose(problem_of("matmul", g, count), names, false)];
+  const auto name = [](const Form& form) {
+    return std::visit([](const auto& t) { return name_of(t); }, form);
+  };
+  return pick(ctx, problem_of("matmul", g, count), forms, name);
 }
 
 /// The form that another binding of the dims takes.

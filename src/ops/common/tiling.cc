@@ -41,17 +41,13 @@ Tiling emulated_tiling(int64_t m, int64_t n, int64_t k, Varies varies) {
   return tiling;
 }
 
-/// Cuts the depth of a product of too few tiles into slices, in multiples of `unit`, for at most
-/// `wanted` workgroups.
+/// Cuts the depth of a product of too few tiles into slices, for at most `wanted` workgroups.
 template <class T>
-void split_depth(T& tiling, int64_t k, int64_t tiles, int64_t unit, int64_t wanted, Varies varies) {
+void split_depth(T& tiling, int64_t k, int64_t tiles, int64_t wanted, Varies varies) {
   tiling.slice_depth = k;
   // A second pass costs as much as some 400 steps of the depth.
   if (varies.any || k < 1024 || 2 * tiles > wanted) return;
-  const int64_t slices = std::min(wanted / tiles, k / 256);
-  const int64_t depth = (k + slices - 1) / slices;
-  tiling.slice_depth = (depth + unit - 1) / unit * unit;
-  tiling.slices = (k + tiling.slice_depth - 1) / tiling.slice_depth;
+  slice_depth(tiling, k, std::min(wanted / tiles, k / 256));
 }
 
 }  // namespace
@@ -77,7 +73,7 @@ Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t 
   }
   Tiling tiling = small_tiling(target, m, varies);
   // Three for each core: two and a half would leave cores idle at last.
-  split_depth(tiling, k, tiles(tiling), tiling.depth, 3 * int64_t{target.cores}, varies);
+  split_depth(tiling, k, tiles(tiling), 3 * int64_t{target.cores}, varies);
   return tiling;
 }
 
@@ -88,6 +84,13 @@ int64_t SubgroupTiling::storage() const {
   const int64_t b = std::max(columns() * pitch, depth * (columns() / 8 + 1));
   const int64_t out = int64_t{gm} * gn * shape.m * fn * shape.n / 4;
   return std::max(a + b, out) * 16;
+}
+
+bool SubgroupTiling::fits(const Target& target) const {
+  const int64_t invocations = int64_t{subgroup} * gm * gn;
+  const auto shared = [&](int64_t edge) { return edge * depth / 8 % invocations == 0; };
+  return invocations <= target.max_invocations && shared(rows()) && shared(columns()) &&
+         storage() <= static_cast<int64_t>(target.max_workgroup_storage);
 }
 
 int64_t Tiling::storage() const {
@@ -113,13 +116,8 @@ std::optional<SubgroupTiling> subgroup_tiling_of(const Target& target, int64_t m
   SubgroupTiling tiling{.shape = shape, .subgroup = subgroup};
   tiling.fm = static_cast<uint32_t>(edge) / tiling.gm / shape.m;
   tiling.fn = static_cast<uint32_t>(edge) / tiling.gn / shape.n;
-  const uint32_t invocations = subgroup * tiling.gm * tiling.gn;
-  if (invocations > target.max_invocations ||
-      edge * tiling.depth / 8 % invocations != 0 ||  // all load as much
-      tiling.storage() > static_cast<int64_t>(target.max_workgroup_storage)) {
-    return std::nullopt;
-  }
-  split_depth(tiling, k, tiles(edge) * count, tiling.depth, 256, varies);
+  if (!tiling.fits(target)) return std::nullopt;
+  split_depth(tiling, k, tiles(edge) * count, 256, varies);
   return tiling;
 }
 

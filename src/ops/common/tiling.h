@@ -52,6 +52,14 @@ struct Tiling {
 /// What a tuner calls it.
 std::string name_of(const Tiling& tiling);
 
+/// Cuts the depth k into about so many slices, in multiples of the tile's.
+template <class T>
+void slice_depth(T& tiling, int64_t k, int64_t slices) {
+  const int64_t depth = (k + slices - 1) / slices;
+  tiling.slice_depth = (depth + tiling.depth - 1) / tiling.depth * tiling.depth;
+  tiling.slices = (k + tiling.slice_depth - 1) / tiling.slice_depth;
+}
+
 /// A product of f16 by subgroup matrices (matmul_subgroup.wgsl): gm x gn subgroups, each with
 /// fm x fn matrices of `shape`.
 struct SubgroupTiling {
@@ -67,6 +75,8 @@ struct SubgroupTiling {
   [[nodiscard]] int64_t tiles_n(int64_t n) const { return (n + columns() - 1) / columns(); }
   /// Bytes of workgroup memory, at most.
   [[nodiscard]] int64_t storage() const;
+  /// Has the target room for it, and do all invocations load as much?
+  [[nodiscard]] bool fits(const Target& target) const;
   [[nodiscard]] bool large() const { return rows() > 32; }
 };
 std::string name_of(const SubgroupTiling& tiling);

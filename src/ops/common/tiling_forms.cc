@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "ops/common/forms.h"
 #include "ops/common/tiling.h"
 
 namespace quern {
@@ -22,23 +23,14 @@ constexpr Tiling kForms[] = {
     {.wm = 16, .wn = 16, .tm = 8, .tn4 = 2},  // 128 x 128
 };
 
-/// The depth of a product in 1 (as it is), 2, 4, 8 slices, where there are too few tiles otherwise.
+/// The depth of a product in 2, 4, 8 slices, where there are too few tiles otherwise.
 template <class T, class Add>
 void add_sliced(T tiling, const Target& target, int64_t k, int64_t tiles, const Add& add) {
   for (const int64_t slices : {2, 4, 8}) {
     if (k < 128 * slices || tiles * slices > 4 * int64_t{target.cores}) return;
-    const int64_t depth = (k + slices - 1) / slices;
-    tiling.slice_depth = (depth + tiling.depth - 1) / tiling.depth * tiling.depth;
-    tiling.slices = (k + tiling.slice_depth - 1) / tiling.slice_depth;
+    slice_depth(tiling, k, slices);
     add(tiling);
   }
-}
-
-template <class T>
-void add_new(std::vector<T>& tilings, const T& tiling) {
-  const std::string name = name_of(tiling);
-  const auto is_same = [&](const T& t) { return name_of(t) == name; };
-  if (std::ranges::none_of(tilings, is_same)) tilings.push_back(tiling);
 }
 
 /// Of subgroup matrices: subgroups, then the tile.
@@ -51,15 +43,6 @@ constexpr MatrixForm kMatrixForms[] = {
     {2, 1, 128, 64, 32},  {2, 2, 128, 128, 16}, {2, 2, 128, 128, 32}, {2, 2, 128, 128, 64},
     {4, 2, 128, 128, 32}, {2, 4, 128, 256, 32},
 };
-
-bool fits(const SubgroupTiling& tiling, const Target& target) {
-  const int64_t invocations = int64_t{tiling.subgroup} * tiling.gm * tiling.gn;
-  // All load as much.
-  const auto shared = [&](int64_t edge) { return edge * tiling.depth / 8 % invocations == 0; };
-  return invocations <= target.max_invocations && shared(tiling.rows()) &&
-         shared(tiling.columns()) && tiling.rows() % 8 == 0 && tiling.columns() % 8 == 0 &&
-         tiling.storage() <= static_cast<int64_t>(target.max_workgroup_storage);
-}
 
 }  // namespace
 
@@ -107,7 +90,7 @@ std::vector<SubgroupTiling> subgroup_tilings_of(const Target& target, int64_t m,
     return tilings;
   }
   const auto add = [&](const SubgroupTiling& tiling) {
-    if (fits(tiling, target)) add_new(tilings, tiling);
+    if (tiling.fits(target)) add_new(tilings, tiling);
   };
   for (const MatrixForm& form : kMatrixForms) {
     if (form.rows > 2 * std::max<int64_t>(m, 32) || form.columns > 2 * std::max<int64_t>(n, 32)) {

@@ -1,9 +1,9 @@
 // Conv: convolution over any number of spatial axes, with groups.
 #include "ops/common/conv.h"
 
-#include <algorithm>
 #include <optional>
 
+#include "ops/common/forms.h"
 #include "ops/common/gemm.h"
 #include "ops/common/winograd.h"
 #include "ops/op_def.h"
@@ -90,21 +90,14 @@ Form form_of(LowerContext& ctx, const ConvShape& s) {
   if (!ctx.is_tuned()) {
     return winograd ? Form() : tiling_of(ctx.target(), m, n, k, blocks, varies);
   }
-  std::vector<Form> forms;
-  std::vector<std::string> names;
-  const auto add_winograd = [&] {
-    forms.emplace_back();
-    names.emplace_back("winograd");
-  };
-  if (winograd) add_winograd();
+  std::vector<Tiling> tilings;
   for (Tiling tiling : tilings_of(ctx.target(), m, n, k, blocks, varies)) {
-    tiling.exact = false;  // the kernel has no such form
-    const std::string name = name_of(tiling);
-    if (tiling.writable || std::ranges::find(names, name) != names.end()) continue;
-    forms.emplace_back(tiling);
-    names.push_back(name);
+    tiling.exact = tiling.writable = false;  // the kernel has no such forms
+    add_new(tilings, tiling);
   }
-  if (!winograd && allows_winograd(ctx, s)) add_winograd();
+  std::vector<Form> forms(tilings.begin(), tilings.end());
+  if (winograd) forms.insert(forms.begin(), Form());
+  if (!winograd && allows_winograd(ctx, s)) forms.emplace_back();
   std::string problem =
       cat("conv ", s.batch, "x", s.groups, "x", s.out_channels, "x", s.in_channels);
   for (size_t i = 0; i < 2; ++i) {
@@ -113,7 +106,8 @@ Form form_of(LowerContext& ctx, const ConvShape& s) {
   }
   problem += cat(" ", name_of(ctx.input(0).dtype), " ", name_of(ctx.input(1).dtype), " ",
                  name_of(ctx.output(0).dtype));
-  return forms[ctx.choose(problem, names, true)];
+  const auto name = [](const Form& form) { return form ? name_of(*form) : "winograd"; };
+  return pick(ctx, problem, forms, name, true);
 }
 
 /// The general kernel, of whose call `call` has the bindings.

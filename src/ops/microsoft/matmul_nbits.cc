@@ -1,5 +1,6 @@
 // MatMulNBits: a times a matrix b of 2, 4 or 8 bits an element, quantised in blocks along its rows,
 // which are the result's columns. b stays packed: the kernels unpack it as they go.
+#include "ops/common/forms.h"
 #include "ops/common/gemm.h"
 #include "ops/common/microsoft.h"
 #include "ops/common/nbits.h"
@@ -201,26 +202,23 @@ VectorConfig vector_config(LowerContext& ctx, const NBits& q, int64_t m, const C
   }
   const int64_t loads = config.wide ? row_words / 4 : row_words;
   while (config.lanes > 8 && config.lanes > loads) config.lanes /= 2;
-  std::vector<VectorConfig> forms = {config};
-  for (const bool wide : {false, true}) {
-    for (const int64_t lanes : {8, 16, 32, 64}) {
-      for (const int64_t columns : {1, 2, 4, 8}) {
-        VectorConfig form = config;
-        form.wide = wide;
-        form.lanes = lanes;
-        form.columns = columns;
-        const bool is_usual = name_of(form) == name_of(config);
-        if (!ctx.is_tuned() || is_usual || (wide && !may_be_wide)) continue;
-        forms.push_back(form);
+  if (ctx.is_tuned()) {
+    std::vector<VectorConfig> forms = {config};
+    for (const bool wide : {false, true}) {
+      for (const int64_t lanes : {8, 16, 32, 64}) {
+        for (const int64_t columns : {1, 2, 4, 8}) {
+          if (wide && !may_be_wide) continue;
+          VectorConfig form = config;
+          form.wide = wide;
+          form.lanes = lanes;
+          form.columns = columns;
+          add_new(forms, form);
+        }
       }
     }
-  }
-  if (forms.size() > 1) {
-    std::vector<std::string> names;
-    for (const VectorConfig& form : forms) names.push_back(name_of(form));
     const std::string problem = cat("matvec ", m, "x", q.n, "x", q.k, " ", q.bits, " bits by ",
                                     q.block, " ", name_of(ctx.input(kA).dtype));
-    config = forms[ctx.choose(problem, names, false)];
+    config = pick(ctx, problem, forms, [](const VectorConfig& c) { return name_of(c); });
   }
   config.vec_y = config.columns % 4 == 0 && q.n % 4 == 0;
   return config;
