@@ -11,6 +11,7 @@
 #   bench         bench/bench.mjs on the known models, in Node
 #   page          bench/page.mjs on them, in Chromium
 #   full          full-size models, beside torch
+#   shares        where their GPU time goes: quern profile
 #
 # What is unpacked or exported stays in $KEEP (/tmp/n) for later calls; a call without a mode only
 # takes and unpacks. A call has ten minutes: ONLY=NAME,... limits kernels (by parts of names), bench,
@@ -138,6 +139,13 @@ for what in "$@"; do
           --json "$out/full-$name.json" || echo "$name: the bench ended with status $?"
       done
       cp /tmp/full/torch-*.json "$out/" 2>/dev/null || true
+      ;;
+    shares)
+      for name in $(full_names); do
+        export_model "$name" || continue
+        DAWN_TOGGLES=$f16 timeout "${LIMIT:-240}" "${cli[@]}" profile "/tmp/full/$name.onnx" \
+          >"$out/shares-$name.txt" 2>&1 || echo "$name: the profile ended with status $?"
+      done
       ;;
     *)
       echo "gpu-machine: no mode '$what'" >&2

@@ -1,5 +1,5 @@
-// Products large enough for the large tile, deep enough for a split depth, and of dims that vary:
-// WebGPU beside the reference.
+// Products large enough for the large tile, deep enough for a split depth, and of dims that vary;
+// attention of one query, its keys in slices: WebGPU beside the reference.
 
 import { afterAll, describe, expect, test } from 'vitest';
 import { load } from '../../runtime/src/node.js';
@@ -45,6 +45,35 @@ function product(
     outputs: [value('y', 'f32')],
     initializers: weights,
   };
+}
+
+/** softmax(0.2 q k^T + mask) v, then Relu. */
+function attention(rows: number | string, keys: number | string): GraphSpec {
+  const head = (name: string, length: number | string) => value(name, 'f32', [2, 3, length, 40]);
+  return {
+    nodes: [
+      node('Transpose', ['k'], ['kt'], { perm: { ints: [0, 1, 3, 2] } }),
+      node('MatMul', ['q', 'kt'], ['products']),
+      node('Mul', ['products', 'scale'], ['scaled']),
+      node('Add', ['scaled', 'mask'], ['scores']),
+      node('Softmax', ['scores'], ['weights'], { axis: { int: -1 } }),
+      node('MatMul', ['weights', 'v'], ['sums']),
+      node('Relu', ['sums'], ['y']),
+    ],
+    inputs: [
+      ...[head('q', rows), head('k', keys), head('v', keys)],
+      value('mask', 'f32', [2, 1, rows, keys]),
+    ],
+    outputs: [value('y', 'f32')],
+    initializers: [{ name: 'scale', dtype: 'f32', dims: [], data: Float32Array.of(0.2) }],
+  };
+}
+function operands(rows: number, keys: number): TensorValue[] {
+  return [
+    noise('q', [2, 3, rows, 40], 2),
+    ...[noise('k', [2, 3, keys, 40], 3), noise('v', [2, 3, keys, 40], 4)],
+    noise('mask', [2, 1, rows, keys], 5),
+  ];
 }
 
 const cases: Record<string, Case> = {
@@ -96,6 +125,21 @@ const cases: Record<string, Case> = {
       [noise('x', [1, 16, 31, 8], 5)],
     ],
     kernels: ['conv'],
+  },
+  'attention of one query, its keys in slices': {
+    graph: attention(1, 500),
+    inputs: [operands(1, 500)],
+    kernels: ['attention_vector', 'attention_merge'],
+  },
+  'attention of one query of the keys of a cache': {
+    graph: attention(1, 'keys'),
+    inputs: [operands(1, 700), operands(1, 701), operands(1, 9), operands(1, 1)],
+    kernels: ['attention_vector'],
+  },
+  'attention of more queries than one, then of one': {
+    graph: attention('rows', 'keys'),
+    inputs: [operands(6, 8), operands(1, 9), operands(1, 300), operands(70, 300), operands(1, 1)],
+    kernels: ['attention'],
   },
 };
 

@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "ops/common/attention_shape.h"
+#include "ops/common/attention_vector.h"
 #include "ops/common/forms.h"
 #include "ops/common/gemm.h"
 #include "ops/op_def.h"
@@ -352,6 +353,18 @@ std::optional<TilesConfig> suited(const LowerContext& ctx, const AttentionShape&
   return tiles.small;
 }
 
+bool are_rows_baked(const LowerContext& ctx, size_t input, attention::Layout bit) {
+  return ctx.input(input).is_baked((ctx.node().int_or("rows_first", 0) & bit) != 0 ? 1 : 2);
+}
+
+/// May another binding have one query of several keys? Where keys are more than the queries' own
+/// tokens, they are from a cache.
+bool may_decode(const LowerContext& ctx, const AttentionShape& s) {
+  return !are_rows_baked(ctx, kQ, attention::kQRows) &&
+         !are_rows_baked(ctx, kK, attention::kKRows) &&
+         (s.keys != s.queries || s.has_offsets || ctx.node().int_or("is_causal", 0) > 1);
+}
+
 Result<void> lower(LowerContext& ctx) {
   if (!is_f32_like(ctx.input(0).dtype)) return unsupported("attention in f64");
   QUERN_ASSIGN(AttentionShape s, attention_shape(ctx));
@@ -371,12 +384,6 @@ Result<void> lower(LowerContext& ctx) {
   config.softcap = s.softcap != 0;
   config.offsets = s.has_offsets;
   config.sink = s.has_sink;
-  // One query (decoding), or blocks of them.
-  if (s.queries == 1) {
-    config.bq = 1;
-    config.rows = 1;
-    config.lanes = 32;
-  }
   const auto limit = static_cast<int64_t>(ctx.target().max_workgroup_storage);
   while (config.storage() > limit && config.bk > config.lanes) config.bk /= 2;
   while (config.storage() > limit && config.bq > 1) config.bq /= 2;
@@ -421,8 +428,19 @@ Result<void> lower(LowerContext& ctx) {
     one.stores_fours = one.kernel != kRows;
     return one;
   };
+  // One query of several keys, as in decoding: each key is read once, so nothing is gained by
+  // tiles.
+  const bool rows_fixed = are_rows_baked(ctx, kQ, attention::kQRows);
+  const bool is_vector = s.queries == 1 && (rows_fixed || s.keys > 1);
+  if (is_vector) {
+    const bool varies = !ctx.output(0).is_baked_from(0) || !ctx.input(kK).is_baked_from(0);
+    QUERN_TRY(dispatch_attention_vector(ctx, s, call, varies));
+    if (rows_fixed) return {};
+  } else if (may_decode(ctx, s)) {
+    QUERN_TRY(prepare_attention_vector(ctx, s, call));
+  }
   const auto matrices = subgroups_of(ctx, s);
-  const Tiles tiles = s.queries == 1 || matrices ? Tiles() : tiles_of(ctx, s);
+  const Tiles tiles = matrices ? Tiles() : tiles_of(ctx, s);
   const std::optional<TilesConfig> suiting = suited(ctx, s, tiles);
   const Form usual = matrices && s.queries >= 16 ? Form(*matrices)
                      : suiting                   ? Form(*suiting)
@@ -437,9 +455,10 @@ Result<void> lower(LowerContext& ctx) {
     if (tiles.small) others.emplace_back(*tiles.small);
     if (tiles.large) others.emplace_back(*tiles.large);
     for (const Form& other : others) {
-      if (name_of(other) != name_of(usual)) QUERN_TRY(ctx.prepare(call_of(other)));
+      if (is_vector || name_of(other) != name_of(usual)) QUERN_TRY(ctx.prepare(call_of(other)));
     }
   }
+  if (is_vector) return {};
   if (ctx.is_tuned() && s.queries > 1) {
     const std::vector<Form> forms = forms_of(ctx, usual, config, tiles.small);
     return ctx.dispatch(call_of(

@@ -193,6 +193,11 @@ TEST_F(KernelGpu, FormsOfAttention) {
     node.set("scale", 0.3f).set("is_causal", s.causal);
     add_forms(node, cpu_fused_attention, cat("attention ", s.queries, "x", s.keys), ++i == 3);
   }
+  cores_ = 1;  // one slice
+  NodeUnderTest node("Attention", 1, 1, "quern");
+  node.input(random_.floats({40, 2, 1, 36})).input(random_.floats({40, 1, 150, 36}));
+  node.input(random_.floats({40, 1, 150, 36}));
+  add_forms(node, cpu_fused_attention, "attention 1x150");
 }
 
 TEST_F(KernelGpu, Gemm) {
@@ -319,6 +324,30 @@ TEST_F(KernelGpu, Attention) {
     }
     node.set("is_causal", int64_t{round % 3}).set("nan_to_zero", int64_t{1});
     add(node, cpu_fused_attention, cat("attention ", round), round == 6);
+  }
+}
+
+TEST_F(KernelGpu, AttentionOfOneQuery) {
+  // With one core one slice of the keys; what slices give is met by models.
+  for (cores_ = 1; cores_ <= 132; cores_ += 131) {
+    for (int round = 0; round < 12; ++round) {
+      const int64_t kv = 1 + round % 3, heads = kv * (1 + round % 2), keys = 1 + 47 * round;
+      const int64_t head = std::vector<int64_t>{64, 4, 80, 128}[static_cast<size_t>(round % 4)];
+      const int64_t head_v = round == 5 ? 600 : round == 6 ? 12 : head;
+      NodeUnderTest node("Attention", 1, 1, "quern");
+      node.input(random_.floats({2, heads, 1, head}, 2));
+      node.input(random_.floats({2, kv, keys, head})).input(random_.floats({2, kv, keys, head_v}));
+      if (round % 3 == 1) node.input(random_.floats({2, 1, 1, keys}));
+      if (round % 3 == 2) {
+        std::vector<int64_t> seen;
+        for (int64_t i = 0; i < keys; ++i) seen.push_back(random_.integer(0, 2));
+        node.input(HostTensor::of_ints(DType::kBool, {keys}, seen));
+      }
+      if (round % 5 == 3) node.set("softcap", 2.0f);
+      if (round >= 8) node.set("window", int64_t{130});
+      node.set("is_causal", int64_t{round % 4 == 1 ? 0 : 2}).set("nan_to_zero", int64_t{1});
+      add(node, cpu_fused_attention, cat("attention_vector ", cores_, " ", round), round == 10);
+    }
   }
 }
 

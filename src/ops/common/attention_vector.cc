@@ -1,0 +1,179 @@
+#include "ops/common/attention_vector.h"
+
+#include <algorithm>
+
+#include "ops/common/forms.h"
+#include "ops/common/gemm.h"
+
+namespace quern {
+namespace {
+
+constexpr size_t kSlices = 5;  ///< the parameter of that name
+
+struct Config {
+  int64_t head = 0, head_v = 0, wg = 128, parts = 8;
+  bool mask = false, mask_bool = false, softcap = false, offsets = false, sink = false,
+       sliced = false;
+  template <class F>
+  void fields(F&& f) const {
+    f("HEAD", head);
+    f("HEAD_V", head_v);
+    f("WG", wg);
+    f("PARTS", parts);
+    f("MASK", uint32_t{mask});
+    f("MASK_BOOL", mask_bool);
+    f("SOFTCAP", softcap);
+    f("OFFSETS", uint32_t{offsets});
+    f("SINK", uint32_t{sink});
+    f("SLICED", uint32_t{sliced});
+  }
+};
+
+struct MergeConfig {
+  int64_t head_v = 0;
+  template <class F>
+  void fields(F&& f) const {
+    f("HEAD_V", head_v);
+  }
+};
+
+uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
+
+/// Invocations of a workgroup, those that share a key, and slices of the keys.
+struct Form {
+  int64_t wg = 128, parts = 8, slices = 1;
+  bool operator==(const Form&) const = default;
+};
+
+/// No slice is to have fewer keys: it would cost more to merge.
+constexpr int64_t kFewestKeys = 64;
+
+int64_t slices_for(const LowerContext& ctx, const AttentionShape& s, int64_t per_core) {
+  const int64_t groups = s.batch * s.heads;
+  const int64_t wanted = (per_core * ctx.target().cores + groups - 1) / groups;
+  return std::max<int64_t>(std::min(wanted, (s.keys + kFewestKeys - 1) / kFewestKeys), 1);
+}
+
+std::string name_of(const Form& f) { return cat(f.wg, "/", f.parts, " in ", f.slices); }
+
+/// By the table.
+Form usual_form(const LowerContext& ctx, const AttentionShape& s) {
+  // On a CPU invocations take turns, and gain nothing by neighbours' loads either.
+  if (ctx.target().emulated) return {32, 1, 1};
+  Form form;
+  form.slices = slices_for(ctx, s, 4);
+  while (form.parts > s.head / 4) form.parts /= 2;
+  return form;
+}
+
+/// Or what a tuner found.
+Form form_for(LowerContext& ctx, const AttentionShape& s) {
+  const Form usual = usual_form(ctx, s);
+  if (!ctx.is_tuned()) return usual;
+  std::vector<Form> forms = {usual};
+  for (const int64_t wg : {64, 128, 256}) {
+    if (wg > ctx.target().max_invocations) continue;
+    for (const int64_t parts : {2, 4, 8, 16}) {
+      if (parts > s.head / 4) continue;
+      for (const int64_t per_core : {1, 2, 4, 8, 16}) {
+        add_new(forms, {wg, parts, slices_for(ctx, s, per_core)});
+      }
+    }
+  }
+  const std::string problem =
+      cat("attention_vector ", s.batch, "x", s.heads, "/", s.group, " ", s.keys, " ", s.head, ":",
+          s.head_v, " ", quern::name_of(ctx.input(attention::kK).dtype));
+  return pick(ctx, problem, forms, [](const Form& form) { return name_of(form); });
+}
+
+Config config_for(const AttentionShape& s, const Form& form) {
+  Config config;
+  config.head = s.head;
+  config.head_v = s.head_v;
+  config.wg = form.wg;
+  config.parts = form.parts;
+  config.sliced = form.slices > 1;
+  config.mask = s.has_mask;
+  config.mask_bool = s.mask_bool;
+  config.softcap = s.softcap != 0;
+  config.offsets = s.has_offsets;
+  config.sink = s.has_sink;
+  return config;
+}
+
+/// Elements of what a slice gives: sums, the largest score, the weights' sum, two unused.
+int64_t pitch(const AttentionShape& s) { return s.head_v + 4; }
+
+struct Calls {
+  KernelCall vector;
+  KernelCall merge;  ///< with more than one slice
+};
+
+/// `part`: where slices go.
+Calls calls_of(const LowerContext& ctx, const AttentionShape& s, KernelCall call, const Form& form,
+               Storage part) {
+  const int64_t slices = form.slices;
+  const int64_t slice_keys = (s.keys + slices - 1) / slices;
+  call.kernel = "attention_vector";
+  call.config = config_of(config_for(s, form));
+  call.params[kSlices] = word(slices);
+  call.params.push_back(word(slice_keys));
+  call.workgroups =
+      split_workgroups(static_cast<uint64_t>(slices * s.batch * s.heads), ctx.target());
+  call.stores_fours = true;
+  if (slices == 1) return {std::move(call), {}};
+  KernelBinding& y = call.bindings.back();
+  const KernelBinding whole = y;
+  y.storage = part;
+  y.dtype = DType::kF32;
+  y.count = static_cast<uint64_t>(s.batch * s.heads * slices * pitch(s));
+  KernelCall merge;
+  merge.kernel = "attention_merge";
+  merge.config = config_of(MergeConfig{s.head_v});
+  merge.bindings = {{"x", part, DType::kF32, y.count}, whole};
+  merge.params = {word(s.batch),   word(s.heads),  word(slices),
+                  word(s.y.batch), word(s.y.head), word_of(s.empty_row())};
+  merge.workgroups = split_workgroups(static_cast<uint64_t>(s.batch * s.heads), ctx.target());
+  merge.stores_fours = true;
+  merge.epilogue_at = call.epilogue_at;
+  call.epilogue_at = {};
+  return {std::move(call), std::move(merge)};
+}
+
+/// Makes the programs with and without slices.
+Result<void> prepare(LowerContext& ctx, const AttentionShape& s, const KernelCall& call,
+                     Form form) {
+  form.slices = 1;
+  QUERN_TRY(ctx.prepare(calls_of(ctx, s, call, form, {}).vector));
+  if (ctx.target().emulated) return {};
+  form.slices = 2;
+  QUERN_ASSIGN(const Storage part, ctx.scratch(static_cast<uint64_t>(pitch(s)) * 4));
+  Calls calls = calls_of(ctx, s, call, form, part);
+  QUERN_TRY(ctx.prepare(std::move(calls.vector)));
+  return ctx.prepare(std::move(calls.merge));
+}
+
+}  // namespace
+
+Result<void> dispatch_attention_vector(LowerContext& ctx, const AttentionShape& s, KernelCall call,
+                                       bool varies) {
+  const Form form = form_for(ctx, s);
+  if (varies) QUERN_TRY(prepare(ctx, s, call, form));
+  Storage part;
+  if (form.slices > 1) {
+    const int64_t count = s.batch * s.heads * form.slices * pitch(s);
+    QUERN_TRY(check_u32(ctx, count));
+    QUERN_ASSIGN(part, ctx.scratch(static_cast<uint64_t>(count) * 4));
+  }
+  Calls calls = calls_of(ctx, s, std::move(call), form, part);
+  QUERN_TRY(ctx.dispatch(std::move(calls.vector)));
+  if (form.slices == 1) return {};
+  return ctx.dispatch(std::move(calls.merge));
+}
+
+Result<void> prepare_attention_vector(LowerContext& ctx, const AttentionShape& s,
+                                      const KernelCall& call) {
+  return prepare(ctx, s, call, usual_form(ctx, s));
+}
+
+}  // namespace quern
