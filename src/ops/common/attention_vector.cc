@@ -41,7 +41,7 @@ uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
 
 /// Invocations of a workgroup, those that share a key, and slices of the keys.
 struct Form {
-  int64_t wg = 128, parts = 8, slices = 1;
+  int64_t wg = 128, parts = 2, slices = 1;
   bool operator==(const Form&) const = default;
 };
 
@@ -61,7 +61,7 @@ Form usual_form(const LowerContext& ctx, const AttentionShape& s) {
   // On a CPU invocations take turns, and gain nothing by neighbours' loads either.
   if (ctx.target().emulated) return {32, 1, 1};
   Form form;
-  form.slices = slices_for(ctx, s, 4);
+  form.slices = slices_for(ctx, s, 8);
   while (form.parts > s.head / 4) form.parts /= 2;
   return form;
 }

@@ -196,6 +196,8 @@ VectorConfig vector_config(LowerContext& ctx, const NBits& q, int64_t m, const C
   // whose values are few to hold (docs/performance.md).
   if (m == 1 && q.n >= kManyColumns) {
     config.columns = 8;
+    config.wide = may_be_wide;
+    if (may_be_wide && q.bits < 8) config.lanes = 16;
   } else if (m == 1 && q.n <= kFewColumns && may_be_wide) {
     config.wide = true;
     config.columns = 2;
@@ -220,7 +222,7 @@ VectorConfig vector_config(LowerContext& ctx, const NBits& q, int64_t m, const C
                                     q.block, " ", name_of(ctx.input(kA).dtype));
     config = pick(ctx, problem, forms, [](const VectorConfig& c) { return name_of(c); });
   }
-  config.vec_y = config.columns % 4 == 0 && q.n % 4 == 0;
+  config.vec_y = 64 / config.lanes * config.columns % 4 == 0 && q.n % 4 == 0;
   return config;
 }
 

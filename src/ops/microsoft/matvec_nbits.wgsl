@@ -92,8 +92,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     var total = array<f32, ROWS>();
     for (var r = 0u; r < min(ROWS, params.m); r++) {
       for (var j = 0u; j < WORDS * FOURS; j++) {
-        v[r][j] = four_a(r, k + j * 4u);
-        total[r] += dot(v[r][j], vec4f(1.0));
+        let x = four_a(r, k + j * 4u);
+        total[r] += dot(x, vec4f(1.0));
+        v[r][j] = x * unscale(j % FOURS * 4u);
       }
     }
     for (var c = 0u; c < COLS; c++) {
@@ -105,7 +106,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       var sums: array<f32, ROWS>;
       for (var r = 0u; r < ROWS; r++) { sums[r] = -zero * total[r]; }
       for (var j = 0u; j < WORDS * FOURS; j++) {
-        let q = four(packed[j / FOURS], j % FOURS * 4u);
+        let q = four_scaled(packed[j / FOURS], j % FOURS * 4u);
         for (var r = 0u; r < ROWS; r++) { sums[r] += dot(q, v[r][j]); }
       }
       for (var r = 0u; r < ROWS; r++) { acc[r][c] = fma(scale, sums[r], acc[r][c]); }
@@ -120,20 +121,23 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       }
       workgroupBarrier();
     }
-    if (lane == 0u && r < params.m && col0 < params.n) {
+    if (r < params.m) {
       //#if VEC_Y
-      for (var c = 0u; c < COLS && col0 + c < params.n; c += 4u) { put(r, col0 + c, sums_at(lid + c * WG)); }
+      for (var c = lid * 4u; c < GROUPS * COLS && first + c < params.n; c += WG * 4u) {
+        put(r, first + c, vec4f(sum_of(c), sum_of(c + 1u), sum_of(c + 2u), sum_of(c + 3u)));
+      }
       //#else
-      for (var c = 0u; c < COLS && col0 + c < params.n; c++) { put(r, col0 + c, partial[c * WG + lid]); }
+      for (var c = lid; c < GROUPS * COLS && first + c < params.n; c += WG) { put(r, first + c, sum_of(c)); }
       //#endif
     }
     workgroupBarrier();
   }
 }
 
-//#if VEC_Y
-fn sums_at(i: u32) -> vec4f { return vec4f(partial[i], partial[WG + i], partial[2u * WG + i], partial[3u * WG + i]); }
+/// Of column `c` of the workgroup's.
+fn sum_of(c: u32) -> f32 { return partial[c % COLS * WG + c / COLS * LANES]; }
 
+//#if VEC_Y
 fn put(r: u32, col: u32, sums: vec4f) {
   var v = sums;
   //#if BIAS
