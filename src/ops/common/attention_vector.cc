@@ -11,7 +11,7 @@ namespace {
 constexpr size_t kSlices = 5;  ///< the parameter of that name
 
 struct Config {
-  int64_t head = 0, head_v = 0, wg = 128, parts = 8;
+  int64_t head = 0, head_v = 0, wg = 0, parts = 0;
   bool mask = false, mask_bool = false, softcap = false, offsets = false, sink = false,
        sliced = false;
   template <class F>
