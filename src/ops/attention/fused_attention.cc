@@ -155,7 +155,7 @@ Result<Expr> expr(ExprContext& ctx, size_t) {
 
 struct Config {
   int64_t head = 0, head_v = 0, bq = 16, bk = 32, rows = 2, lanes = 8;
-  bool mask = false, mask_bool = false, softcap = false, offsets = false, sink = false;
+  AttentionExtras extras;
   template <class F>
   void fields(F&& f) const {
     f("HEAD", head);
@@ -164,11 +164,7 @@ struct Config {
     f("BK", bk);
     f("ROWS", rows);
     f("LANES", lanes);
-    f("MASK", uint32_t{mask});
-    f("MASK_BOOL", mask_bool);
-    f("SOFTCAP", softcap);
-    f("OFFSETS", uint32_t{offsets});
-    f("SINK", uint32_t{sink});
+    extras.fields(f);
   }
   /// Bytes of workgroup memory.
   [[nodiscard]] int64_t storage() const {
@@ -185,8 +181,8 @@ constexpr size_t kBlocks = 5;  ///< the parameter of that name
 /// attention_tiles.wgsl.
 struct TilesConfig {
   int64_t head = 0, head_v = 0, bq = 16, bk = 32, rows = 1, lanes = 8;
-  bool half = false, mask = false, mask_bool = false, softcap = false, offsets = false,
-       sink = false;
+  bool half = false;
+  AttentionExtras extras;
   template <class F>
   void fields(F&& f) const {
     f("HEAD", head);
@@ -196,11 +192,7 @@ struct TilesConfig {
     f("ROWS", rows);
     f("LANES", lanes);
     f("HALF", uint32_t{half});
-    f("MASK", uint32_t{mask});
-    f("MASK_BOOL", mask_bool);
-    f("SOFTCAP", softcap);
-    f("OFFSETS", uint32_t{offsets});
-    f("SINK", uint32_t{sink});
+    extras.fields(f);
   }
   /// Bytes of workgroup memory.
   [[nodiscard]] int64_t storage() const {
@@ -227,11 +219,7 @@ Tiles tiles_of(const LowerContext& ctx, const AttentionShape& s) {
   for (size_t i = kQ; i <= kV; ++i) {
     config.half = config.half && ctx.input(i).dtype == DType::kF16;
   }
-  config.mask = s.has_mask;
-  config.mask_bool = s.mask_bool;
-  config.softcap = s.softcap != 0;
-  config.offsets = s.has_offsets;
-  config.sink = s.has_sink;
+  config.extras = AttentionExtras(s);
   const auto fits = [&] {
     return config.storage() <= static_cast<int64_t>(ctx.target().max_workgroup_storage);
   };
@@ -379,11 +367,7 @@ Result<void> lower(LowerContext& ctx) {
   Config config;
   config.head = s.head;
   config.head_v = s.head_v;
-  config.mask = s.has_mask;
-  config.mask_bool = s.mask_bool;
-  config.softcap = s.softcap != 0;
-  config.offsets = s.has_offsets;
-  config.sink = s.has_sink;
+  config.extras = AttentionExtras(s);
   const auto limit = static_cast<int64_t>(ctx.target().max_workgroup_storage);
   while (config.storage() > limit && config.bk > config.lanes) config.bk /= 2;
   while (config.storage() > limit && config.bq > 1) config.bq /= 2;

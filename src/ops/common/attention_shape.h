@@ -50,4 +50,24 @@ struct AttentionShape {
 };
 Result<AttentionShape> attention_shape(const OpContext& ctx);
 
+/// What kernels are made for or without; a part of their configurations.
+struct AttentionExtras {
+  bool mask = false, mask_bool = false, softcap = false, offsets = false, sink = false;
+  AttentionExtras() = default;
+  explicit AttentionExtras(const AttentionShape& s)
+      : mask(s.has_mask),
+        mask_bool(s.mask_bool),
+        softcap(s.softcap != 0),
+        offsets(s.has_offsets),
+        sink(s.has_sink) {}
+  template <class F>
+  void fields(F&& f) const {
+    f("MASK", uint32_t{mask});
+    f("MASK_BOOL", mask_bool);
+    f("SOFTCAP", softcap);
+    f("OFFSETS", uint32_t{offsets});
+    f("SINK", uint32_t{sink});
+  }
+};
+
 }  // namespace quern

@@ -12,19 +12,15 @@ constexpr size_t kSlices = 5;  ///< the parameter of that name
 
 struct Config {
   int64_t head = 0, head_v = 0, wg = 0, parts = 0;
-  bool mask = false, mask_bool = false, softcap = false, offsets = false, sink = false,
-       sliced = false;
+  AttentionExtras extras;
+  bool sliced = false;
   template <class F>
   void fields(F&& f) const {
     f("HEAD", head);
     f("HEAD_V", head_v);
     f("WG", wg);
     f("PARTS", parts);
-    f("MASK", uint32_t{mask});
-    f("MASK_BOOL", mask_bool);
-    f("SOFTCAP", softcap);
-    f("OFFSETS", uint32_t{offsets});
-    f("SINK", uint32_t{sink});
+    extras.fields(f);
     f("SLICED", uint32_t{sliced});
   }
 };
@@ -93,11 +89,7 @@ Config config_for(const AttentionShape& s, const Form& form) {
   config.wg = form.wg;
   config.parts = form.parts;
   config.sliced = form.slices > 1;
-  config.mask = s.has_mask;
-  config.mask_bool = s.mask_bool;
-  config.softcap = s.softcap != 0;
-  config.offsets = s.has_offsets;
-  config.sink = s.has_sink;
+  config.extras = AttentionExtras(s);
   return config;
 }
 
