@@ -51,6 +51,8 @@ const help = `quern COMMAND MODEL [options]
     --model NAME            the model's file in each folder, model.onnx by default
     --json FILE             writes the results there
     --default-limits        a GPU device with WebGPU's default limits and no optional features
+    --as-hardware           takes the kernels that hardware has, where the device is a CPU that
+                            emulates a GPU
     --binding-limit BYTES   takes a GPU device to bind no more at once: a test of large tensors
     --quiet                 no lines for cases that pass
   compile MODEL -o FOLDER   makes a package that quern/package replays without WebAssembly
@@ -89,6 +91,7 @@ const options = {
   wasm: { type: 'string' },
   tuning: { type: 'string' },
   'default-limits': { type: 'boolean', default: false },
+  'as-hardware': { type: 'boolean', default: false },
   'binding-limit': { type: 'string' },
   quiet: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
@@ -274,6 +277,7 @@ async function check(
       json?: string;
       quiet: boolean;
       'default-limits': boolean;
+      'as-hardware': boolean;
       'binding-limit'?: string;
     },
 ): Promise<Answer> {
@@ -288,6 +292,7 @@ async function check(
     l2: bound(values.l2 ?? '0', '--l2'),
     options: loadOptions(values),
     defaultLimits: values['default-limits'],
+    asHardware: values['as-hardware'],
     ...(values['binding-limit'] === undefined
       ? {}
       : { bindingLimit: count(values['binding-limit'], '--binding-limit') }),

@@ -6,6 +6,7 @@
 //   run-wgsl.mjs --cases FILE...  JSON lines, as src/shader/gpu_cases_testing.h writes them; each
 //                                 kernel's outputs are compared, and the words around them.
 //        --only TEXT              those cases whose names contain TEXT
+//        --compile TEXT           those whose names contain TEXT are validated, not run
 //        --verbose                prints the WGSL of failing cases
 //
 // SwiftShader: VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json, and for Deno the flags
@@ -288,45 +289,65 @@ function check(results, { outputs }) {
   return '';
 }
 
-async function runCases(device, files, only, verbose) {
+const PROGRESS_MS = 30_000;
+
+async function runCases(device, files, { only, compile, verbose }) {
   let passed = 0;
   let compiled = 0;
   let skipped = 0;
   let nullDevice;
   const failures = [];
+  const fail = (name, problem) => {
+    failures.push(name);
+    console.log(`FAIL ${name}: ${problem}`);
+  };
+  // What no error scope catches is told of late: of this case or one before it.
+  let current = '';
+  device.addEventListener('uncapturederror', ({ error }) =>
+    fail(`at or before ${current}`, error.message),
+  );
+  void device.lost.then(({ message }) => fail(`at or before ${current}`, `lost: ${message}`));
+  let told = performance.now();
   for (const file of files) {
     for (const line of readFileSync(file, 'utf8').split('\n')) {
       if (!line) continue;
       const one = JSON.parse(line);
       if (only && !one.name.includes(only)) continue;
-      let problem;
-      if (lacks(device, one.wgsl)) {
-        nullDevice ??= (await openNullDevice()) ?? 'none';
-        if (nullDevice === 'none') {
-          skipped++;
-          continue;
-        }
-        problem = await compileError(nullDevice, one.wgsl);
-        if (!problem) {
-          compiled++;
-          continue;
-        }
+      // A slow driver takes minutes: a run that is killed has told where.
+      if (performance.now() - told > PROGRESS_MS) {
+        told = performance.now();
+        console.error(`${passed + compiled + failures.length} done, next ${one.name}`);
       }
+      current = one.name;
+      const lacking = lacks(device, one.wgsl);
+      if (lacking) nullDevice ??= (await openNullDevice()) ?? 'none';
+      if (lacking && nullDevice === 'none') {
+        skipped++;
+        continue;
+      }
+      const compileOnly = lacking || (compile && one.name.includes(compile));
+      let problem;
       try {
-        problem ||= check(await dispatch(device, one), one);
+        problem = compileOnly
+          ? await compileError(lacking ? nullDevice : device, one.wgsl)
+          : check(await dispatch(device, one), one);
       } catch (e) {
         problem = e.message;
       }
       if (problem) {
-        failures.push(one.name);
-        console.log(`FAIL ${one.name}: ${problem}`);
+        fail(one.name, problem);
         if (verbose) console.log(one.wgsl);
+      } else if (compileOnly) {
+        compiled++;
       } else {
         passed++;
       }
     }
   }
-  const more = `${compiled ? `, ${compiled} compiled only` : ''}${skipped ? `, ${skipped} skipped` : ''}`;
+  if (passed + compiled + failures.length === 0) fail('none', 'there are no cases');
+  const more =
+    (compiled ? `, ${compiled} compiled only` : '') +
+    (skipped ? `, ${skipped} skipped: the device lacks a feature` : '');
   console.log(`${passed} passed, ${failures.length} failed${more}`);
   return failures.length === 0;
 }
@@ -342,9 +363,13 @@ async function main(args) {
     console.log(JSON.stringify({ bindings: texts }));
     return true;
   }
-  const only = args.includes('--only') ? args[args.indexOf('--only') + 1] : '';
-  const files = args.slice(cases + 1).filter((a) => !a.startsWith('--') && a !== only);
-  return runCases(device, files, only, args.includes('--verbose'));
+  const textAfter = (option) => (args.includes(option) ? args[args.indexOf(option) + 1] : '');
+  const only = textAfter('--only');
+  const compile = textAfter('--compile');
+  const files = args
+    .slice(cases + 1)
+    .filter((a) => !a.startsWith('--') && a !== only && a !== compile);
+  return runCases(device, files, { only, compile, verbose: args.includes('--verbose') });
 }
 
 if (import.meta.main ?? process.argv[1] === new URL(import.meta.url).pathname) {

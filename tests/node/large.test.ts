@@ -2,7 +2,7 @@
 // limits are ones that the device is made to say of itself, but for one test at the real ones.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { believedLimits } from '../../runtime/src/cli/check.js';
+import { believedLimits } from '../../runtime/src/cli/devices.js';
 import { LimitError, load, type Model, type Tensor } from '../../runtime/src/node.js';
 import { compare } from '../support/compare.js';
 import { dawnGpu, defaultLimitsDevice } from '../support/dawn.js';

@@ -6,12 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asHardware } from '../../runtime/src/cli/devices.js';
 import { compileModel } from '../../runtime/src/compile/compile.js';
 import { load, type Model } from '../../runtime/src/node.js';
 import { loadPackage } from '../../runtime/src/package/node.js';
 import { dataCases } from '../support/data.js';
 import { repoRoot } from '../support/paths.js';
-import { asHardware, defaultLimitsDevice } from '../support/dawn.js';
+import { defaultLimitsDevice } from '../support/dawn.js';
 import { node, tensor, value, writeModel, type NodeSpec } from '../support/onnx.js';
 import {
   compileOptions,

@@ -4,13 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asHardware } from '../../runtime/src/cli/devices.js';
 import { compileModel, type CompileOptions } from '../../runtime/src/compile/compile.js';
 import { load, type Model, type Tensor } from '../../runtime/src/node.js';
 import { loadPackage } from '../../runtime/src/package/node.js';
 import { feedsOf } from '../browser/run-model.js';
 import { stepInputs, type ReferenceCase } from '../models/reference-file.js';
 import { modelReferences, zooReferences } from '../models/references.js';
-import { asHardware, defaultLimitsDevice } from '../support/dawn.js';
+import { defaultLimitsDevice } from '../support/dawn.js';
 import { compileOptions } from '../support/package-model.js';
 import { repoRoot } from '../support/paths.js';
 

@@ -2,9 +2,10 @@
 // attention of one query, its keys in slices: WebGPU beside the reference.
 
 import { afterAll, describe, expect, test } from 'vitest';
+import { asHardware } from '../../runtime/src/cli/devices.js';
 import { load } from '../../runtime/src/node.js';
 import { compare, webgpuTolerance } from '../support/compare.js';
-import { asHardware, dawnGpu, defaultLimitsDevice } from '../support/dawn.js';
+import { dawnGpu, defaultLimitsDevice } from '../support/dawn.js';
 import { node, value, writeModel, type GraphSpec } from '../support/onnx.js';
 import { Reference } from '../support/reference.js';
 import type { TensorValue } from '../support/pb.js';

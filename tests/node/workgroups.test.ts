@@ -2,11 +2,11 @@
 // the device is made to say of itself, and at the real 65,535.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { believedLimits } from '../../runtime/src/cli/check.js';
+import { asHardware, believedLimits } from '../../runtime/src/cli/devices.js';
 import { load, type LoadOptions, type Model } from '../../runtime/src/node.js';
 import { feedsOf, valuesOf } from '../browser/run-model.js';
 import { compare } from '../support/compare.js';
-import { asHardware, dawnGpu, defaultLimitsDevice } from '../support/dawn.js';
+import { dawnGpu, defaultLimitsDevice } from '../support/dawn.js';
 import { elementCount } from '../support/dtype.js';
 import { node, tensor, value, writeModel, type NodeSpec } from '../support/onnx.js';
 import type { Tensors, TensorValue } from '../support/pb.js';

@@ -49,14 +49,3 @@ export async function openDawn(): Promise<Dawn> {
 export async function defaultLimitsDevice(): Promise<GPUDevice> {
   return (await dawnAdapter()).requestDevice();
 }
-
-/**
- * The device under another name: kernels are then those for hardware, not for a CPU that emulates
- * it.
- */
-export function asHardware(device: GPUDevice): GPUDevice {
-  const { subgroupMinSize, subgroupMaxSize } = device.adapterInfo;
-  const names = { vendor: 'tests', architecture: '', device: '', description: '' };
-  const adapterInfo = { ...names, subgroupMinSize, subgroupMaxSize };
-  return Object.defineProperty(device, 'adapterInfo', { value: adapterInfo });
-}

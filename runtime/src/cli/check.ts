@@ -11,6 +11,7 @@ import type { Value } from '../value.js';
 import { platform } from '../platform.js';
 import { chooseDevice } from '../device.js';
 import { compareValues, type Tolerance } from './compare.js';
+import { asHardware, believedLimits } from './devices.js';
 import { milliseconds } from './format.js';
 import { readValueProto } from './value-proto.js';
 
@@ -21,6 +22,8 @@ export interface CheckRequest extends Tolerance {
   options: LoadOptions;
   /** On a device with WebGPU's default limits and no optional features. */
   defaultLimits: boolean;
+  /** With the kernels that hardware has, where the device is a CPU that emulates a GPU. */
+  asHardware: boolean;
   /** Bytes that the device is taken to bind at most, for tests of large tensors. */
   bindingLimit?: number;
   /** Called after each case. */
@@ -64,6 +67,9 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
   }
   // Held, so that all cases share it.
   const chosen = await chooseDevice(options.device ?? 'auto');
+  if (request.asHardware && chosen.kind === 'webgpu' && chosen.open.info.software) {
+    options.device = asHardware(chosen.open.device);
+  }
   for (const folder of request.folders) {
     const one: CheckedCase = {
       name: basename(folder),
@@ -101,20 +107,6 @@ export async function checkFolders(request: CheckRequest): Promise<CheckResult> 
     unsupported: count('unsupported'),
     cases,
   };
-}
-
-/** The device, which says of itself that it has these limits. */
-export function believedLimits(
-  device: GPUDevice,
-  less: Partial<Record<keyof GPUSupportedLimits, number>>,
-): GPUDevice {
-  const { limits } = device;
-  const value = new Proxy(limits, {
-    get: (_, name) =>
-      less[name as keyof GPUSupportedLimits] ?? (Reflect.get(limits, name) as unknown),
-  });
-  Object.defineProperty(device, 'limits', { value, configurable: true });
-  return device;
 }
 
 async function defaultDevice(): Promise<GPUDevice> {
