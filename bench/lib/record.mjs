@@ -104,12 +104,20 @@ export function watchPrograms() {
 
 export const countOf = (log, kind) => log.filter((c) => c.kind === kind).length;
 
+/** The commands without the borders of submissions that go on with dispatches: all in one go. */
+function inOneGo(log) {
+  const kinds = ['end', 'submit', 'begin'];
+  const isBorder = (at) => kinds.every((kind, i) => log[at + i]?.kind === kind);
+  return log.filter((_, i) => ![i, i - 1, i - 2].some(isBorder));
+}
+
 /**
- * Objects for the same commands with empty kernels; gives a function that runs them once, and reads
- * back where they do. With `layoutOf` (watchLayouts) the bind groups are the very same ones; without,
+ * Objects for the same commands with empty kernels in one submission; gives a function that runs
+ * them once, and reads back where they do. With `layoutOf` (watchLayouts) the bind groups are the very same ones; without,
  * groups of one small buffer.
  */
-export async function floorOf(device, log, layoutOf) {
+export async function floorOf(device, recorded, layoutOf) {
+  const log = inOneGo(recorded);
   const usage = GPUBufferUsage;
   const storage = device.createBuffer({
     size: 1 << 20,

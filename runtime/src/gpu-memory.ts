@@ -4,7 +4,11 @@ import { InternalError, InvalidArgumentError } from './errors.js';
 import { BufferPool, stagingUsage, storageUsage, type Gpu } from './gpu.js';
 import { BufferKind, type BufferRequest, type Segment, type Slice } from './plan.js';
 import type { Place } from './replay.js';
+import type { Uploads } from './uploads.js';
 import type { WeightStore } from './weights.js';
+
+/** Dawn makes a buffer for a larger write. */
+const largeWrite = 4 << 20;
 
 /** Free buffers that a pool keeps. */
 const kept = 8;
@@ -50,6 +54,9 @@ export class GpuMemory {
   /** For outputs on the device, kept state, and arenas of runs in several segments. */
   readonly tensors: BufferPool;
   readonly staging: BufferPool;
+  /** Runs whose outputs are on their way to the host. */
+  reading = 0;
+  #uploads: Uploads | undefined;
   readonly #buffers = new Map<string, SessionBuffer>();
   readonly #arenas: Arena[] = [];
   readonly #scratch: GPUBuffer[] = [];
@@ -97,6 +104,20 @@ export class GpuMemory {
     const tail = new Uint8Array(4);
     tail.set(bytes.subarray(whole));
     queue.writeBuffer(buffer, offset + whole, tail);
+  }
+
+  /** The same as `write`, but that it may be done by a command of `encoder`. */
+  upload(encoder: GPUCommandEncoder, to: Place, bytes: Uint8Array): void {
+    if (bytes.length > largeWrite) {
+      if (this.#uploads?.encode(encoder, to, bytes)) return;
+      void this.#openUploads();
+    }
+    this.write(to.buffer, to.offset, bytes);
+  }
+
+  async #openUploads(): Promise<void> {
+    const { Uploads } = await import('./uploads.js');
+    this.#uploads ??= new Uploads(this.gpu);
   }
 
   /** Frees a buffer; commands submitted before may still use it. */
@@ -194,6 +215,7 @@ export class GpuMemory {
     this.#closed = true;
     this.tensors.close();
     this.staging.close();
+    this.#uploads?.close();
     this.weights.close();
     const arenas = this.#arenas.flatMap(({ buffers }) => buffers);
     const buffers = [...this.#buffers.values()].map(({ buffer }) => buffer);

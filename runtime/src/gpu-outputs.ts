@@ -163,8 +163,12 @@ export class OutputSink {
     staged: readonly Staged[],
     staging: GPUBuffer | undefined,
   ): Promise<void> {
+    const memory = this.#memory;
+    if (staging) memory.reading++;
     const give = (): void => {
-      if (staging) this.#memory.staging.give(staging);
+      if (!staging) return;
+      memory.reading--;
+      memory.staging.give(staging);
     };
     let checked: Promise<void>;
     try {
@@ -184,15 +188,11 @@ export class OutputSink {
         take(new Uint8Array(memory, offset, portBytes(port)));
       }
     };
-    if (!staging)
-      take(new ArrayBuffer(0)); // of tensors without elements
-    else {
-      const reading = this.#memory.gpu.readStaging(staging, take);
-      reading.then(give, give);
-      await checked;
-      await reading;
-    }
+    const reading = staging && memory.gpu.readStaging(staging, take);
+    if (!reading) take(new ArrayBuffer(0)); // of tensors without elements
+    reading?.then(give, give);
     await checked;
+    await reading;
   }
 
   /** The outputs, once all is done. */

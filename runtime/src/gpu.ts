@@ -235,10 +235,6 @@ export class BufferPool {
     if (this.#free.length > this.#keep) this.#gpu.destroyBuffer(this.#free.shift()!);
   }
 
-  get freeBytes(): number {
-    return this.#free.reduce((sum, { size }) => sum + size, 0);
-  }
-
   close(): void {
     this.#closed = true;
     for (const buffer of this.#free) this.#gpu.destroyBuffer(buffer);

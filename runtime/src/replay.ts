@@ -124,10 +124,6 @@ export class Recording {
     return this.#commands.length;
   }
 
-  get dispatches(): number {
-    return this.#commands.filter((command) => 'program' in command).length;
-  }
-
   /** The commands from `begin` to before `end`. */
   encode(encoder: GPUCommandEncoder, probe?: Probe, begin = 0, end = this.length): void {
     let pass: GPUComputePassEncoder | undefined;
