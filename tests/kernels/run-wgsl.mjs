@@ -70,8 +70,10 @@ async function openNullDevice() {
   return dawn && requestDevice(await openGpu([UNSAFE, 'backend=null']));
 }
 
-/** Does the device lack what the program enables? */
+/** Does the device lack what the program enables, or are its subgroups too small for it? */
 function lacks(device, wgsl) {
+  const least = Number(/^const SUBGROUP = (\d+)u;/m.exec(wgsl)?.[1] ?? 0);
+  if (least > (device.adapterInfo?.subgroupMinSize ?? 0)) return true;
   const enabled = [...wgsl.matchAll(/^enable ([^;]*);/gm)].flatMap(([, names]) => names.split(','));
   return enabled.some((name) => !device.features.has(FEATURES[name.trim()]));
 }

@@ -37,6 +37,8 @@ class KernelGpu : public testing::Test {
     Target target;
     target.max_workgroups = 7;  // numbers past the limit are common
     target.cores = cores_;
+    target.subgroups = subgroup_ > 0;
+    target.subgroup_min = target.subgroup_max = subgroup_;
     Recorder recorder(node.frame(), target);
     recorder.trial = trial_;
     const auto done = node.frame().def->lower(recorder);
@@ -101,6 +103,7 @@ class KernelGpu : public testing::Test {
   std::optional<size_t> trial_;
   std::vector<std::string> forms_;
   uint32_t cores_ = 132;
+  uint32_t subgroup_ = 0;
   Random random_{41};
   GpuCases cases_{"kernels"};
 };
@@ -244,54 +247,67 @@ TEST_F(KernelGpu, Convolutions) {
   }
 }
 
+/// Rows are reduced by trees of invocations, and by subgroups of at least so many.
+constexpr uint32_t kSubgroups[] = {0, 4, 32};
+
 TEST_F(KernelGpu, Rows) {
   const Dims shapes[] = {{3, 5}, {2, 300},   {7, 9, 3}, {2, 2000}, {1, 1},
                          {3, 4}, {9, 3, 64}, {5, 772},  {3, 4100}, {1, 12300}};
-  for (const Dims& x : shapes) {
-    for (const int64_t axis : {int64_t{-1}, int64_t{1}}) {
-      NodeUnderTest softmax("Softmax", 13);
-      softmax.input(random_.floats(x, 9)).set("axis", axis);
-      add(softmax, cpu_softmax, cat("softmax ", x, " ", axis));
-      NodeUnderTest log("LogSoftmax", 11);
-      log.input(random_.floats(x, 9)).set("axis", axis);
-      add(log, cpu_log_softmax, cat("log_softmax ", x, " ", axis));
+  for (const uint32_t subgroup : kSubgroups) {
+    subgroup_ = subgroup;
+    const std::string by = subgroup > 0 ? cat(" by ", subgroup) : "";
+    for (const Dims& x : shapes) {
+      for (const int64_t axis : {int64_t{-1}, int64_t{1}}) {
+        NodeUnderTest softmax("Softmax", 13);
+        softmax.input(random_.floats(x, 9)).set("axis", axis);
+        add(softmax, cpu_softmax, cat("softmax ", x, " ", axis, by));
+        NodeUnderTest log("LogSoftmax", 11);
+        log.input(random_.floats(x, 9)).set("axis", axis);
+        add(log, cpu_log_softmax, cat("log_softmax ", x, " ", axis, by));
+      }
+      NodeUnderTest layer("LayerNormalization", 17, 3);
+      layer.input(random_.floats(x))
+          .input(random_.floats({x.back()}))
+          .input(random_.floats({x.back()}));
+      if (x.back() > 1) {
+        add(layer, cpu_layer_normalization, cat("layer_norm ", x, by), x[0] == 7);
+      }
+      NodeUnderTest rms("RMSNormalization", 23);
+      rms.input(random_.floats(x)).input(random_.floats({x.back()}));
+      add(rms, cpu_rms_normalization, cat("rms_norm ", x, by), x[0] == 7);
     }
-    NodeUnderTest layer("LayerNormalization", 17, 3);
-    layer.input(random_.floats(x))
-        .input(random_.floats({x.back()}))
-        .input(random_.floats({x.back()}));
-    if (x.back() > 1) add(layer, cpu_layer_normalization, cat("layer_norm ", x), x[0] == 7);
-    NodeUnderTest rms("RMSNormalization", 23);
-    rms.input(random_.floats(x)).input(random_.floats({x.back()}));
-    add(rms, cpu_rms_normalization, cat("rms_norm ", x), x[0] == 7);
+    NodeUnderTest instance("InstanceNormalization", 6);
+    instance.input(random_.floats({2, 3, 5, 7}))
+        .input(random_.floats({3}))
+        .input(random_.floats({3}));
+    add(instance, cpu_instance_normalization, cat("instance_norm", by));
+    NodeUnderTest group("GroupNormalization", 21);
+    group.input(random_.floats({2, 6, 5, 7})).input(random_.floats({6})).input(random_.floats({6}));
+    group.set("num_groups", int64_t{3});
+    add(group, cpu_group_normalization, cat("group_norm", by));
   }
-  NodeUnderTest instance("InstanceNormalization", 6);
-  instance.input(random_.floats({2, 3, 5, 7}))
-      .input(random_.floats({3}))
-      .input(random_.floats({3}));
-  add(instance, cpu_instance_normalization, "instance_norm");
-  NodeUnderTest group("GroupNormalization", 21);
-  group.input(random_.floats({2, 6, 5, 7})).input(random_.floats({6})).input(random_.floats({6}));
-  group.set("num_groups", int64_t{3});
-  add(group, cpu_group_normalization, "group_norm");
 }
 
 TEST_F(KernelGpu, LongRowsBeginAnywhere) {
-  for (const Dims& x : {Dims{3, 2501}, Dims{2, 4098}}) {
-    NodeUnderTest softmax("Softmax", 13);
-    softmax.input(random_.floats(x, 9));
-    add(softmax, cpu_softmax, cat("softmax ", x));
-    NodeUnderTest log("LogSoftmax", 13);
-    log.input(random_.floats(x, 9));
-    add(log, cpu_log_softmax, cat("log_softmax ", x), true);
-    NodeUnderTest layer("LayerNormalization", 17, 3);
-    layer.input(random_.floats(x))
-        .input(random_.floats({x.back()}))
-        .input(random_.floats({x.back()}));
-    add(layer, cpu_layer_normalization, cat("layer_norm ", x));
-    NodeUnderTest rms("RMSNormalization", 23);
-    rms.input(random_.floats(x)).input(random_.floats({x.back()}));
-    add(rms, cpu_rms_normalization, cat("rms_norm ", x));
+  for (const uint32_t subgroup : kSubgroups) {
+    subgroup_ = subgroup;
+    const std::string by = subgroup > 0 ? cat(" by ", subgroup) : "";
+    for (const Dims& x : {Dims{3, 2501}, Dims{2, 4098}}) {
+      NodeUnderTest softmax("Softmax", 13);
+      softmax.input(random_.floats(x, 9));
+      add(softmax, cpu_softmax, cat("softmax ", x, by));
+      NodeUnderTest log("LogSoftmax", 13);
+      log.input(random_.floats(x, 9));
+      add(log, cpu_log_softmax, cat("log_softmax ", x, by), true);
+      NodeUnderTest layer("LayerNormalization", 17, 3);
+      layer.input(random_.floats(x))
+          .input(random_.floats({x.back()}))
+          .input(random_.floats({x.back()}));
+      add(layer, cpu_layer_normalization, cat("layer_norm ", x, by));
+      NodeUnderTest rms("RMSNormalization", 23);
+      rms.input(random_.floats(x)).input(random_.floats({x.back()}));
+      add(rms, cpu_rms_normalization, cat("rms_norm ", x, by));
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #include "ops/common/norm_rows.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 #include "ops/common/gemm.h"
@@ -16,26 +17,38 @@ Result<size_t> checked_axis(const OpContext& ctx, int64_t axis, size_t rank) {
   return static_cast<size_t>(from_start);
 }
 
+/// What a group of invocations that share a row reduces by: the SUBGROUP of reduce_subgroup.wgsl,
+/// or 0 for reduce_tree.wgsl, where there are none or they may be tiny.
+uint32_t subgroup_of(const RowSchedule& schedule, const Target& target) {
+  const bool usable =
+      target.subgroups && target.subgroup_min >= 4 && !target.emulated && schedule.lanes > 1;
+  return usable ? std::bit_floor(target.subgroup_min) : 0;
+}
+
 struct SoftmaxConfig {
   RowSchedule schedule;
-  bool log;
+  uint32_t subgroup = 0;
+  bool log = false;
   template <class F>
   void fields(F&& f) const {
     f("WG", schedule.workgroup);
     f("LANES", schedule.lanes);
     f("HELD", schedule.held);
+    f("SUBGROUP", subgroup);
     f("LOG", log);
   }
 };
 
 struct NormConfig {
   RowSchedule schedule;
+  uint32_t subgroup = 0;
   bool rms, scale, bias, mean, inv;
   template <class F>
   void fields(F&& f) const {
     f("WG", schedule.workgroup);
     f("LANES", schedule.lanes);
     if (schedule.held > 0) f("HELD", schedule.held);
+    f("SUBGROUP", subgroup);
     f("RMS", rms);
     f("SCALE", uint32_t{scale});
     f("BIAS", uint32_t{bias});
@@ -47,10 +60,12 @@ struct NormConfig {
 /// softmax_quads.wgsl.
 struct SoftmaxQuads {
   RowSchedule schedule;
-  bool log;
+  uint32_t subgroup = 0;
+  bool log = false;
   template <class F>
   void fields(F&& f) const {
     f("WG", schedule.workgroup);
+    f("SUBGROUP", subgroup);
     f("LOG", log);
   }
 };
@@ -241,13 +256,17 @@ Result<void> lower_norm(LowerContext& ctx, const NormRows& norm) {
   const auto wanted = [&](size_t i) { return i < ctx.output_count() && ctx.output(i).present; };
   const bool fixed =
       norm.divisor == 1 && norm.group_step % 4 == 0 && ctx.input(0).is_baked_from(norm.axis);
-  NormConfig config{held_schedule(rows, fixed), norm.rms,
-                    ctx.has_input(1),           ctx.has_input(2),
-                    !norm.rms && wanted(1),     wanted(norm.rms ? 1 : 2)};
+  NormConfig config{.schedule = held_schedule(rows, fixed),
+                    .rms = norm.rms,
+                    .scale = ctx.has_input(1),
+                    .bias = ctx.has_input(2),
+                    .mean = !norm.rms && wanted(1),
+                    .inv = wanted(norm.rms ? 1 : 2)};
   const auto quads = norm.divisor == 1 && config.schedule.held == 0
                          ? quads_schedule(rows, ctx.target())
                          : std::nullopt;
   if (quads) config.schedule = *quads;
+  config.subgroup = subgroup_of(config.schedule, ctx.target());
   KernelCall call;
   call.kernel = quads                      ? "layer_normalization_quads"
                 : config.schedule.held > 0 ? "layer_normalization_held"
@@ -296,7 +315,9 @@ Result<void> lower_softmax(LowerContext& ctx, bool log) {
   bool flatten = false;
   QUERN_ASSIGN(const size_t axis, softmax_axis(ctx, &flatten));
   const Rows rows = rows_along(ctx.input(0).dims, axis, flatten);
-  SoftmaxConfig config{held_schedule(rows, ctx.input(0).is_baked_from(axis)), log};
+  SoftmaxConfig config{.schedule = held_schedule(rows, ctx.input(0).is_baked_from(axis)),
+                       .log = log};
+  config.subgroup = subgroup_of(config.schedule, ctx.target());
   KernelCall call;
   call.kernel = "softmax";
   call.config = config_of(config);
@@ -307,7 +328,7 @@ Result<void> lower_softmax(LowerContext& ctx, bool log) {
     if (const auto quads = quads_schedule(rows, ctx.target())) {
       config.schedule = *quads;
       call.kernel = "softmax_quads";
-      call.config = config_of(SoftmaxQuads{*quads, log});
+      call.config = config_of(SoftmaxQuads{*quads, subgroup_of(*quads, ctx.target()), log});
       call.params.pop_back();
     }
   }

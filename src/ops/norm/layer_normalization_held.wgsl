@@ -4,7 +4,13 @@ const WG = 64u; //@config
 const LANES = 64u; //@config
 const HELD = 3u; //@config
 const RMS = false; //@config
+//#if SUBGROUP
+enable subgroups;
+const SUBGROUP = 32u; //@config
+//@use reduce_subgroup
+//#else
 //@use reduce_tree
+//#endif
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 //#if SCALE

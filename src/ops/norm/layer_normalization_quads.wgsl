@@ -6,7 +6,13 @@
 const WG = 256u; //@config
 const RMS = false; //@config
 const LANES = WG;
+//#if SUBGROUP
+enable subgroups;
+const SUBGROUP = 32u; //@config
+//@use reduce_subgroup
+//#else
 //@use reduce_tree
+//#endif
 //@use quads
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;

@@ -6,7 +6,13 @@ const WG = 64u; //@config
 const LANES = 64u; //@config
 const HELD = 3u; //@config
 const LOG = false; //@config
+//#if SUBGROUP
+enable subgroups;
+const SUBGROUP = 32u; //@config
+//@use reduce_subgroup
+//#else
 //@use reduce_tree
+//#endif
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

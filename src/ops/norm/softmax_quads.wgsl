@@ -5,7 +5,13 @@ const WG = 256u; //@config
 const LOG = false; //@config
 const LANES = WG;
 const LOWEST = -3.402823466e38;
+//#if SUBGROUP
+enable subgroups;
+const SUBGROUP = 32u; //@config
+//@use reduce_subgroup
+//#else
 //@use reduce_tree
+//#endif
 //@use quads
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
