@@ -269,22 +269,24 @@ interface Family {
   cores?: number;
   /** Its compiler does better where operands of products are bound for writing. */
   writable?: boolean;
+  /** It multiplies four bytes at once; every browser that tells this vendor has it in WGSL. */
+  bytes?: boolean;
 }
 const families: Record<string, Family> = {
   apple: { cores: 16 },
   arm: { cores: 12 },
   'img-tec': { cores: 8 },
   intel: { cores: 16 },
-  nvidia: { writable: true },
+  nvidia: { writable: true, bytes: true },
   qualcomm: { cores: 8 },
   samsung: { cores: 8 },
 };
 
-/** Cores, emulated by a CPU, writable: as targetWords has them. */
-function familyWords({ vendor, software }: AdapterInfo): [number, number, number] {
-  if (software) return [platform.cores(), 1, 0];
-  const { cores = 0, writable = false } = families[vendor.toLowerCase()] ?? {};
-  return [cores, 0, Number(writable)];
+/** Cores, emulated by a CPU, writable, products of bytes: as targetWords has them. */
+function familyWords({ vendor, software }: AdapterInfo): [number, number, number, number] {
+  if (software) return [platform.cores(), 1, 0, 0];
+  const { cores = 0, writable = false, bytes = false } = families[vendor.toLowerCase()] ?? {};
+  return [cores, 0, Number(writable), Number(bytes)];
 }
 
 /** What plans depend on of a device. */

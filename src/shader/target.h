@@ -32,6 +32,8 @@ struct Target {
   bool emulated = false;
   /// Its compiler does better where the operands of products are bound for writing too.
   bool writable_operands = false;
+  /// It multiplies four bytes at once, and its WGSL has that (packed_4x8_integer_dot_product).
+  bool byte_products = false;
   /// chromium-experimental-subgroup-matrix for f16 operands and f32 sums, where the device has
   /// shader-f16 too, and subgroups of one size.
   MatrixShape matrix_f16 = {};

@@ -1,6 +1,8 @@
 // Hand-written kernels as nodes are lowered to them: each dispatch must instantiate, and those of
 // one dispatch become GPU cases (tests/kernels/run-wgsl.mjs) that expect what the CPU kernel gives.
+#include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "ops/common/kernel_testing.h"
@@ -37,6 +39,7 @@ class KernelGpu : public testing::Test {
     Target target;
     target.max_workgroups = 7;  // numbers past the limit are common
     target.cores = cores_;
+    target.byte_products = byte_products_;
     target.subgroups = subgroup_ > 0;
     target.subgroup_min = target.subgroup_max = subgroup_;
     Recorder recorder(node.frame(), target);
@@ -104,6 +107,7 @@ class KernelGpu : public testing::Test {
   std::vector<std::string> forms_;
   uint32_t cores_ = 132;
   uint32_t subgroup_ = 0;
+  bool byte_products_ = false;
   Random random_{41};
   GpuCases cases_{"kernels"};
 };
@@ -166,6 +170,57 @@ TEST_F(KernelGpu, FormsOfPackedProducts) {
       node.set("N", kN).set("K", kK).set("bits", bits).set("block_size", kBlock);
       add_forms(node, cpu_matmul_nbits, cat("matmul of ", bits, " bits, rows ", m));
     }
+  }
+}
+
+TEST_F(KernelGpu, PackedProductsByDigits) {
+  byte_products_ = true;
+  const struct {
+    int64_t bits, n, k, block;
+    int zero;  // 1: packed, 2: floats
+    bool bias, half;
+  } shapes[] = {{4, 70, 96, 32, 0, false, false},   {4, 45, 2336, 32, 1, true, false},
+                {8, 70, 80, 16, 1, false, false},   {8, 33, 2100, 16, 0, true, false},
+                {2, 40, 160, 64, 2, false, false},  {2, 130, 4224, 128, 1, false, true},
+                {4, 16389, 64, 32, 2, true, false}, {8, 16384, 48, 16, 0, false, false}};
+  for (const auto& s : shapes) {
+    const int64_t blocks = (s.k + s.block - 1) / s.block;
+    const auto bytes = [&](const Dims& dims) {
+      const int64_t count =
+          std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies());
+      std::vector<int64_t> values(static_cast<size_t>(count));
+      for (int64_t& byte : values) byte = random_.integer(0, 255);
+      return HostTensor::of_ints(DType::kU8, dims, values);
+    };
+    NodeUnderTest node("MatMulNBits", 1, 1, "com.microsoft");
+    HostTensor a = random_.floats({1, s.k});
+    // Groups of very unlike numbers, and one of zeros.
+    for (int64_t i = 0; i < s.k; ++i) {
+      const int64_t group = i / 16;
+      a.set_float(i, group == 1 ? 0 : a.float_at(i) * (group % 3 == 0 ? 3.0f : 0.1f));
+    }
+    node.input(a).input(bytes({s.n, blocks, s.block * s.bits / 8}));
+    node.input(random_.floats({s.n * blocks}, 0.1f));
+    if (s.zero == 0) node.no_input();
+    if (s.zero == 1) node.input(bytes({s.n * ((blocks * s.bits + 7) / 8)}));
+    if (s.zero == 2) node.input(random_.floats({s.n * blocks}, 8));
+    if (s.bias) node.no_input().input(random_.floats({s.n}));
+    node.set("N", s.n).set("K", s.k).set("bits", s.bits).set("block_size", s.block);
+    const std::string name = cat("digits of ", s.bits, " bits ", s.k, "x", s.n);
+    add(node, cpu_matmul_nbits, name, s.half);
+    if (s.n > 1000) continue;
+    const auto is_digits = [&](size_t i) { return forms_[i].ends_with("digits"); };
+    size_t tried = 0;
+    trial_ = 0;
+    add(node, cpu_matmul_nbits, cat(name, " form 0"), s.half);
+    for (size_t i = 0; i < forms_.size(); ++i) {
+      if (!is_digits(i)) continue;
+      trial_ = i;
+      add(node, cpu_matmul_nbits, cat(name, " form ", i), s.half);
+      ++tried;
+    }
+    trial_.reset();
+    EXPECT_EQ(tried, 12u) << name;
   }
 }
 

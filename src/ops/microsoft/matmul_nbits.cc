@@ -161,11 +161,13 @@ struct TileConfig {
   }
 };
 
-/// matvec_nbits.wgsl.
+/// matvec_nbits.wgsl, or matvec_nbits_digits.wgsl.
 struct VectorConfig {
   Common common;
   int64_t rows = 4, lanes = 32, columns = 4;
-  bool wide = false, vec_y = false;
+  bool wide = false, digits = false, vec_y = false;
+  /// Columns of a workgroup.
+  [[nodiscard]] int64_t block() const { return (digits ? 256 : 64) / lanes * columns; }
   template <class F>
   void fields(F&& f) const {
     common.fields(f);
@@ -177,9 +179,22 @@ struct VectorConfig {
   }
 };
 
+/// matvec_nbits_digits.wgsl.
+struct DigitsConfig {
+  VectorConfig vector;
+  template <class F>
+  void fields(F&& f) const {
+    vector.common.fields([&](std::string_view name, const auto& value) {
+      if (name != "VEC_A") f(name, value);
+    });
+    f("LANES", vector.lanes);
+    f("COLS", vector.columns);
+  }
+};
+
 /// What a tuner calls it.
 std::string name_of(const VectorConfig& c) {
-  return cat(c.lanes, " by ", c.columns, c.wide ? ", four words" : "");
+  return cat(c.lanes, " by ", c.columns, c.digits ? ", digits" : c.wide ? ", four words" : "");
 }
 
 constexpr int64_t kManyColumns = 16384;
@@ -189,15 +204,18 @@ constexpr int64_t kFewColumns = 4096;
 VectorConfig vector_config(LowerContext& ctx, const NBits& q, int64_t m, const Common& common) {
   const int64_t row_words = q.row_bytes() / 4;
   const bool may_be_wide = row_words % 4 == 0 && q.block * q.bits % 128 == 0;
+  const bool has_digits = m == 1 && may_be_wide && ctx.target().byte_products;
   VectorConfig config;
   config.common = common;
   config.rows = m == 1 ? 1 : 4;
   // Few columns keep a device busy by wide loads, many by more columns an invocation: of one row,
   // whose values are few to hold (docs/performance.md).
   if (m == 1 && q.n >= kManyColumns) {
-    config.columns = 8;
+    config.columns = has_digits ? 4 : 8;
+    config.digits = has_digits;
     config.wide = may_be_wide;
     if (may_be_wide && q.bits < 8) config.lanes = 16;
+    if (has_digits) config.lanes = 8;
   } else if (m == 1 && q.n <= kFewColumns && may_be_wide) {
     config.wide = true;
     config.columns = 2;
@@ -214,6 +232,10 @@ VectorConfig vector_config(LowerContext& ctx, const NBits& q, int64_t m, const C
           form.wide = wide;
           form.lanes = lanes;
           form.columns = columns;
+          form.digits = false;
+          add_new(forms, form);
+          // More columns are more than the workgroup's memory holds.
+          form.digits = wide && has_digits && columns <= 4;
           add_new(forms, form);
         }
       }
@@ -222,7 +244,7 @@ VectorConfig vector_config(LowerContext& ctx, const NBits& q, int64_t m, const C
                                     q.block, " ", name_of(ctx.input(kA).dtype));
     config = pick(ctx, problem, forms, [](const VectorConfig& c) { return name_of(c); });
   }
-  config.vec_y = 64 / config.lanes * config.columns % 4 == 0 && q.n % 4 == 0;
+  config.vec_y = !config.digits && config.block() % 4 == 0 && q.n % 4 == 0;
   return config;
 }
 
@@ -257,11 +279,11 @@ Result<void> lower(LowerContext& ctx) {
   int64_t workgroups = 0;
   if (m <= 4) {
     const VectorConfig config = vector_config(ctx, q, m, common);
-    call.kernel = "matvec_nbits";
-    call.config = config_of(config);
+    call.kernel = config.digits ? "matvec_nbits_digits" : "matvec_nbits";
+    call.config = config.digits ? config_of(DigitsConfig{config}) : config_of(config);
+    if (config.digits) call.params.erase(call.params.begin());  // m
     call.stores_fours = config.vec_y;
-    const int64_t columns = 64 / config.lanes * config.columns;
-    workgroups = (q.n + columns - 1) / columns;
+    workgroups = (q.n + config.block() - 1) / config.block();
   } else {
     TileConfig config;
     config.common = common;
