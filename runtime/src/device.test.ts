@@ -85,7 +85,7 @@ describe('subgroup matrices', () => {
 describe('the family of a device', () => {
   it('says how many cores it has: a guess by vendor, or those of the CPU that emulates a GPU', async () => {
     expect((await words({ vendor: 'amd' })).family).toEqual([0, 0, 0]);
-    expect((await words({ vendor: 'nvidia' })).family).toEqual([0, 0, 1]);
+    expect((await words({ vendor: 'nvidia' })).family).toEqual([0, 0, 3]);
     expect((await words({ vendor: 'Apple' })).family).toEqual([16, 0, 0]);
     const { family } = await words({ vendor: 'google', description: 'SwiftShader' });
     expect(family).toEqual([platform.cores(), 1, 0]);

@@ -267,26 +267,27 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
 interface Family {
   /** Of the family's usual device, browsers tell none; else a large device is assumed. */
   cores?: number;
-  /** Its compiler does better where operands of products are bound for writing. */
-  writable?: boolean;
-  /** It multiplies four bytes at once; every browser that tells this vendor has it in WGSL. */
-  bytes?: boolean;
+  /**
+   * Sum of 1 where its compiler does better if operands of products are bound for writing, 2 where
+   * it multiplies four bytes at once (all browsers that tell the vendor have it in WGSL).
+   */
+  traits?: number;
 }
 const families: Record<string, Family> = {
   apple: { cores: 16 },
   arm: { cores: 12 },
   'img-tec': { cores: 8 },
   intel: { cores: 16 },
-  nvidia: { writable: true, bytes: true },
+  nvidia: { traits: 3 },
   qualcomm: { cores: 8 },
   samsung: { cores: 8 },
 };
 
-/** Cores, emulated by a CPU, writable, products of bytes: as targetWords has them. */
-function familyWords({ vendor, software }: AdapterInfo): [number, number, number, number] {
-  if (software) return [platform.cores(), 1, 0, 0];
-  const { cores = 0, writable = false, bytes = false } = families[vendor.toLowerCase()] ?? {};
-  return [cores, 0, Number(writable), Number(bytes)];
+/** Cores, emulated by a CPU, traits: as targetWords has them. */
+function familyWords({ vendor, software }: AdapterInfo): [number, number, number] {
+  if (software) return [platform.cores(), 1, 0];
+  const { cores = 0, traits = 0 } = families[vendor.toLowerCase()] ?? {};
+  return [cores, 0, traits];
 }
 
 /** What plans depend on of a device. */

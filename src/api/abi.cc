@@ -113,8 +113,9 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
     if (options.size() > 17) target.matrix_f16 = {options[15], options[16], options[17]};
     if (options.size() > 18 && options[18] != 0) target.cores = options[18];
     target.emulated = options.size() > 19 && options[19] != 0;
-    target.writable_operands = options.size() > 20 && options[20] != 0;
-    target.byte_products = options.size() > 21 && options[21] != 0;
+    const uint32_t traits = options.size() > 20 ? options[20] : 0;
+    target.writable_operands = (traits & 1) != 0;
+    target.byte_products = (traits & 2) != 0;
     target.max_binding_bytes = target.max_binding_bytes / 256 * 256;
     target.max_buffer_bytes = target.max_buffer_bytes / 256 * 256;
     session_options.limits.buffer_bytes = target.max_buffer_bytes;

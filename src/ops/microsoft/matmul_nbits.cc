@@ -184,11 +184,10 @@ struct DigitsConfig {
   VectorConfig vector;
   template <class F>
   void fields(F&& f) const {
-    vector.common.fields([&](std::string_view name, const auto& value) {
-      if (name != "VEC_A") f(name, value);
-    });
+    vector.common.fields(f);
     f("LANES", vector.lanes);
     f("COLS", vector.columns);
+    f("VEC_Y", uint32_t{vector.vec_y});
   }
 };
 
@@ -211,8 +210,8 @@ VectorConfig vector_config(LowerContext& ctx, const NBits& q, int64_t m, const C
   // Few columns keep a device busy by wide loads, many by more columns an invocation: of one row,
   // whose values are few to hold (docs/performance.md).
   if (m == 1 && q.n >= kManyColumns) {
-    config.columns = has_digits ? 4 : 8;
     config.digits = has_digits;
+    config.columns = has_digits ? 4 : 8;
     config.wide = may_be_wide;
     if (may_be_wide && q.bits < 8) config.lanes = 16;
     if (has_digits) config.lanes = 8;
@@ -244,7 +243,7 @@ VectorConfig vector_config(LowerContext& ctx, const NBits& q, int64_t m, const C
                                     q.block, " ", name_of(ctx.input(kA).dtype));
     config = pick(ctx, problem, forms, [](const VectorConfig& c) { return name_of(c); });
   }
-  config.vec_y = !config.digits && config.block() % 4 == 0 && q.n % 4 == 0;
+  config.vec_y = config.block() % 4 == 0 && q.n % 4 == 0;
   return config;
 }
 

@@ -6,6 +6,7 @@
 const BITS = 4u; //@config
 const LANES = 8u; //@config
 const COLS = 4u; //@config
+const VEC_A = false; //@config
 const WG = 256u;
 const BLOCK = WG / LANES * COLS;
 const PER_GROUP = 4u * PER_WORD;
@@ -39,52 +40,65 @@ struct Params { n: u32, k: u32, blocks: u32, block: u32, row_words: u32, zero_ro
 @group(0) @binding(7) var<uniform> params: Params;
 
 fn load_a(i: u32) -> f32 { return a[i]; } //@load a
+fn load4_a(i: u32) -> vec4f { return vec4f(a[i * 4u], a[i * 4u + 1u], a[i * 4u + 2u], a[i * 4u + 3u]); } //@load4 a
 fn load_scale(i: u32) -> f32 { return scales[i]; } //@load scales
+//#if VEC_Y
+fn store4_y(i: u32, v: vec4f) { y[i * 4u] = v.x; y[i * 4u + 1u] = v.y; y[i * 4u + 2u] = v.z; y[i * 4u + 3u] = v.w; } //@store4 y
+//#else
 fn store_y(i: u32, v: f32) { y[i] = v; } //@store y
+//#endif
 
 /// Of digit d the word w of group g at (d * WORDS + w) * HELD + g.
 var<workgroup> digits: array<u32, 3u * WORDS * HELD>;
 /// Of a quarter of a group: the bits of its largest number, then the sum of its integers.
 var<workgroup> tops: array<u32, 4u * HELD>;
 var<workgroup> sums: array<i32, 4u * HELD>;
+/// What 1 stands for in a group.
+var<workgroup> units: array<f32, HELD>;
 var<workgroup> partial: array<f32, WG * COLS>;
 
-fn number(k: u32) -> f32 {
-  if (k >= params.k) { return 0.0; }
-  return load_a(k);
+fn four_a(k: u32) -> vec4f {
+  var v = vec4f();
+  if (k >= params.k) { return v; }
+  if (VEC_A) { return load4_a(k / 4u); }
+  for (var j = 0u; j < min(4u, params.k - k); j++) { v[j] = load_a(k + j); }
+  return v;
 }
 
-/// Infinities and NaN are larger than all numbers, so that results are none either.
-fn top_of(g: u32) -> f32 {
-  return bitcast<f32>(max(max(tops[g], tops[HELD + g]), max(tops[2u * HELD + g], tops[3u * HELD + g])));
-}
-
-/// Fills `digits` and `sums` with the groups from `first` on. Quarter q of a group is word q of b's.
+/// Fills `digits`, `sums` and `units` with the groups from `first` on. Quarter q of a group is word q
+/// of b's. Infinities and NaN are larger than all numbers, so that results are none either.
 fn take(first: u32, lid: u32) {
   for (var t = lid; t < 4u * HELD; t += WG) {
     let k = (first + t % HELD) * PER_GROUP + t / HELD * PER_WORD;
-    var top = 0u;
-    for (var i = 0u; i < PER_WORD; i++) { top = max(top, bitcast<u32>(number(k + i)) & 0x7fffffffu); }
-    tops[t] = top;
+    var top = vec4u();
+    for (var i = 0u; i < PER_WORD; i += 4u) { top = max(top, bitcast<vec4u>(four_a(k + i)) & vec4u(0x7fffffffu)); }
+    tops[t] = max(max(top.x, top.y), max(top.z, top.w));
   }
   workgroupBarrier();
   for (var t = lid; t < 4u * HELD; t += WG) {
     let g = t % HELD;
-    let k = (first + g) * PER_GROUP + t / HELD * PER_WORD;
-    let top = top_of(g);
+    let quarter = t / HELD;
+    let k = (first + g) * PER_GROUP + quarter * PER_WORD;
+    let top = bitcast<f32>(max(max(tops[g], tops[HELD + g]), max(tops[2u * HELD + g], tops[3u * HELD + g])));
+    if (quarter == 0u) { units[g] = top / WHOLE; }
     // Of what is too small for the quotient nothing is left.
     let factor = select(WHOLE / top, 0.0, top < 1e-31);
-    var sum = 0;
-    for (var f = 0u; f < FIELDS; f++) {
-      var own = array<u32, 3>();
-      for (var i = 0u; i < 4u; i++) {
-        let whole = i32(round(number(k + i * FIELDS + f) * factor));
-        sum += whole;
-        for (var d = 0u; d < 3u; d++) { own[d] |= ((bitcast<u32>(whole) >> (8u * d)) & 255u) << (8u * i); }
+    var sum = vec4i();
+    var own = array<vec3u, FIELDS>();
+    for (var i = 0u; i < 4u * FIELDS; i += 4u) { //@unroll
+      let whole = vec4i(round(four_a(k + i) * factor));
+      sum += whole;
+      for (var j = 0u; j < 4u; j++) { //@unroll
+        let digit = (vec3u(bitcast<u32>(whole[j])) >> vec3u(0u, 8u, 16u)) & vec3u(255u);
+        own[(i + j) % FIELDS] |= digit << vec3u((i + j) / FIELDS * 8u);
       }
-      for (var d = 0u; d < 3u; d++) { digits[(d * WORDS + t / HELD * FIELDS + f) * HELD + g] = own[d]; }
     }
-    sums[t] = sum;
+    for (var f = 0u; f < FIELDS; f++) { //@unroll
+      for (var d = 0u; d < 3u; d++) { //@unroll
+        digits[(d * WORDS + quarter * FIELDS + f) * HELD + g] = own[f][d];
+      }
+    }
+    sums[t] = sum.x + sum.y + sum.z + sum.w;
   }
   workgroupBarrier();
 }
@@ -111,16 +125,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let col0 = first + lid / LANES * COLS;
   let groups = params.row_words / 4u;
   var acc = array<f32, COLS>();
+  // What is to be read next is on its way while the numbers of a become digits.
+  var next: array<vec4u, COLS>;
+  for (var c = 0u; c < COLS; c++) { //@unroll
+    next[c] = b[min(col0 + c, params.n - 1u) * groups + min(lane, groups - 1u)];
+  }
   for (var held = 0u; held < groups; held += HELD) {
     take(held, lid);
     for (var g = lane; g < HELD && held + g < groups; g += LANES) {
       let group = held + g;
       let block = group * PER_GROUP / params.block;
-      let unit = top_of(g) / WHOLE;
       let total = f32(sums[g] + sums[HELD + g] + sums[2u * HELD + g] + sums[3u * HELD + g]);
-      var packed: array<vec4u, COLS>;
+      let packed = next;
       for (var c = 0u; c < COLS; c++) { //@unroll
-        packed[c] = b[min(col0 + c, params.n - 1u) * groups + group];
+        next[c] = b[min(col0 + c, params.n - 1u) * groups + min(group + min(LANES, HELD), groups - 1u)];
       }
       var low: array<u32, WORDS>;
       var middle: array<u32, WORDS>;
@@ -147,7 +165,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
         }
         let col = min(col0 + c, params.n - 1u);
         let sum = f32(u + 256u * v) + 65536.0 * f32(w) - zero_point(col, block) * total;
-        acc[c] = fma(load_scale(col * params.blocks + block) * unit, sum, acc[c]);
+        acc[c] = fma(load_scale(col * params.blocks + block) * units[g], sum, acc[c]);
       }
     }
     workgroupBarrier();
@@ -160,11 +178,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     }
     workgroupBarrier();
   }
-  for (var c = lid; c < BLOCK && first + c < params.n; c += WG) {
-    var v = partial[c % COLS * WG + c / COLS * LANES];
-    //#if BIAS
-    v += load_bias(first + c);
-    //#endif
-    store_y(first + c, v);
+  //#if VEC_Y
+  for (var c = lid * 4u; c < BLOCK && first + c < params.n; c += WG * 4u) {
+    store4_y((first + c) / 4u, vec4f(sum_of(c, first), sum_of(c + 1u, first), sum_of(c + 2u, first), sum_of(c + 3u, first)));
   }
+  //#else
+  for (var c = lid; c < BLOCK && first + c < params.n; c += WG) { store_y(first + c, sum_of(c, first)); }
+  //#endif
+}
+
+/// Of column `c` of the workgroup's, whose first one is `first`.
+fn sum_of(c: u32, first: u32) -> f32 {
+  var v = partial[c % COLS * WG + c / COLS * LANES];
+  //#if BIAS
+  v += load_bias(first + c);
+  //#endif
+  return v;
 }
