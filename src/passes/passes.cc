@@ -60,6 +60,10 @@ Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& re
       {"expand", true,
        [](Graph& g, const PassOptions&, PassReport& r) { return expand_ops(g, r); }},
       {"infer", true, [](Graph& g, const PassOptions&, PassReport&) { return infer_shapes(g); }},
+      {"join-appends", false,
+       [](Graph& g, const PassOptions& o, PassReport& r) -> Result<void> {
+         return o.few_dispatches ? join_appends(g, r) : Result<void>();
+       }},
       {"move-transposes", false,
        [](Graph& g, const PassOptions&, PassReport& r) { return move_transposes(g, r); }},
       {"fold", false,

@@ -51,6 +51,8 @@ Result<void> merge_transposes(Graph& graph, PassReport& report);
 Result<void> move_transposes(Graph& graph, PassReport& report);
 /// The products that give a GroupQueryAttention queries, keys and values become one.
 Result<void> pack_products(Graph& graph, PassReport& report);
+/// The rotations and the appending to caches before an attention over them become one node.
+Result<void> join_appends(Graph& graph, PassReport& report);
 /// Ops that this target has no kernel for become simpler ones by OpDef::expand.
 Result<void> expand_ops(Graph& graph, PassReport& report);
 /// Elementwise and movement ops join their neighbours in quern.Fused nodes.

@@ -202,7 +202,7 @@ describe.each<[string, Form]>([
       const report = model.report();
       const kernels = report.nodes.flatMap((one) => one.kernels);
       // One of them for where rows go in caches, which all layers would share.
-      expect(kernels.reduce((sum, { dispatches }) => sum + dispatches, 0)).toBe(13);
+      expect(kernels.reduce((sum, { dispatches }) => sum + dispatches, 0)).toBe(10);
       // The parts of what was joined are gone.
       const joined = report.weights.filter(({ loadOnly }) => loadOnly);
       expect(joined.map(({ name }) => name[0])).toEqual(expect.arrayContaining(['q', 'k', 'v']));
