@@ -42,7 +42,7 @@ export interface WeightInfo {
   used: boolean;
   /** Its elements in the device's memory, where they are not of its type. */
   stored?: 'f16';
-  /** Of a package: nothing but the load program reads it. */
+  /** Nothing but the load program reads it. */
   loadOnly?: boolean;
 }
 

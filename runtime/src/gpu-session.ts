@@ -429,7 +429,7 @@ export class GpuSession implements Backend, Tunable {
       return paramsBuffer(this.#memory, segment);
     });
     if (segment.once.length > 0) await this.#runOnce(segment.once, params);
-    this.#freeNarrowed(segment.once);
+    this.#freeRead(segment.once);
     for (const request of buffers) {
       if (request.kind === BufferKind.once) this.#memory.destroy(request);
     }
@@ -453,7 +453,7 @@ export class GpuSession implements Backend, Tunable {
   }
 
   /** Weights that are f16 from now on, or read by nothing: the steps that read them are submitted. */
-  #freeNarrowed(once: readonly Step[]): void {
+  #freeRead(once: readonly Step[]): void {
     const slices = once.flatMap((step) => (step.kind === 'dispatch' ? step.slices : []));
     for (const { kind, index } of slices) {
       const weight = kind === BufferKind.weight && this.#description.weights[index];

@@ -170,7 +170,7 @@ async function* onnxChunks(context: LoadContext): AsyncGenerator<Chunk> {
 }
 
 /** What takes the weights' bytes as they come. */
-export type WeightSink = Pick<WeightStore, 'write'>;
+export type WeightSink = Pick<WeightStore, 'write'> & Partial<Pick<WeightStore, 'closePool'>>;
 
 /** Fast where it is safe: bytes that are known to be payload never cross to the core. */
 export async function feedToGpu(
@@ -232,8 +232,11 @@ export async function externalToGpu(
   { weights: infos }: Description,
   weights: WeightSink,
 ): Promise<void> {
+  let early = false;
   await readExternal(context, infos, async (weight, offset, bytes) => {
-    const whole = infos[weight]!.bytes;
+    const { bytes: whole, loadOnly = false } = infos[weight]!;
+    if (loadOnly !== early) weights.closePool?.();
+    early = loadOnly;
     await weights.write({ weight, bytes: whole, offset }, bytes);
   });
 }
@@ -247,7 +250,9 @@ async function readExternal(
   const { signal } = context;
   const wanted = infos
     .map((info, weight) => ({ ...info, weight }))
-    .filter(({ file, used }) => file !== '' && used);
+    .filter(({ file, used }) => file !== '' && used)
+    // Those that are freed before the first run share buffers with their like.
+    .sort((a, b) => Number(b.loadOnly ?? false) - Number(a.loadOnly ?? false));
   const total = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
   const files = new Map<string, Source>();
   let loaded = 0;

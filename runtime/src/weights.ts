@@ -150,6 +150,11 @@ export class WeightStore {
     if (this.#sent.length > 1) await this.#gpu.guard(this.#sent.shift()!);
   }
 
+  /** Weights to come share no buffer with those before. */
+  closePool(): void {
+    this.#pool = undefined;
+  }
+
   /** Frees a weight that nothing reads. Those in a shared buffer go when all of it is unused. */
   free(weight: number): void {
     const region = this.#regions.get(weight);

@@ -120,6 +120,7 @@ Result<void> finish(QuernLoader& loader, std::span<const uint32_t> options) {
     target.max_buffer_bytes = target.max_buffer_bytes / 256 * 256;
     session_options.limits.buffer_bytes = target.max_buffer_bytes;
     session_options.pass_options.max_storage_buffers = target.max_storage_buffers;
+    session_options.pass_options.few_dispatches = true;
     session->backend = std::make_unique<GpuBackend>(target);
   }
   QUERN_ASSIGN(session->session,

@@ -220,8 +220,10 @@ std::string Session::describe() const {
     out += cat(",\"dtype\":\"", name_of(w.dtype), "\",\"dims\":[", join(w.dims, ","),
                "],\"bytes\":", w.byte_length, ",\"file\":");
     append_json(out, w.file);
+    const auto number = static_cast<uint32_t>(i);
     out += cat(",\"offset\":", w.file_offset, ",\"used\":", used[i] ? "true" : "false",
-               narrowed.contains(static_cast<uint32_t>(i)) ? ",\"stored\":\"f16\"}" : "}");
+               narrowed.contains(number) ? ",\"stored\":\"f16\"" : "",
+               main_.placement.load_only.contains(number) ? ",\"loadOnly\":true}" : "}");
   }
   out += "],\"nodes\":[";
   first = true;

@@ -183,6 +183,8 @@ Result<std::unique_ptr<Session>> Session::create(Model model, Backend& backend,
   }
   QUERN_TRY(session->find_host_inputs());
   if (!session->specialises_ && !has_defaults) session->original_.reset();
+  // Other graphs of this model would read weights that the main one's load program is done with.
+  if (!session->original_) main.placement.load_only = load_only_weights(graph, main.placement);
   return session;
 }
 

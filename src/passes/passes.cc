@@ -51,9 +51,19 @@ Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& re
        [](Graph& g, const PassOptions&, PassReport& r) { return recognise(g, r); }},
       {"batch-norm", false,
        [](Graph& g, const PassOptions&, PassReport& r) { return fold_batch_norm(g, r); }},
+      {"pack-products", false,
+       [](Graph& g, const PassOptions& o, PassReport& r) -> Result<void> {
+         return o.few_dispatches ? pack_products(g, r) : Result<void>();
+       }},
+      {"dead", false,
+       [](Graph& g, const PassOptions&, PassReport& r) { return remove_dead_code(g, r); }},
       {"expand", true,
        [](Graph& g, const PassOptions&, PassReport& r) { return expand_ops(g, r); }},
       {"infer", true, [](Graph& g, const PassOptions&, PassReport&) { return infer_shapes(g); }},
+      {"join-appends", false,
+       [](Graph& g, const PassOptions& o, PassReport& r) -> Result<void> {
+         return o.few_dispatches ? join_appends(g, r) : Result<void>();
+       }},
       {"move-transposes", false,
        [](Graph& g, const PassOptions&, PassReport& r) { return move_transposes(g, r); }},
       {"fold", false,

@@ -19,6 +19,8 @@ struct PassOptions {
   bool optimise = true;  ///< false: inference and what execution needs only
   /// Storage buffers of a dispatch on the target: what fusion must keep within.
   uint32_t max_storage_buffers = 8;
+  /// A dispatch costs the target as much as a small product: nodes join where that needs fewer.
+  bool few_dispatches = false;
   /// Runs the verifier after each pass (test builds).
   bool verify_each = false;
 };
@@ -47,6 +49,10 @@ Result<void> fold_batch_norm(Graph& graph, PassReport& report);
 Result<void> merge_transposes(Graph& graph, PassReport& report);
 /// The same for those that meet once they have passed the operators between them.
 Result<void> move_transposes(Graph& graph, PassReport& report);
+/// The products that give a GroupQueryAttention queries, keys and values become one.
+Result<void> pack_products(Graph& graph, PassReport& report);
+/// The rotations and the appending to caches before an attention over them become one node.
+Result<void> join_appends(Graph& graph, PassReport& report);
 /// Ops that this target has no kernel for become simpler ones by OpDef::expand.
 Result<void> expand_ops(Graph& graph, PassReport& report);
 /// Elementwise and movement ops join their neighbours in quern.Fused nodes.

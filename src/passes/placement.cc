@@ -1,8 +1,11 @@
 #include "passes/placement.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 
 #include "ops/op_def.h"
+#include "passes/passes.h"
 
 namespace quern {
 namespace {
@@ -214,5 +217,48 @@ bool has_strings(const Node& node) {
 }
 
 Placement place(Graph& graph) { return Placer(graph).run(); }
+
+bool is_used_by_run(const Value& value, const Placement& placement) {
+  return value.graph->is_output(&value) || std::ranges::any_of(value.uses, [&](const Use& u) {
+           return u.node->outputs.empty() || !placement.constant[u.node->outputs[0]->id];
+         });
+}
+
+std::set<uint32_t> load_only_weights(Graph& graph, const Placement& placement) {
+  const std::set<const Value*> results = body_outputs(graph);
+  // A node that is done once: its results stay. One that gives others of the load program theirs
+  // is done again where those are, and a view has the weight's own memory.
+  const auto reads_once = [&](const Node& node) {
+    const OpDef* def = find_op(node);
+    return def != nullptr && !def->is_view && !placement.host_node[node.id] &&
+           node.graph->name != "fused" && !node.outputs.empty() &&
+           std::ranges::all_of(node.outputs, [&](const Value* v) {
+             return v == nullptr || (placement.constant[v->id] && is_used_by_run(*v, placement));
+           });
+  };
+  std::map<uint32_t, const Node*> readers;  // by weight; null: not one alone
+  const std::function<void(const Graph&)> look = [&](const Graph& g) {
+    for (const auto& value : g.values()) {
+      if (!value->constant || value->constant->is_inline()) continue;
+      const uint32_t weight = value->constant->weight;
+      if (results.contains(value.get()) || placement.host_needed[value->id]) {
+        readers[weight] = nullptr;
+      }
+      for (const Use& use : value->uses) {
+        const auto [it, is_new] = readers.try_emplace(weight, use.node);
+        if (it->second != use.node || !reads_once(*use.node)) it->second = nullptr;
+      }
+    }
+    for (const auto& node : g.nodes()) {
+      for (const Graph* body : node->subgraphs()) look(*body);
+    }
+  };
+  look(graph);
+  std::set<uint32_t> out;
+  for (const auto& [weight, reader] : readers) {
+    if (reader != nullptr) out.insert(weight);
+  }
+  return out;
+}
 
 }  // namespace quern

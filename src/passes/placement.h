@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "base/result.h"
@@ -20,6 +21,9 @@ struct Placement {
   std::vector<uint8_t> constant;
   /// The value is of type f32, but its elements lie in device memory as f16 (passes/narrow.h).
   std::vector<uint8_t> narrow;
+  /// Weights (their numbers) that one node of the load program reads and nothing else ever will:
+  /// they are freed after it. Set where the graph is the session's only one.
+  std::set<uint32_t> load_only;
   /// Numbers of the graph inputs whose contents the host needs, ascending.
   std::vector<uint32_t> host_inputs;
 
@@ -38,5 +42,11 @@ bool has_strings(const Node& node);
 
 /// Looks at the graph and all its subgraphs. Operators must be known (find_op).
 Placement place(Graph& graph);
+
+/// What Placement::load_only says, where no other graph reads the same weights.
+std::set<uint32_t> load_only_weights(Graph& graph, const Placement& placement);
+
+/// Is a result of the load program kept for runs, not only for other nodes of it?
+bool is_used_by_run(const Value& value, const Placement& placement);
 
 }  // namespace quern

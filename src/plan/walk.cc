@@ -556,11 +556,7 @@ Result<void> Walk::run_on_device(const Node& node, const OpDef& def) {
       } else {
         t.storage = add_storage(StorageKind::kLoaded, bytes);
         loaded_.emplace_back(v, t.storage);
-        StorageInfo& s = storages_[t.storage.id];
-        s.used_by_run =
-            v->graph->is_output(v) || std::ranges::any_of(v->uses, [&](const Use& u) {
-              return u.node->outputs.empty() || !placement_.constant[u.node->outputs[0]->id];
-            });
+        storages_[t.storage.id].used_by_run = is_used_by_run(*v, placement_);
       }
     } else {
       t.storage = add_storage(StorageKind::kTemporary, bytes);

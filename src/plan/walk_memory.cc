@@ -58,7 +58,7 @@ Result<Storage> Walk::weight_storage(const Value& value, uint64_t bytes) {
   const Storage from =
       add_planned(StorageKind::kWeight, bytes * 2, {BufferKind::kWeight, weight, 0, bytes * 2});
   const Storage to = add_storage(StorageKind::kLoaded, bytes);
-  storages_[to.id].used_by_run = true;
+  storages_[to.id].used_by_run = !placement_.load_only.contains(weight);
   const bool was_loading = std::exchange(loading_, true);
   auto done = backend_.narrow(*value.uses[0].node, from, to, count, *this);
   loading_ = was_loading;
@@ -261,7 +261,8 @@ void Walk::plan_once(std::vector<BufferRequest>& requests) {
   }
   loaded_.clear();
   for (const auto& [weight, storage] : narrowed_) {
-    memory_.narrow_weights[weight] = storages_[storage.id].slice;
+    const StorageInfo& s = storages_[storage.id];
+    if (s.used_by_run) memory_.narrow_weights[weight] = s.slice;
   }
   narrowed_.clear();
 }

@@ -67,6 +67,19 @@ describe('WeightStore', () => {
     expect(counts.liveBytes).toBe(0);
   });
 
+  test('a border of pools keeps weights apart that go at different times', async () => {
+    const store = new WeightStore(new Gpu({ device, borrowed: true }));
+    counts.reset();
+    store.allocate(0, 1000, 2000);
+    store.closePool();
+    store.allocate(1, 1000, 2000);
+    expect(counts.calls.createBuffer).toBe(2);
+    store.free(0);
+    expect(counts.liveBytes).toBe(256 << 10);
+    store.close();
+    expect(counts.liveBytes).toBe(0);
+  });
+
   test('a large upload waits for the device', async () => {
     const store = new WeightStore(new Gpu({ device, borrowed: true }));
     const chunk = new Uint8Array(1 << 20);

@@ -25,6 +25,11 @@ Result<void> infer(InferContext& ctx) {
   if (added == nullptr || (ctx.has_input(kPast) && past == nullptr)) return {};
   Dim heads = (*added)[2];
   if (ctx.node().attribute("heads") != nullptr) heads = ctx.node().int_or("heads", 0);
+  QUERN_TRY(ctx.expect_rank(kOffsets, 1));
+  const Shape* offsets = ctx.shape(kOffsets);
+  if (offsets != nullptr && proven_equal((*offsets)[0], (*added)[0]) == false) {
+    return ctx.error(cat("offsets ", *offsets, " for rows ", *added));
+  }
   if (past != nullptr &&
       (proven_equal((*past)[0], (*added)[0]) == false || proven_equal((*past)[1], heads) == false ||
        proven_equal((*past)[3], (*added)[3]) == false)) {

@@ -36,6 +36,12 @@ class KernelGpu : public testing::Test {
            bool half = false) {
     auto want = node.run_kernel(kernel);
     ASSERT_TRUE(want) << name << want.error().message;
+    add(node, *want, name, half);
+  }
+
+  /// The same where it is known what the node gives.
+  void add(NodeUnderTest& node, const std::vector<HostTensor>& want, const std::string& name,
+           bool half = false) {
     Target target;
     target.max_workgroups = 7;  // numbers past the limit are common
     target.cores = cores_;
@@ -72,7 +78,7 @@ class KernelGpu : public testing::Test {
       GpuCases::Binding binding;
       binding.plan = {Access::kReadWrite, -1};
       if (b.storage.id >= 100) {
-        binding.expected = &(*want)[b.storage.id - 100];
+        binding.expected = &want[b.storage.id - 100];
       } else {
         const HostTensor* t = node.frame().host[b.storage.id];
         if (b.dtype == DType::kF16) {
@@ -419,6 +425,31 @@ TEST_F(KernelGpu, AttentionOfOneQuery) {
       node.set("is_causal", int64_t{round % 4 == 1 ? 0 : 2}).set("nan_to_zero", int64_t{1});
       add(node, cpu_fused_attention, cat("attention_vector ", cores_, " ", round), round == 10);
     }
+  }
+}
+
+TEST_F(KernelGpu, RotateAppend) {
+  for (int round = 0; round < 12; ++round) {
+    const int64_t batch = 1 + round % 2, rows = round % 3 == 0 ? 5 : 1, past = round < 4 ? 0 : 7;
+    const int64_t heads = 4, kv_heads = 2, size = round % 4 == 3 ? 24 : 16, rotated = 16;
+    NodeUnderTest node("RotateAppend", 1, 3, "quern");
+    node.input(random_.floats({batch, rows, heads + 2 * kv_heads, size}));
+    node.input(random_.floats({round == 5 ? 6 : 20, rotated}));
+    // Where it goes: after the cache, before its end, and, of padded rows, at the beginning.
+    std::vector<int64_t> offsets = {past};
+    if (batch == 2) offsets.push_back(round % 4 == 1 ? 0 : past / 2);
+    node.input(HostTensor::of_ints(DType::kI32, {batch}, offsets));
+    if (past == 0 && round % 2 == 0) {
+      node.no_input().no_input();
+    } else {
+      node.input(random_.floats({batch, kv_heads, past, size}));
+      node.input(random_.floats({batch, kv_heads, past, size}));
+    }
+    node.input(HostTensor::of_ints(DType::kI32, {1}, std::vector<int64_t>{past + rows + 2}));
+    node.set("heads", heads).set("kv_heads", kv_heads).set("interleaved", int64_t{round / 2 % 2});
+    const auto want = node.evaluate();
+    ASSERT_TRUE(want) << want.error().message;
+    add(node, *want, cat("rotate_append ", round), round == 10);
   }
 }
 
