@@ -125,6 +125,7 @@ constexpr Entry kTable[] = {
     {"ConvTranspose", Rule::kLayer, 0b11, 0, true},
     {"MatMul", Rule::kLayer, 0b11, 0, true},
     {"Gemm", Rule::kLayer, 0b11, 0, true},
+    {"GatedMatMul", Rule::kLayer, 0b111, 0, true},
     {"LayerNormalization", Rule::kUsual, 1, 0, true},
     {"RMSNormalization", Rule::kUsual, 1, 0, true},
     {"InstanceNormalization", Rule::kUsual, 1, 0, true},
@@ -145,8 +146,10 @@ constexpr Entry kAttention = {"Attention", Rule::kUsual, 0b111, 0, true};
 
 const Entry* entry_of(const Node& node) {
   if (node.domain == "quern" && node.op == "Attention") return &kAttention;
-  const bool known = node.domain.empty() || (node.domain == "quern" && node.op == "Resample") ||
-                     (node.domain == "com.microsoft" && node.op == "QuickGelu");
+  const bool known =
+      node.domain.empty() ||
+      (node.domain == "quern" && (node.op == "Resample" || node.op == "GatedMatMul")) ||
+      (node.domain == "com.microsoft" && node.op == "QuickGelu");
   if (!known) return nullptr;
   const auto* found = std::ranges::find(kTable, std::string_view(node.op), &Entry::op);
   return found == std::end(kTable) ? nullptr : found;
@@ -306,7 +309,8 @@ bool stores_words_of_f16(const Node& node) {
   if (y == nullptr || !y->type.shape || y->type.shape->empty()) return false;
   const Shape& shape = *y->type.shape;
   const auto fours = [](const Dim& d) { return d.is_const() && d.value() % 4 == 0; };
-  if (node.is("MatMul") || node.is("Gemm")) return fours(shape.back());
+  if (node.is("MatMul") || node.is("Gemm") || node.is("GatedMatMul", "quern"))
+    return fours(shape.back());
   if (node.is("Conv")) {
     // Products and tiles store fours of an image; other kernels single elements.
     const Value* w = node.input(1);

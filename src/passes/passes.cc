@@ -55,6 +55,10 @@ Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& re
        [](Graph& g, const PassOptions& o, PassReport& r) -> Result<void> {
          return o.few_dispatches ? pack_products(g, r) : Result<void>();
        }},
+      {"join-gates", false,
+       [](Graph& g, const PassOptions& o, PassReport& r) -> Result<void> {
+         return o.few_dispatches ? join_gates(g, r) : Result<void>();
+       }},
       {"dead", false,
        [](Graph& g, const PassOptions&, PassReport& r) { return remove_dead_code(g, r); }},
       {"expand", true,

@@ -53,6 +53,8 @@ Result<void> move_transposes(Graph& graph, PassReport& report);
 Result<void> pack_products(Graph& graph, PassReport& report);
 /// The rotations and the appending to caches before an attention over them become one node.
 Result<void> join_appends(Graph& graph, PassReport& report);
+/// Two products of one input of which one gates the other become one node.
+Result<void> join_gates(Graph& graph, PassReport& report);
 /// Ops that this target has no kernel for become simpler ones by OpDef::expand.
 Result<void> expand_ops(Graph& graph, PassReport& report);
 /// Elementwise and movement ops join their neighbours in quern.Fused nodes.

@@ -4,14 +4,14 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { load } from '../../runtime/src/node.js';
 import { dawnGpu } from '../support/dawn.js';
+import { node, value, writeModel, type AttributeSpec, type NodeSpec } from '../support/onnx.js';
 import {
-  node,
-  tensor,
-  value,
-  writeModel,
-  type AttributeSpec,
-  type NodeSpec,
-} from '../support/onnx.js';
+  bytesOf,
+  dataFromBytes,
+  decodeElements,
+  encodeSmallFloat,
+  type NumericData,
+} from '../support/dtype.js';
 import type { Tensors, TensorValue } from '../support/pb.js';
 import { Reference } from '../support/reference.js';
 
@@ -20,6 +20,17 @@ const [heads, kvHeads, size, inner, longest, block] = [20, 10, 32, 1024, 32, 32]
 const width = heads * size;
 const kvWidth = kvHeads * size;
 const caches = ['key', 'value'].map((part) => [`past.${part}`, `present.${part}`] as const);
+
+function floats(
+  name: string,
+  type: Form['type'],
+  dims: number[],
+  values: Float32Array,
+): TensorValue {
+  const data =
+    type === 'f32' ? values : Uint16Array.from(values, (x) => encodeSmallFloat('f16', x));
+  return { name, dtype: type, dims, data };
+}
 
 /** Numbers in [-1, 1) that are the same in every run. */
 function numbers(count: number, seed: number): Float32Array {
@@ -31,13 +42,16 @@ function numbers(count: number, seed: number): Float32Array {
 }
 
 interface Form {
+  type: 'f32' | 'f16';
   bits?: 4;
   biases?: boolean;
   interleaved?: boolean;
 }
 
-function layer({ bits, biases, interleaved }: Form): Uint8Array<ArrayBuffer> {
-  const initializers: TensorValue[] = [tensor('ones', 'f32', [width], Array(width).fill(1))];
+function layer({ type, bits, biases, interleaved }: Form): Uint8Array<ArrayBuffer> {
+  const initializers: TensorValue[] = [
+    floats('ones', type, [width], new Float32Array(width).fill(1)),
+  ];
   const nodes: NodeSpec[] = [];
   const add = (
     op: string,
@@ -49,14 +63,26 @@ function layer({ bits, biases, interleaved }: Form): Uint8Array<ArrayBuffer> {
     nodes.push({ ...node(op, inputs, outputs, attributes), domain });
     return outputs[0]!;
   };
-  const constant = (name: string, dims: number[], dtype: 'f32' | 'u8', scale: number): string => {
+  const constant = (
+    name: string,
+    dims: number[],
+    dtype: Form['type'] | 'u8',
+    scale: number,
+  ): string => {
     const values = numbers(
       dims.reduce((a, b) => a * b, 1),
       initializers.length,
     );
-    const data =
-      dtype === 'u8' ? Uint8Array.from(values, (x) => (x + 1) * 127) : values.map((x) => x * scale);
-    initializers.push({ name, dtype, dims, data });
+    initializers.push(
+      dtype === 'u8'
+        ? { name, dtype, dims, data: Uint8Array.from(values, (x) => (x + 1) * 127) }
+        : floats(
+            name,
+            dtype,
+            dims,
+            values.map((x) => x * scale),
+          ),
+    );
     return name;
   };
   const product = (x: string, name: string, rows: number, columns: number): string => {
@@ -69,7 +95,7 @@ function layer({ bits, biases, interleaved }: Form): Uint8Array<ArrayBuffer> {
         [
           x,
           constant(`${name}_codes`, [columns, blocks, block / 2], 'u8', 1),
-          constant(`${name}_scales`, [columns * blocks], 'f32', scale / 8),
+          constant(`${name}_scales`, [columns * blocks], type, scale / 8),
           constant(`${name}_zeros`, [columns * Math.ceil(blocks / 2)], 'u8', 1),
         ],
         [y],
@@ -77,9 +103,9 @@ function layer({ bits, biases, interleaved }: Form): Uint8Array<ArrayBuffer> {
         'com.microsoft',
       );
     } else {
-      add('MatMul', [x, constant(`${name}_weight`, [rows, columns], 'f32', scale)], [y]);
+      add('MatMul', [x, constant(`${name}_weight`, [rows, columns], type, scale)], [y]);
     }
-    if (biases) y = add('Add', [constant(`${name}_bias`, [columns], 'f32', 1), y], [`${name}_sum`]);
+    if (biases) y = add('Add', [constant(`${name}_bias`, [columns], type, 1), y], [`${name}_sum`]);
     return y;
   };
   const norm = (x: string, y: string): string =>
@@ -89,8 +115,8 @@ function layer({ bits, biases, interleaved }: Form): Uint8Array<ArrayBuffer> {
     const pair = i % (size / 2);
     return Math.floor(i / (size / 2)) * 10000 ** ((-2 * pair) / size);
   });
-  initializers.push(tensor('cos', 'f32', [longest, size / 2], angles.map(Math.cos)));
-  initializers.push(tensor('sin', 'f32', [longest, size / 2], angles.map(Math.sin)));
+  initializers.push(floats('cos', type, [longest, size / 2], Float32Array.from(angles, Math.cos)));
+  initializers.push(floats('sin', type, [longest, size / 2], Float32Array.from(angles, Math.sin)));
 
   const n = norm('x', 'n');
   const q = product(n, 'q', width, width);
@@ -123,27 +149,37 @@ function layer({ bits, biases, interleaved }: Form): Uint8Array<ArrayBuffer> {
       nodes,
       initializers,
       inputs: [
-        value('x', 'f32', ['batch', 'rows', width]),
+        value('x', type, ['batch', 'rows', width]),
         value('lengths', 'i32', ['batch']),
         value('total', 'i32', []),
-        ...caches.map(([past]) => value(past, 'f32', ['batch', kvHeads, 'past', size])),
+        ...caches.map(([past]) => value(past, type, ['batch', kvHeads, 'past', size])),
       ],
       outputs: [
-        value('y', 'f32', ['batch', 'rows', width]),
-        ...caches.map(([, present]) => value(present, 'f32', ['batch', kvHeads, 'total', size])),
+        value('y', type, ['batch', 'rows', width]),
+        ...caches.map(([, present]) => value(present, type, ['batch', kvHeads, 'total', size])),
       ],
     },
   });
 }
 
+function numbersOf(data: NumericData, type: Form['type']): ArrayLike<number> {
+  const bits = dataFromBytes(type, bytesOf(data));
+  return decodeElements(type, bits, bits.length) as ArrayLike<number>;
+}
+
 /** Some rows after caches; `lengths`: of each batch, with these rows. */
-function step(rows: number, lengths: number[], pasts: readonly TensorValue[]): Tensors {
+function step(
+  type: Form['type'],
+  rows: number,
+  lengths: number[],
+  pasts: readonly TensorValue[],
+): Tensors {
   const total = Math.max(...lengths);
   const batch = lengths.length;
   const data = numbers(batch * rows * width, rows + total);
   const seqlens = Int32Array.from(lengths, (length) => length - 1);
   const all: TensorValue[] = [
-    { name: 'x', dtype: 'f32', dims: [batch, rows, width], data },
+    floats('x', type, [batch, rows, width], data),
     { name: 'lengths', dtype: 'i32', dims: [batch], data: seqlens },
     { name: 'total', dtype: 'i32', dims: [], data: Int32Array.of(total) },
     ...pasts.map((past, i) => ({ ...past, name: caches[i]![0] })),
@@ -151,10 +187,8 @@ function step(rows: number, lengths: number[], pasts: readonly TensorValue[]): T
   return Object.fromEntries(all.map((one) => [one.name, one]));
 }
 
-const emptyCaches = (batch: number): TensorValue[] =>
-  caches.map(([name]) => ({
-    ...{ name, dtype: 'f32', dims: [batch, kvHeads, 0, size], data: new Float32Array(0) },
-  }));
+const emptyCaches = (type: Form['type'], batch: number): TensorValue[] =>
+  caches.map(([name]) => floats(name, type, [batch, kvHeads, 0, size], new Float32Array(0)));
 
 /** Prompts, of their whole length, and what comes after; a step of two lengths is the last. */
 const steps: [rows: number, lengths: number[]][] = [
@@ -171,9 +205,11 @@ beforeAll(async () => {
 });
 
 describe.each<[string, Form]>([
-  ['f32', {}],
-  ['f32, biases, neighbours rotated', { biases: true, interleaved: true }],
-  ['4 bits', { bits: 4 }],
+  ['f32', { type: 'f32' }],
+  ['f32, biases, neighbours rotated', { type: 'f32', biases: true, interleaved: true }],
+  ['4 bits', { type: 'f32', bits: 4 }],
+  ['f16', { type: 'f16' }],
+  ['f16, 4 bits', { type: 'f16', bits: 4 }],
 ])('%s', (_form, form) => {
   const bytes = layer(form);
   test.each(['webgpu', 'wasm'] as const)('%s', async (device) => {
@@ -181,18 +217,20 @@ describe.each<[string, Form]>([
     const model = await load(bytes, { device, threads: 1 });
     let pasts: TensorValue[] = [];
     for (const [rows, lengths] of steps) {
-      if (rows === lengths[0]) pasts = emptyCaches(lengths.length);
-      const feeds = step(rows, [...lengths], pasts);
+      if (rows === lengths[0]) pasts = emptyCaches(form.type, lengths.length);
+      const feeds = step(form.type, rows, [...lengths], pasts);
       const wanted = await reference.run(feeds);
       const got = await model.run(feeds);
       for (const [name, { dims, data }] of Object.entries(wanted)) {
         expect(got[name]!.dims, name).toEqual(dims);
         const cache = name.startsWith('present') && lengths[0] !== lengths[1];
-        const ours = got[name]!.data as Float32Array;
+        const ours = numbersOf(got[name]!.data as NumericData, form.type);
+        const theirs = numbersOf(data as NumericData, form.type);
+        const most = form.type === 'f16' ? 2e-2 : 2e-4;
         const stop = cache ? 0 : ours.length; // past a batch's length ours are 0
         for (let i = 0; i < stop; ++i) {
-          const distance = Math.abs(ours[i]! - (data as Float32Array)[i]!);
-          if (!(distance < 2e-4))
+          const distance = Math.abs(ours[i]! - theirs[i]!);
+          if (!(distance < most))
             expect.fail(`${name}[${i}] after ${lengths.join()}: off by ${distance}`);
         }
       }
@@ -201,8 +239,10 @@ describe.each<[string, Form]>([
     if (device === 'webgpu') {
       const report = model.report();
       const kernels = report.nodes.flatMap((one) => one.kernels);
-      // One of them for where rows go in caches, which all layers would share.
-      expect(kernels.reduce((sum, { dispatches }) => sum + dispatches, 0)).toBe(10);
+      // One of them for where rows go in caches, which all layers would share; keys enough for
+      // slices would be one more. Products with biases are not gated together.
+      const dispatches = kernels.reduce((sum, one) => sum + one.dispatches, 0);
+      expect(dispatches).toBe(form.biases ? 10 : 9);
       // The parts of what was joined are gone.
       const joined = report.weights.filter(({ loadOnly }) => loadOnly);
       expect(joined.map(({ name }) => name[0])).toEqual(expect.arrayContaining(['q', 'k', 'v']));
@@ -212,4 +252,41 @@ describe.each<[string, Form]>([
     model.dispose();
     await reference.release();
   });
+});
+
+test('products of a long prompt are gated in ranges of rows', async () => {
+  const [rows, depth, columns] = [1100, 8, 8192];
+  const weight = (name: string, seed: number): TensorValue =>
+    floats(name, 'f32', [depth, columns], numbers(depth * columns, seed));
+  const bytes = writeModel({
+    opsets: { '': 17 },
+    graph: {
+      initializers: [weight('gate', 1), weight('up', 2)],
+      nodes: [
+        node('MatMul', ['x', 'gate'], ['g']),
+        node('MatMul', ['x', 'up'], ['u']),
+        node('Sigmoid', ['g'], ['s']),
+        node('Mul', ['g', 's'], ['silu']),
+        node('Mul', ['silu', 'u'], ['gated']),
+        node('Add', ['gated', 'residual'], ['y']),
+      ],
+      inputs: [value('x', 'f32', ['rows', depth]), value('residual', 'f32', ['rows', columns])],
+      outputs: [value('y', 'f32', ['rows', columns])],
+    },
+  });
+  const feeds = {
+    x: floats('x', 'f32', [rows, depth], numbers(rows * depth, 3)),
+    residual: floats('residual', 'f32', [rows, columns], numbers(rows * columns, 4)),
+  };
+  const model = await load(bytes, { device: 'webgpu' });
+  const { y } = await model.run(feeds);
+  // Twice two products and what gates them.
+  const kernels = model.report().nodes.flatMap((one) => one.kernels);
+  expect(kernels.reduce((sum, one) => sum + one.dispatches, 0)).toBe(6);
+  model.dispose();
+  const reference = await Reference.load(bytes);
+  const wanted = (await reference.run(feeds)).y!.data as Float32Array;
+  await reference.release();
+  const far = wanted.findIndex((x, i) => !(Math.abs(x - (y!.data as Float32Array)[i]!) < 1e-4));
+  expect(far).toBe(-1);
 });

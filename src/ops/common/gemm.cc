@@ -160,7 +160,8 @@ struct VectorForm {
   bool operator==(const VectorForm&) const = default;
 };
 
-VectorForm vector_form(LowerContext& ctx, const GemmCall& g, int64_t count) {
+VectorForm vector_form(LowerContext& ctx, const GemmCall& g, int64_t count,
+                       std::string_view kernel = "matvec") {
   const bool b_t = is_b_transposed(g);
   VectorForm form;
   const uint32_t most = std::min(ctx.target().max_invocations, 1024u);
@@ -195,8 +196,18 @@ VectorForm vector_form(LowerContext& ctx, const GemmCall& g, int64_t count) {
     }
   }
   const auto name = [](const VectorForm& f) { return cat(f.cq, "x", f.slices); };
-  return pick(ctx, problem_of("matvec", g, count), forms, name);
+  return pick(ctx, problem_of(kernel, g, count), forms, name);
 }
+
+/// gated_matvec.wgsl.
+struct GatedConfig {
+  uint32_t cq = 16, slices = 16;
+  template <class F>
+  void fields(F&& f) const {
+    f("CQ", cq);
+    f("SLICES", slices);
+  }
+};
 
 Result<void> dispatch_vectors(LowerContext& ctx, const GemmCall& g, const Strided& y) {
   CommonParams common = common_params(g, y);
@@ -409,6 +420,40 @@ struct SumConfig {
 };
 
 }  // namespace
+
+Result<bool> dispatch_gated_vector(LowerContext& ctx, const GemmCall& g, const KernelBinding& up) {
+  const uint64_t limit = ctx.target().max_binding_bytes;
+  const bool has_fours = g.b_col == 1 && g.b_row == g.n && g.n % 4 == 0 && g.a_col == 1;
+  const bool is_bound = byte_size(g.b.dtype, g.b.count) <= limit && !g.c && up.count == g.b.count;
+  if (!has_fours || !is_bound) return false;
+  const bool is_row = g.m * batch_count(g.batch) == 1;
+  if (!is_row && (!g.varies || !g.varies->m || ctx.is_tuned())) return false;
+  for (const KernelBinding* b : {&g.a, &g.b, &g.y}) {
+    QUERN_TRY(check_u32(ctx, static_cast<int64_t>(b->count)));
+  }
+  // Two matrices: as of twice the columns.
+  GemmCall row = g;
+  row.m = 1;
+  const auto [cq, slices] = vector_form(ctx, row, 2, "gated matvec");
+  const int64_t fours = g.n / 4;
+  KernelCall call;
+  call.kernel = "gated_matvec";
+  call.config = config_of(GatedConfig{cq, slices});
+  call.bindings = {g.a, g.b, up, g.y};
+  call.bindings[1].name = "gate";
+  call.bindings[2].name = "up";
+  call.epilogue_at = "y";
+  call.params = {word(fours), word(g.k)};
+  call.stores_fours = true;
+  call.workgroups = split_workgroups(static_cast<uint64_t>((fours + cq - 1) / cq), ctx.target());
+  // Of more rows, one that is to come has its program ready.
+  if (is_row) {
+    QUERN_TRY(ctx.dispatch(std::move(call)));
+  } else {
+    QUERN_TRY(ctx.prepare(std::move(call)));
+  }
+  return is_row;
+}
 
 Result<void> dispatch_slice_sum(LowerContext& ctx, const SliceSum& sum) {
   const int64_t total = sum.count * sum.m * sum.n;

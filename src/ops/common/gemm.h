@@ -52,6 +52,10 @@ struct GemmCall {
 };
 Result<void> dispatch_gemm(LowerContext& ctx, GemmCall g);
 
+/// silu(a b) * (a up), where that is a product of one row and all fours are aligned; else false,
+/// and nothing is dispatched. `up` is a matrix as b is.
+Result<bool> dispatch_gated_vector(LowerContext& ctx, const GemmCall& g, const KernelBinding& up);
+
 /// The second pass: y = alpha * the sum of `slices` + beta * c, of `count` matrices m x n.
 struct SliceSum {
   KernelBinding x, y;

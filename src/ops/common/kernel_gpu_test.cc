@@ -428,6 +428,53 @@ TEST_F(KernelGpu, AttentionOfOneQuery) {
   }
 }
 
+TEST_F(KernelGpu, GatedMatMul) {
+  // The last but one: of more rows; the last: of columns that are no fours.
+  const Dims shapes[] = {{1, 40, 64}, {1, 7, 8}, {1, 300, 260}, {1, 64, 4}, {3, 12, 8}, {1, 12, 6}};
+  for (const int64_t cores : {1, 132}) {
+    cores_ = static_cast<uint32_t>(cores);
+    int round = 0;
+    for (const Dims& s : shapes) {
+      NodeUnderTest node("GatedMatMul", 1, 1, "quern");
+      node.input(random_.floats({s[0], s[1]}));
+      node.input(random_.floats({s[1], s[2]}, 0.1f)).input(random_.floats({s[1], s[2]}, 0.1f));
+      const auto want = node.evaluate();
+      ASSERT_TRUE(want) << want.error().message;
+      add(node, *want, cat("gated_matmul ", cores, " ", round), round == 2);
+      ++round;
+    }
+  }
+}
+
+TEST_F(KernelGpu, GatedMatMulNBits) {
+  for (int round = 0; round < 12; ++round) {
+    const int64_t bits = std::vector<int64_t>{4, 8, 2}[static_cast<size_t>(round % 3)];
+    const int64_t block = round % 4 < 2 ? 32 : 64, k = round == 7 ? 70 : 192;
+    const int64_t n = round == 5 ? 33 : round > 8 ? 2100 : 64, blocks = (k + block - 1) / block;
+    const int64_t rows = round == 11 ? 2 : 1;
+    NodeUnderTest node("GatedMatMulNBits", 1, 1, "quern");
+    node.input(random_.floats({rows, k}));
+    const auto bytes = [&](Dims dims) {
+      HostTensor t = *HostTensor::zeros(DType::kU8, std::move(dims));
+      for (int64_t i = 0; i < t.count(); ++i) t.set_int(i, random_.integer(0, 255));
+      return t;
+    };
+    for (int i = 0; i < 2; ++i) {
+      node.input(bytes({n, blocks, block * bits / 8}))
+          .input(random_.floats({n, blocks}, 0.2f / static_cast<float>(1 << bits)));
+      if (round % 2 == 0) {
+        node.input(bytes({n, (blocks * bits + 7) / 8}));
+      } else if (i == 0) {
+        node.no_input();
+      }
+    }
+    node.set("K", k).set("N", n).set("bits", bits).set("block_size", block);
+    const auto want = node.evaluate();
+    ASSERT_TRUE(want) << want.error().message;
+    add(node, *want, cat("gated_matmul_nbits ", round), round == 10);
+  }
+}
+
 TEST_F(KernelGpu, RotateAppend) {
   for (int round = 0; round < 12; ++round) {
     const int64_t batch = 1 + round % 2, rows = round % 3 == 0 ? 5 : 1, past = round < 4 ? 0 : 7;

@@ -1,8 +1,13 @@
 // Matrices of 2, 4 or 8 bits an element, quantised in blocks (MatMulNBits).
 #pragma once
 
+#include <array>
+#include <optional>
+
 #include "base/result.h"
 #include "ir/graph.h"
+#include "ir/op_context.h"
+#include "shader/lower.h"
 
 namespace quern {
 
@@ -19,5 +24,17 @@ struct NBits {
   [[nodiscard]] int64_t zero_row() const { return (blocks() * bits + 7) / 8; }
 };
 Result<NBits> read_nbits(const Node& node);
+
+/// Where a product's operands are among a node's inputs: a, b, scales, zero points (maybe absent).
+using NBitsInputs = std::array<size_t, 4>;
+/// Do the last three have as many elements as they must?
+Result<void> check_nbits(const InferContext& ctx, const NBits& q, const NBitsInputs& inputs);
+/// Element ctx.index() of the product: a sum over K.
+Result<Expr> nbits_expr(ExprContext& ctx, const NBits& q, const NBitsInputs& inputs);
+/// The product's dispatch: of rows `a` of the first input. `bias` or nothing; with `epilogue` y
+/// takes the node's.
+Result<void> dispatch_nbits(LowerContext& ctx, const NBits& q, const NBitsInputs& inputs,
+                            const KernelBinding& a, const std::optional<KernelBinding>& bias,
+                            const KernelBinding& y, bool epilogue);
 
 }  // namespace quern
