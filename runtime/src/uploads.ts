@@ -7,13 +7,14 @@ import { copy, type Place } from './replay.js';
 
 const uploadUsage = 0x2 | Usage.copySource; // GPUBufferUsage.MAP_WRITE
 const mapWrite = 2; // GPUMapMode.WRITE
-/** Buffers that wait for their next use. */
-const kept = 4;
+/** Buffers at most: what finds none goes by the queue's own write. */
+const most = 4;
 
 export class Uploads {
   readonly #gpu: Gpu;
   /** Mapped, the one that was given back last at the end. */
   #free: GPUBuffer[] = [];
+  #made = 0;
   #closed = false;
 
   constructor(gpu: Gpu) {
@@ -28,8 +29,11 @@ export class Uploads {
     const size = align(bytes.length, 16);
     const at = this.#free.findLastIndex((buffer) => buffer.size >= size && buffer.size <= size * 2);
     if (at < 0) {
-      if (this.#closed) return false;
-      void this.#map(this.#gpu.createBuffer('upload', size, uploadUsage));
+      if (this.#made === most) this.#destroyFirst();
+      if (this.#made === most || this.#closed) return false;
+      const buffer = this.#gpu.createBuffer('upload', size, uploadUsage);
+      this.#made++;
+      void this.#map(buffer);
       return false;
     }
     const buffer = this.#free.splice(at, 1)[0]!;
@@ -37,6 +41,7 @@ export class Uploads {
     try {
       mapped = new Uint8Array(buffer.getMappedRange());
     } catch {
+      this.#made--;
       this.#gpu.destroyBuffer(buffer); // the device was destroyed a moment ago
       return false;
     }
@@ -56,15 +61,20 @@ export class Uploads {
       this.close(); // the device is lost, which runs hear of by other ways
     }
     this.#free.push(buffer);
-    while (this.#free.length > (this.#closed ? 0 : kept)) {
-      this.#gpu.destroyBuffer(this.#free.shift()!);
-    }
+    if (this.#closed) this.close();
+  }
+
+  /** Of the free ones, that which was of no use for the longest. */
+  #destroyFirst(): void {
+    const buffer = this.#free.shift();
+    if (!buffer) return;
+    this.#made--;
+    this.#gpu.destroyBuffer(buffer);
   }
 
   /** Frees all; those that the device still reads from go when it is done with them. */
   close(): void {
     this.#closed = true;
-    for (const buffer of this.#free) this.#gpu.destroyBuffer(buffer);
-    this.#free = [];
+    while (this.#free.length > 0) this.#destroyFirst();
   }
 }

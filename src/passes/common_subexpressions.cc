@@ -31,6 +31,26 @@ bool append_attributes(std::string& key, const Node& node) {
   return true;
 }
 
+/// Constants of at most so many bytes are the same where their contents are: each use of an
+/// operator that others stand for brings its own.
+constexpr size_t kSmall = 64;
+
+void append_input(std::string& key, const Value* v) {
+  if (v == nullptr) {
+    key += "_,";
+    return;
+  }
+  const Constant* c = v->constant.get();
+  if (c == nullptr || !c->is_inline() || !c->host.strings.empty() ||
+      c->host.bytes.size() > kSmall) {
+    key += cat(v->id, ",");
+    return;
+  }
+  key += cat("=", static_cast<int>(c->dtype), c->dims, ":");
+  key.append(c->host.bytes.begin(), c->host.bytes.end());
+  key += ",";
+}
+
 Result<void> merge(Graph& graph, const std::set<const Value*>& results, PassReport& report) {
   std::map<std::string, Node*> seen;
   for (size_t i = 0; i < graph.nodes().size();) {
@@ -42,7 +62,7 @@ Result<void> merge(Graph& graph, const std::set<const Value*>& results, PassRepo
       mergeable = mergeable && v != nullptr && !results.contains(v);
     }
     std::string key = cat(node.domain, "::", node.op, "@", node.version, "#", node.outputs.size());
-    for (const Value* v : node.inputs) key += v == nullptr ? "_," : cat(v->id, ",");
+    for (const Value* v : node.inputs) append_input(key, v);
     mergeable = mergeable && append_attributes(key, node);
     if (!mergeable) {
       ++i;

@@ -116,6 +116,29 @@ TEST(CommonSubexpressions, MergesEqualNodesOnly) {
   EXPECT_EQ(report.hits["merged"], 1);
 }
 
+TEST(CommonSubexpressions, SmallConstantsAreEqualByContents) {
+  auto graph = parsed(R"(graph main(%x: f32[4]) {
+    %p = constant f32[1] [2]
+    %q = constant f32[1] [2]
+    %r = constant f32[1] [3]
+    %s = constant f32[1, 1] [2]
+    %a = Mul@14(%x, %p)
+    %b = Mul@14(%x, %q)
+    %c = Mul@14(%x, %r)
+    %d = Mul@14(%x, %s)
+    %e = Sum@13(%a, %b, %c)
+    return %e, %d
+  })");
+  PassReport report;
+  ASSERT_TRUE(merge_common_subexpressions(*graph, report));
+  expect_valid(*graph);
+  EXPECT_EQ(ops_of(*graph), "Mul Mul Mul Sum");
+  EXPECT_EQ(report.hits["merged"], 1);
+  const Node& sum = *graph->nodes()[3];
+  EXPECT_EQ(sum.inputs[0], sum.inputs[1]);
+  EXPECT_NE(sum.inputs[0], sum.inputs[2]);
+}
+
 TEST(BatchNorm, GoesIntoTheConvolution) {
   auto graph = parsed(R"(graph main(%x: f32[n, 1, 4, 4]) {
     %w = constant f32[1, 1, 1, 1] [2]
