@@ -50,9 +50,9 @@ QUERN_EXPORT int quern_loader_outputs(QuernLoader* loader, const uint8_t* names,
 /// max, max storage buffers per stage, max invocations, max workgroup storage, max workgroups,
 /// max binding bytes (wide), max buffer bytes (wide), and where the device has subgroup matrices
 /// of f16 with f32 sums, their rows, columns and depth (else zeros), how many cores it has (0: not
-/// known), 1 where it is emulated by a CPU, and its traits: 1 where products do better with operands
-/// bound for writing, and 2 where it multiplies four bytes at once. The session takes the loader's
-/// weights.
+/// known), 1 where it is emulated by a CPU, and its traits: 1 where products do better with
+/// operands bound for writing, and 2 where it multiplies four bytes at once. The session takes the
+/// loader's weights.
 QUERN_EXPORT int quern_loader_finish(QuernLoader* loader, const uint32_t* options, size_t count);
 QUERN_EXPORT QuernSession* quern_loader_session(QuernLoader* loader);  ///< once, after finish
 
