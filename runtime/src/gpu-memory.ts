@@ -110,14 +110,14 @@ export class GpuMemory {
   upload(encoder: GPUCommandEncoder, to: Place, bytes: Uint8Array): void {
     if (bytes.length > largeWrite) {
       if (this.#uploads?.encode(encoder, to, bytes)) return;
-      void this.#openUploads();
+      if (!this.#uploads) {
+        import('./uploads.js').then(
+          ({ Uploads }) => (this.#uploads ??= new Uploads(this.gpu)),
+          () => {}, // all goes on without
+        );
+      }
     }
     this.write(to.buffer, to.offset, bytes);
-  }
-
-  async #openUploads(): Promise<void> {
-    const { Uploads } = await import('./uploads.js');
-    this.#uploads ??= new Uploads(this.gpu);
   }
 
   /** Frees a buffer; commands submitted before may still use it. */

@@ -14,6 +14,7 @@ const WORDS = 1u;
 //#endif
 const FOURS = PER_WORD / 4u;
 //@use nbits
+//@use row_fours
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 //#if FOUR_WORDS
@@ -72,14 +73,6 @@ fn zero_point(is_gate: bool, col: u32, block: u32) -> f32 {
   //#else
   return MIDDLE;
   //#endif
-}
-
-fn four_a(k: u32) -> vec4f {
-  var v = vec4f();
-  if (k >= params.k) { return v; }
-  if (VEC_A) { return load4_a(k / 4u); }
-  for (var j = 0u; j < min(4u, params.k - k); j++) { v[j] = load_a(k + j); }
-  return v;
 }
 
 @compute @workgroup_size(WG)

@@ -19,6 +19,7 @@ const HELD = 2048u / PER_GROUP;
 const WHOLE = 8388600.0;
 const BYTES = MASK * 0x01010101u;
 //@use nbits
+//@use row_fours
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<vec4<u32>>;
@@ -56,14 +57,6 @@ var<workgroup> sums: array<i32, 4u * HELD>;
 /// What 1 stands for in a group.
 var<workgroup> units: array<f32, HELD>;
 var<workgroup> partial: array<f32, WG * COLS>;
-
-fn four_a(k: u32) -> vec4f {
-  var v = vec4f();
-  if (k >= params.k) { return v; }
-  if (VEC_A) { return load4_a(k / 4u); }
-  for (var j = 0u; j < min(4u, params.k - k); j++) { v[j] = load_a(k + j); }
-  return v;
-}
 
 /// Fills `digits`, `sums` and `units` with the groups from `first` on. Quarter q of a group is word q
 /// of b's. Infinities and NaN are larger than all numbers, so that results are none either.
