@@ -15,10 +15,6 @@ struct Pair {
   Node* up = nullptr;
 };
 
-bool is_used_once(const Graph& graph, const Value& value) {
-  return value.uses.size() == 1 && !graph.is_output(&value);
-}
-
 /// What gives a value that nothing else reads.
 Node* made_by(const Graph& graph, const Value* value, std::string_view op,
               std::string_view domain = "") {

@@ -24,10 +24,6 @@ struct Product {
   int64_t columns = 0;
 };
 
-bool is_used_once(const Graph& graph, const Value& value) {
-  return value.uses.size() == 1 && !graph.is_output(&value);
-}
-
 bool is_matrix(const Value* v) {
   return v != nullptr && v->constant && v->constant->dims.size() == 2;
 }

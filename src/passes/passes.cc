@@ -32,6 +32,10 @@ std::set<const Value*> body_outputs(Graph& graph) {
   return out;
 }
 
+bool is_used_once(const Graph& graph, const Value& value) {
+  return value.uses.size() == 1 && !graph.is_output(&value);
+}
+
 Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& report) {
   // The one list of passes. `every` passes run with optimisation off too: execution needs them.
   struct Entry {

@@ -28,6 +28,8 @@ struct PassOptions {
 /// The outputs of the graph and of all its bodies: a body may give a value of an outer graph as it
 /// is, which its uses don't say.
 std::set<const Value*> body_outputs(Graph& graph);
+/// Does one node of the graph read the value, and nothing else?
+bool is_used_once(const Graph& graph, const Value& value);
 
 /// Infers types, symbolic shapes and contents through the graph and its bodies.
 Result<void> infer_shapes(Graph& graph);
