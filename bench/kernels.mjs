@@ -1,9 +1,10 @@
 // Single operators on the GPU: time of their dispatches by GPU timestamps, without uploads and
 // reading back, beside what the device reaches in the same run by a copy and by multiply-adds in registers.
 //   node bench/kernels.mjs RUNTIME [--only TEXT] [--runs N] [--json FILE] [--small] [--list]
-//     [--tune]
+//     [--tune] [--products MxKxN,...]
 // RUNTIME: the folder with dist/ and wasm/. --only: names with that text, or several by commas. --tune:
-// with the forms of kernels that the tuner finds.
+// with the forms of kernels that the tuner finds. --products: of f32 and these sizes, instead of the
+// cases.
 // Some elements of each output are compared with what they are in f64.
 
 import { writeFileSync } from 'node:fs';
@@ -14,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { modelProto } from '../tests/conformance/contrib/onnx-file.mjs';
 import { installDawn } from './lib/dawn.mjs';
 import { feedsOf } from './lib/engines/quern.mjs';
-import { kernelCases } from './lib/kernel-cases.mjs';
+import { kernelCases, productCases } from './lib/kernel-cases.mjs';
 import { table } from './lib/table.mjs';
 import { numberAt, relativeL2 } from './lib/values.mjs';
 
@@ -26,13 +27,14 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'string' },
     small: { type: 'boolean', default: false },
     tune: { type: 'boolean', default: false },
+    products: { type: 'string', default: '' },
     list: { type: 'boolean', default: false },
   },
 });
 const wanted = options.only.split(',').map((text) => text.trim());
-const cases = kernelCases(options.small).filter(({ name }) =>
-  wanted.some((text) => name.includes(text)),
-);
+const cases = options.products
+  ? productCases(options.products)
+  : kernelCases(options.small).filter(({ name }) => wanted.some((text) => name.includes(text)));
 if (options.list) {
   for (const { name } of cases) console.log(name);
   process.exit(0);

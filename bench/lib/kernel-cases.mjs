@@ -225,6 +225,13 @@ function matmulNBits(bits, m, k, n) {
   };
 }
 
+/** Products of such sizes in f32: `128x768x3072`, several by commas. */
+export const productCases = (sizes) =>
+  sizes
+    .split(',')
+    .filter(Boolean)
+    .map((size) => matmul(...size.split('x').map(Number), 'f32'));
+
 /** All cases; `small`: of sizes that a software GPU can do. */
 export function kernelCases(small) {
   const edge = small ? 128 : 4096;
@@ -255,7 +262,15 @@ export function kernelCases(small) {
     attention({ tokens: small ? 64 : 4096, heads: small ? 2 : 32, size: 64 }),
     attention({ tokens: small ? 64 : 4096, heads: small ? 2 : 32, size: 64, causal: true }),
     attention({ tokens: small ? 64 : 4096, heads: small ? 2 : 32, size: 64, queries: 1 }),
-    attention({ tokens: small ? 64 : 1024, heads: small ? 2 : 12, size: 64, dtype: 'f32' }),
+    ...[
+      [1024, 12],
+      [1500, 6],
+      [512, 12],
+      [197, 12],
+      [128, 12],
+    ].map(([tokens, heads]) =>
+      attention({ tokens: small ? 64 : tokens, heads: small ? 2 : heads, size: 64, dtype: 'f32' }),
+    ),
     ...decode.map(([k, n]) => matmul(1, k, n, 'f16', `matrix-vector ${k}x${n} f16`)),
     ...decode.map(([k, n]) => matmulNBits(4, 1, k, n)),
     ...decode.map(([k, n]) => matmulNBits(8, 1, k, n)),

@@ -429,7 +429,8 @@ export class GpuSession implements Backend, Tunable {
       return paramsBuffer(this.#memory, segment);
     });
     if (segment.once.length > 0) await this.#runOnce(segment.once, params);
-    this.#freeRead(segment.once);
+    const freed = this.#freeRead(segment.once);
+    if (freed && this.#plans.size === 0) await this.#memory.weights.tidy();
     for (const request of buffers) {
       if (request.kind === BufferKind.once) this.#memory.destroy(request);
     }
@@ -453,12 +454,14 @@ export class GpuSession implements Backend, Tunable {
   }
 
   /** Weights that are f16 from now on, or read by nothing: the steps that read them are submitted. */
-  #freeRead(once: readonly Step[]): void {
-    const slices = once.flatMap((step) => (step.kind === 'dispatch' ? step.slices : []));
-    for (const { kind, index } of slices) {
+  #freeRead(once: readonly Step[]): boolean {
+    const read = once.flatMap((step) => (step.kind === 'dispatch' ? step.slices : []));
+    const freed = read.filter(({ kind, index }) => {
       const weight = kind === BufferKind.weight && this.#description.weights[index];
-      if (weight && (weight.stored || weight.loadOnly)) this.#memory.weights.free(index);
-    }
+      return weight && (weight.stored || weight.loadOnly);
+    });
+    for (const { index } of freed) this.#memory.weights.free(index);
+    return freed.length > 0;
   }
 
   /** Frees what only the message's own plan would have used. */

@@ -10,25 +10,22 @@ export const slicesUnderWay = 2;
 /** Ends of slices, corrected by what they take. */
 export class Slices {
   readonly #time: number;
-  #ends: number[] = [];
+  /** Each slice begins where the one before ends; the last end is the number of commands. */
+  ends: readonly number[];
   #runs = 0;
 
   /** `time`: milliseconds that one slice may keep the device; Infinity: all goes at once. */
   constructor(commands: number, time: number) {
     this.#time = time;
     const step = time === Infinity ? commands : firstSlice;
-    for (let end = step; end < commands; end += step) this.#ends.push(end);
-    this.#ends.push(commands);
-  }
-
-  /** Each slice begins where the one before ends; the last end is the number of commands. */
-  get ends(): readonly number[] {
-    return this.#ends;
+    const ends = [];
+    for (let end = step; end < commands; end += step) ends.push(end);
+    this.ends = [...ends, commands];
   }
 
   /** Is a run to be timed? */
   get timed(): boolean {
-    return this.#time !== Infinity && (this.#ends.length > 1 || this.#runs < timedRuns);
+    return this.#time !== Infinity && (this.ends.length > 1 || this.#runs < timedRuns);
   }
 
   /** `times`: milliseconds that the slices of a run, cut as `ends` has it, kept the device. */
@@ -36,7 +33,7 @@ export class Slices {
     const next: number[] = [];
     let begin = 0;
     let last = Infinity;
-    this.#ends.forEach((end, i) => {
+    this.ends.forEach((end, i) => {
       const time = times[i]!;
       const parts = Math.min(end - begin, Math.ceil(time / this.#time));
       if (parts > 1) {
@@ -53,7 +50,7 @@ export class Slices {
       }
       begin = end;
     });
-    this.#ends = next;
+    this.ends = next;
     this.#runs++;
   }
 }

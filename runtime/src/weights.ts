@@ -19,7 +19,7 @@ export interface Region {
   bytes: number;
 }
 
-interface Pool {
+export interface Pool {
   buffer: GPUBuffer;
   used: number;
   /** Weights in it that are not freed. */
@@ -52,12 +52,6 @@ export class WeightStore {
 
   get(weight: number): Region | undefined {
     return this.#regions.get(weight);
-  }
-
-  /** Bytes of the buffers. */
-  get allocated(): number {
-    const buffers = new Set([...this.#regions.values()].map(({ buffer }) => buffer));
-    return [...buffers].reduce((sum, { size }) => sum + size, 0);
   }
 
   /** Gives a weight its region, at its first bytes. `comingBytes`: of weights still to come. */
@@ -162,14 +156,19 @@ export class WeightStore {
     this.#regions.delete(weight);
     this.bytes -= region.bytes;
     const pool = this.#pools.get(region.buffer);
+    this.#pool = undefined;
     if (pool && --pool.live > 0) return;
-    if (pool && pool === this.#pool) this.#pool = undefined;
     this.#pools.delete(region.buffer);
     this.#gpu.destroyBuffer(region.buffer);
   }
 
+  /** Gives back what was freed in shared buffers; nothing may hold the places of weights. */
+  async tidy(): Promise<void> {
+    await (await import('./tidy.js')).tidy(this.#gpu, this.#regions, this.#pools);
+  }
+
   /** Frees everything. */
   close(): void {
-    for (const weight of [...this.#regions.keys()]) this.free(weight);
+    for (const weight of this.#regions.keys()) this.free(weight);
   }
 }

@@ -96,10 +96,10 @@ TEST(PackProducts, BiasesAreSideBySideToo) {
                " = Add(%", name, "_bias, %", name, "_product)\n");
   }
   EXPECT_EQ(packed({.products = all}), "Concat MatMul Concat Add GroupQueryAttention");
-  // Of one of them alone: apart.
+  // One without is one of zeros.
   EXPECT_EQ(packed({.products = product("q", 8) + product("k", 4) + product("v_product", 4) +
                                 "%b = constant f32[4] [1, 2, 3, 4]\n %v = Add(%v_product, %b)\n"}),
-            "MatMul MatMul MatMul Add GroupQueryAttention");
+            "Concat MatMul Concat Add GroupQueryAttention");
 }
 
 TEST(PackProducts, OfFourBitsWithZeroPoints) {

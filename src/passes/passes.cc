@@ -74,6 +74,14 @@ Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& re
        }},
       {"move-transposes", false,
        [](Graph& g, const PassOptions&, PassReport& r) { return move_transposes(g, r); }},
+      {"join-heads", false,
+       [](Graph& g, const PassOptions&, PassReport& r) { return join_heads(g, r); }},
+      {"dead", false,
+       [](Graph& g, const PassOptions&, PassReport& r) { return remove_dead_code(g, r); }},
+      {"pack-heads", false,
+       [](Graph& g, const PassOptions& o, PassReport& r) -> Result<void> {
+         return o.few_dispatches ? pack_heads(g, r) : Result<void>();
+       }},
       {"fold", false,
        [](Graph& g, const PassOptions&, PassReport& r) { return fold_constants(g, r); }},
       {"common", false,

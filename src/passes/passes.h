@@ -53,6 +53,11 @@ Result<void> merge_transposes(Graph& graph, PassReport& report);
 Result<void> move_transposes(Graph& graph, PassReport& report);
 /// The products that give a GroupQueryAttention queries, keys and values become one.
 Result<void> pack_products(Graph& graph, PassReport& report);
+/// Transposes that split and merge heads around an attention, and packed projections, become ways
+/// in which it reads and writes.
+Result<void> join_heads(Graph& graph, PassReport& report);
+/// The products that give such an attention queries, keys and values become one.
+Result<void> pack_heads(Graph& graph, PassReport& report);
 /// The rotations and the appending to caches before an attention over them become one node.
 Result<void> join_appends(Graph& graph, PassReport& report);
 /// Two products of one input of which one gates the other become one node.

@@ -5,13 +5,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { load } from '../../runtime/src/node.js';
 import { dawnGpu } from '../support/dawn.js';
 import { node, value, writeModel, type AttributeSpec, type NodeSpec } from '../support/onnx.js';
-import {
-  bytesOf,
-  dataFromBytes,
-  decodeElements,
-  encodeSmallFloat,
-  type NumericData,
-} from '../support/dtype.js';
+import type { NumericData } from '../support/dtype.js';
+import { floats, numbers, numbersOf, type FloatType } from '../support/layers.js';
 import type { Tensors, TensorValue } from '../support/pb.js';
 import { Reference } from '../support/reference.js';
 
@@ -21,28 +16,8 @@ const width = heads * size;
 const kvWidth = kvHeads * size;
 const caches = ['key', 'value'].map((part) => [`past.${part}`, `present.${part}`] as const);
 
-function floats(
-  name: string,
-  type: Form['type'],
-  dims: number[],
-  values: Float32Array,
-): TensorValue {
-  const data =
-    type === 'f32' ? values : Uint16Array.from(values, (x) => encodeSmallFloat('f16', x));
-  return { name, dtype: type, dims, data };
-}
-
-/** Numbers in [-1, 1) that are the same in every run. */
-function numbers(count: number, seed: number): Float32Array {
-  let state = seed * 2654435761 + 12345;
-  return Float32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
-}
-
 interface Form {
-  type: 'f32' | 'f16';
+  type: FloatType;
   bits?: 4;
   biases?: boolean;
   interleaved?: boolean;
@@ -66,7 +41,7 @@ function layer({ type, bits, biases, interleaved }: Form): Uint8Array<ArrayBuffe
   const constant = (
     name: string,
     dims: number[],
-    dtype: Form['type'] | 'u8',
+    dtype: FloatType | 'u8',
     scale: number,
   ): string => {
     const values = numbers(
@@ -162,14 +137,9 @@ function layer({ type, bits, biases, interleaved }: Form): Uint8Array<ArrayBuffe
   });
 }
 
-function numbersOf(data: NumericData, type: Form['type']): ArrayLike<number> {
-  const bits = dataFromBytes(type, bytesOf(data));
-  return decodeElements(type, bits, bits.length) as ArrayLike<number>;
-}
-
 /** Some rows after caches; `lengths`: of each batch, with these rows. */
 function step(
-  type: Form['type'],
+  type: FloatType,
   rows: number,
   lengths: number[],
   pasts: readonly TensorValue[],
@@ -187,7 +157,7 @@ function step(
   return Object.fromEntries(all.map((one) => [one.name, one]));
 }
 
-const emptyCaches = (type: Form['type'], batch: number): TensorValue[] =>
+const emptyCaches = (type: FloatType, batch: number): TensorValue[] =>
   caches.map(([name]) => floats(name, type, [batch, kvHeads, 0, size], new Float32Array(0)));
 
 /** Prompts, of their whole length, and what comes after; a step of two lengths is the last. */

@@ -80,6 +80,33 @@ describe('WeightStore', () => {
     expect(counts.liveBytes).toBe(0);
   });
 
+  test('what is left in buffers of which much was freed moves to one of its size', async () => {
+    const store = new WeightStore(new Gpu({ device, borrowed: true }));
+    counts.reset();
+    const contents = Array.from({ length: 100 }, (_, i) => new Uint8Array(50_000 + i).fill(i));
+    for (const [weight, bytes] of contents.entries()) {
+      await store.write({ weight, bytes: bytes.length, offset: 0 }, bytes);
+    }
+    const before = counts.liveBytes;
+    for (let weight = 0; weight < 100; weight++) if (weight % 5 !== 2) store.free(weight);
+    expect(counts.liveBytes).toBe(before);
+    await store.tidy();
+    expect(counts.liveBytes).toBeLessThan(before / 4);
+    for (let weight = 2; weight < 100; weight += 5) {
+      const { buffer, offset, bytes } = store.get(weight)!;
+      expect(offset % 256).toBe(0);
+      const got = await readBack(buffer, offset, bytes);
+      expect(Buffer.compare(got, contents[weight]!), `weight ${weight}`).toBe(0);
+    }
+    // Nothing more to gain, and later weights are as they would be.
+    const tidied = counts.liveBytes;
+    await store.tidy();
+    expect(counts.liveBytes).toBe(tidied);
+    await store.write({ weight: 100, bytes: 8, offset: 0 }, new Uint8Array(8));
+    store.close();
+    expect(counts.liveBytes).toBe(0);
+  });
+
   test('a large upload waits for the device', async () => {
     const store = new WeightStore(new Gpu({ device, borrowed: true }));
     const chunk = new Uint8Array(1 << 20);

@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "ops/common/attention_shape.h"
+#include "ops/common/attention_tiles.h"
 #include "ops/common/attention_vector.h"
 #include "ops/common/forms.h"
 #include "ops/common/gemm.h"
@@ -175,62 +176,7 @@ struct Config {
 };
 
 constexpr std::string_view kRows = "fused_attention";
-constexpr std::string_view kTiles = "attention_tiles";
 constexpr size_t kBlocks = 5;  ///< the parameter of that name
-
-/// attention_tiles.wgsl.
-struct TilesConfig {
-  int64_t head = 0, head_v = 0, bq = 16, bk = 32, rows = 1, lanes = 8;
-  bool half = false;
-  AttentionExtras extras;
-  template <class F>
-  void fields(F&& f) const {
-    f("HEAD", head);
-    f("HEAD_V", head_v);
-    f("BQ", bq);
-    f("BK", bk);
-    f("ROWS", rows);
-    f("LANES", lanes);
-    f("HALF", uint32_t{half});
-    extras.fields(f);
-  }
-  /// Bytes of workgroup memory.
-  [[nodiscard]] int64_t storage() const {
-    const int64_t four = half ? 8 : 16;
-    const int64_t pitch = std::max(head, head_v) / 4 + 1;
-    return bq * (head / 4 + 1) * four + bk * pitch * four + bq * (bk / 4 + 1) * 16 +
-           bq * lanes * 4 + 16;
-  }
-};
-
-/// The tiles for heads of that size, small and large; none where they have no room.
-struct Tiles {
-  std::optional<TilesConfig> small, large;
-};
-
-Tiles tiles_of(const LowerContext& ctx, const AttentionShape& s) {
-  Tiles tiles;
-  // On a CPU they save nothing that would be worth compiling them.
-  if (s.head_v > 256 || ctx.target().emulated) return tiles;
-  TilesConfig config;
-  config.head = s.head;
-  config.head_v = s.head_v;
-  config.half = true;
-  for (size_t i = kQ; i <= kV; ++i) {
-    config.half = config.half && ctx.input(i).dtype == DType::kF16;
-  }
-  config.extras = AttentionExtras(s);
-  const auto fits = [&] {
-    return config.storage() <= static_cast<int64_t>(ctx.target().max_workgroup_storage);
-  };
-  if (fits()) tiles.small = config;
-  config.bq = 32;
-  config.bk = 64;
-  config.rows = 2;
-  config.lanes = 16;
-  if (fits() && ctx.target().max_invocations >= 256) tiles.large = config;
-  return tiles;
-}
 
 constexpr std::string_view kSubgroups = "attention_subgroup";
 
@@ -272,17 +218,13 @@ std::optional<SubgroupConfig> subgroups_of(const LowerContext& ctx, const Attent
   return config;
 }
 
-using Form = std::variant<Config, TilesConfig, SubgroupConfig>;
+using Form = std::variant<Config, AttentionTiles, SubgroupConfig>;
 
 std::string_view kernel_of(const Config&) { return kRows; }
-std::string_view kernel_of(const TilesConfig&) { return kTiles; }
 std::string_view kernel_of(const SubgroupConfig&) { return kSubgroups; }
 
-/// The blocks of BQ and BK, rows of an invocation, and invocations that share them, for the kernels
-/// that have them.
-template <class Blocks>
-std::string name_of(const Blocks& c) {
-  return cat(kernel_of(c), " ", c.bq, "x", c.bk, " by ", c.rows, "x", c.lanes);
+std::string name_of(const Config& c) {
+  return cat(kRows, " ", c.bq, "x", c.bk, " by ", c.rows, "x", c.lanes);
 }
 std::string name_of(const SubgroupConfig&) { return std::string(kSubgroups); }
 std::string name_of(const Form& form) {
@@ -290,33 +232,24 @@ std::string name_of(const Form& form) {
 }
 
 /// What a tuner may try: `usual` first, then other blocks.
-std::vector<Form> forms_of(const LowerContext& ctx, const Form& usual, const Config& rows,
-                           const std::optional<TilesConfig>& tiles) {
+std::vector<Form> forms_of(const LowerContext& ctx, const AttentionShape& s, const Form& usual,
+                           const Config& rows) {
   struct Blocks {
     int64_t bq, bk, rows, lanes;
   };
-  constexpr Blocks kBlockForms[] = {
-      {16, 32, 2, 8},   {16, 32, 1, 8}, {8, 32, 1, 8},   {8, 32, 1, 16}, {16, 64, 1, 16},
-      {16, 64, 2, 16},  {16, 64, 1, 8}, {32, 32, 1, 8},  {32, 32, 2, 8}, {32, 32, 4, 8},
-      {32, 64, 1, 16},  {32, 64, 2, 8}, {32, 64, 2, 16}, {64, 32, 4, 8}, {64, 64, 2, 16},
-      {64, 64, 4, 8},   {64, 32, 8, 8}, {64, 64, 4, 16}, {64, 16, 4, 4}, {128, 32, 8, 8},
-      {128, 64, 8, 16},
-  };
+  constexpr Blocks kBlocksOfRows[] = {{16, 32, 2, 8}, {16, 32, 1, 8},  {8, 32, 1, 8},
+                                      {8, 32, 1, 16}, {16, 64, 1, 16}, {32, 32, 1, 8},
+                                      {32, 32, 2, 8}, {32, 64, 2, 16}};
   std::vector<Form> forms = {usual};
-  const auto add = [&](auto config, const Blocks& b) {
-    std::tie(config.bq, config.bk, config.rows, config.lanes) =
-        std::tie(b.bq, b.bk, b.rows, b.lanes);
-    const int64_t invocations = b.bq / b.rows * b.lanes;
-    if (invocations > ctx.target().max_invocations ||
-        config.storage() > static_cast<int64_t>(ctx.target().max_workgroup_storage)) {
-      return;
+  for (const auto& [bq, bk, of_one, lanes] : kBlocksOfRows) {
+    Config config = rows;
+    std::tie(config.bq, config.bk, config.rows, config.lanes) = std::tie(bq, bk, of_one, lanes);
+    if (bq / of_one * lanes <= int64_t{ctx.target().max_invocations} &&
+        config.storage() <= int64_t{ctx.target().max_workgroup_storage}) {
+      add_new(forms, Form(config));
     }
-    add_new(forms, Form(config));
-  };
-  for (const Blocks& blocks : kBlockForms) {
-    add(rows, blocks);
-    if (tiles && blocks.bk / blocks.lanes % 4 == 0) add(*tiles, blocks);
   }
+  for (const AttentionTiles& tiles : attention_tiles_forms(ctx, s)) add_new(forms, Form(tiles));
   return forms;
 }
 
@@ -326,19 +259,6 @@ std::string problem_of(const LowerContext& ctx, const AttentionShape& s) {
              s.head, ":", s.head_v, " ", name_of(ctx.input(kQ).dtype), s.causal ? " causal" : "",
              s.window > 0 ? " window" : "", s.has_mask ? " mask" : "",
              s.softcap != 0 ? " softcap" : "", s.has_offsets ? " offsets" : "");
-}
-
-/// The tiles that suit: large ones where there are two and a half of them for each core. None for
-/// fewer query rows than a tile has.
-std::optional<TilesConfig> suited(const LowerContext& ctx, const AttentionShape& s,
-                                  const Tiles& tiles) {
-  if (tiles.large) {
-    const int64_t blocks = (s.queries + tiles.large->bq - 1) / tiles.large->bq;
-    const int64_t count = blocks * s.batch * s.heads;
-    if (2 * count >= 5 * int64_t{ctx.target().cores}) return tiles.large;
-  }
-  if (!tiles.small || s.queries < tiles.small->bq) return std::nullopt;
-  return tiles.small;
 }
 
 bool are_rows_baked(const LowerContext& ctx, size_t input, attention::Layout bit) {
@@ -424,31 +344,30 @@ Result<void> lower(LowerContext& ctx) {
     QUERN_TRY(prepare_attention_vector(ctx, s, call));
   }
   const auto matrices = subgroups_of(ctx, s);
-  const Tiles tiles = matrices ? Tiles() : tiles_of(ctx, s);
-  const std::optional<TilesConfig> suiting = suited(ctx, s, tiles);
+  const auto tiles = matrices ? std::nullopt : suited_attention_tiles(ctx, s);
   const Form usual = matrices && s.queries >= 16 ? Form(*matrices)
-                     : suiting                   ? Form(*suiting)
+                     : tiles                     ? Form(*tiles)
                                                  : Form(config);
-  const auto call_of = [&](const Form& form) {
-    return std::visit([&](const auto& c) { return with(c); }, form);
-  };
   if (!ctx.output(0).is_baked_from(0)) {
     // Those that another length may take.
-    std::vector<Form> others = {config};
-    if (matrices) others.emplace_back(*matrices);
-    if (tiles.small) others.emplace_back(*tiles.small);
-    if (tiles.large) others.emplace_back(*tiles.large);
-    for (const Form& other : others) {
-      if (is_vector || name_of(other) != name_of(usual)) QUERN_TRY(ctx.prepare(call_of(other)));
+    QUERN_TRY(ctx.prepare(with(config)));
+    if (matrices) {
+      QUERN_TRY(ctx.prepare(with(*matrices)));
+    } else {
+      QUERN_TRY(prepare_attention_tiles(ctx, s, call));
     }
   }
   if (is_vector) return {};
+  Form form = usual;
   if (ctx.is_tuned() && s.queries > 1) {
-    const std::vector<Form> forms = forms_of(ctx, usual, config, tiles.small);
-    return ctx.dispatch(call_of(
-        pick(ctx, problem_of(ctx, s), forms, [](const Form& form) { return name_of(form); })));
+    form = pick(ctx, problem_of(ctx, s), forms_of(ctx, s, usual, config),
+                [](const Form& one) { return name_of(one); });
   }
-  return ctx.dispatch(call_of(usual));
+  if (const auto* chosen = std::get_if<AttentionTiles>(&form)) {
+    return dispatch_attention_tiles(ctx, s, std::move(call), *chosen);
+  }
+  const auto* by_rows = std::get_if<Config>(&form);
+  return ctx.dispatch(by_rows != nullptr ? with(*by_rows) : with(std::get<SubgroupConfig>(form)));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/common/attention_merge.h"
 #include "ops/common/forms.h"
 #include "ops/common/gemm.h"
 
@@ -22,14 +23,6 @@ struct Config {
     f("PARTS", parts);
     extras.fields(f);
     f("SLICED", uint32_t{sliced});
-  }
-};
-
-struct MergeConfig {
-  int64_t head_v = 0;
-  template <class F>
-  void fields(F&& f) const {
-    f("HEAD_V", head_v);
   }
 };
 
@@ -93,9 +86,6 @@ Config config_for(const AttentionShape& s, const Form& form) {
   return config;
 }
 
-/// Elements of what a slice gives: sums, the largest score, the weights' sum, two unused.
-int64_t pitch(const AttentionShape& s) { return s.head_v + 4; }
-
 struct Calls {
   KernelCall vector;
   KernelCall merge;  ///< with more than one slice
@@ -114,21 +104,8 @@ Calls calls_of(const LowerContext& ctx, const AttentionShape& s, KernelCall call
       split_workgroups(static_cast<uint64_t>(slices * s.batch * s.heads), ctx.target());
   call.stores_fours = true;
   if (slices == 1) return {std::move(call), {}};
-  KernelBinding& y = call.bindings.back();
-  const KernelBinding whole = y;
-  y.storage = part;
-  y.dtype = DType::kF32;
-  y.count = static_cast<uint64_t>(s.batch * s.heads * slices * pitch(s));
-  KernelCall merge;
-  merge.kernel = "attention_merge";
-  merge.config = config_of(MergeConfig{s.head_v});
-  merge.bindings = {{"x", part, DType::kF32, y.count}, whole};
-  merge.params = {word(s.batch),   word(s.heads),  word(slices),
-                  word(s.y.batch), word(s.y.head), word_of(s.empty_row())};
-  merge.workgroups = split_workgroups(static_cast<uint64_t>(s.batch * s.heads), ctx.target());
-  merge.stores_fours = true;
-  merge.epilogue_at = call.epilogue_at;
-  call.epilogue_at = {};
+  const int64_t groups = std::max<int64_t>(128 / (s.head_v / 4), 1);
+  KernelCall merge = attention_merge(ctx, s, call, slices, groups, part);
   return {std::move(call), std::move(merge)};
 }
 
@@ -139,7 +116,7 @@ Result<void> prepare(LowerContext& ctx, const AttentionShape& s, const KernelCal
   QUERN_TRY(ctx.prepare(calls_of(ctx, s, call, form, {}).vector));
   if (ctx.target().emulated) return {};
   form.slices = 2;
-  QUERN_ASSIGN(const Storage part, ctx.scratch(static_cast<uint64_t>(pitch(s)) * 4));
+  QUERN_ASSIGN(const Storage part, attention_slices(ctx, s, 1));
   Calls calls = calls_of(ctx, s, call, form, part);
   QUERN_TRY(ctx.prepare(std::move(calls.vector)));
   return ctx.prepare(std::move(calls.merge));
@@ -153,9 +130,7 @@ Result<void> dispatch_attention_vector(LowerContext& ctx, const AttentionShape& 
   if (varies) QUERN_TRY(prepare(ctx, s, call, form));
   Storage part;
   if (form.slices > 1) {
-    const int64_t count = s.batch * s.heads * form.slices * pitch(s);
-    QUERN_TRY(check_u32(ctx, count));
-    QUERN_ASSIGN(part, ctx.scratch(static_cast<uint64_t>(count) * 4));
+    QUERN_ASSIGN(part, attention_slices(ctx, s, form.slices));
   }
   Calls calls = calls_of(ctx, s, std::move(call), form, part);
   QUERN_TRY(ctx.dispatch(std::move(calls.vector)));

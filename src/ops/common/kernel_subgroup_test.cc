@@ -176,6 +176,25 @@ TEST_F(KernelSubgroup, AttentionTakesMatrices) {
   }
 }
 
+TEST_F(KernelSubgroup, FormsOfAttentionWithoutMatrices) {
+  for (const bool subgroups : {false, true}) {
+    Target target = with_matrices();
+    target.matrix_f16 = {};
+    target.subgroups = subgroups;
+    forms_.clear();
+    for (trial_ = 0; *trial_ == 0 || *trial_ < forms_.size(); ++*trial_) {
+      add(cat("attention form ", *trial_, subgroups ? " by subgroups" : ""), "attention_tiles",
+          cpu_fused_attention, "Attention",
+          {random_.floats({1, 2, 70, 32}, 2), random_.floats({1, 1, 75, 32}),
+           random_.floats({1, 1, 75, 32})},
+          {{"is_causal", int64_t{subgroups}}, {"nan_to_zero", int64_t{1}}}, target);
+    }
+    trial_.reset();
+    const auto is_wide = [](const std::string& n) { return n.ends_with(" wide"); };
+    EXPECT_GT(std::ranges::count_if(forms_, is_wide), 3);
+  }
+}
+
 TEST_F(KernelSubgroup, MaskedAttentionTakesNone) {
   NodeUnderTest node("Attention", 1, 1, "quern");
   for (int i = 0; i < 3; ++i) {

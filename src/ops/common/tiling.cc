@@ -18,6 +18,10 @@ constexpr int64_t kManyLarge = 225;
 constexpr int64_t kManyExact = 190;
 constexpr int64_t kManySquare = 150;
 constexpr int64_t kManyMedium = 230;
+/// Multiply-adds of a product that are worth a second pass over slices of large tiles, and the
+/// depth of a slice.
+constexpr int64_t kMuchWork = 400'000'000;
+constexpr int64_t kSliceDepth = 192;
 /// Of subgroup matrices: one workgroup for most of a large device's cores.
 constexpr int64_t kCores = 90;
 
@@ -50,6 +54,25 @@ void split_depth(T& tiling, int64_t k, int64_t tiles, int64_t wanted, Varies var
   slice_depth(tiling, k, std::min(wanted / tiles, k / 256));
 }
 
+/// A product of much work but few large tiles: those in four or eight slices of the depth, where
+/// that makes two workgroups for each core.
+std::optional<Tiling> deep_slices(const Target& target, int64_t m, int64_t n, int64_t k,
+                                  int64_t count) {
+  if (m <= 32 || n <= 32 || k < 4 * kSliceDepth || m * n * count < kMuchWork / k) {
+    return std::nullopt;
+  }
+  for (Tiling tiling : {kLarge, kSquare}) {
+    if (tiling.tn4 == 2 && too_small_for_large(m, n, k, {})) continue;
+    const int64_t tiles = tiling.tiles_m(m) * tiling.tiles_n(n) * count;
+    for (const int64_t slices : {4, 8}) {
+      if (k < kSliceDepth * slices || tiles * slices < 2 * int64_t{target.cores}) continue;
+      slice_depth(tiling, k, slices);
+      return tiling;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t count,
@@ -68,6 +91,8 @@ Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t 
     return tiling;
   }
   if (!varies.any) {
+    const auto sliced = deep_slices(target, m, n, k, count);
+    if (sliced && (sliced->tn4 == 2 || !are(kManySquare, kSquare))) return *sliced;
     if (m > 32 && n > 32 && are(kManySquare, kSquare)) return kSquare;
     if (m > kFlatRows && n > 32 && are(kManyMedium, kMedium)) return kMedium;
   }

@@ -10,11 +10,17 @@ namespace {
 
 constexpr Tiling kForms[] = {
     {.depth = 32, .parts = 4},  // 32 x 32
+    {.depth = 64, .parts = 4},
     {.wm = 8, .wn = 8},
     {.wm = 4, .wn = 16, .depth = 32, .parts = 4},  // 16 x 64
-    {.wm = 8, .wn = 16, .depth = 32},              // 32 x 64
+    {.wm = 4, .wn = 16, .depth = 64, .parts = 4},
+    {.wm = 8, .wn = 16, .depth = 32},  // 32 x 64
     {.wm = 8, .wn = 16, .parts = 2},
+    {.wm = 8, .wn = 16, .depth = 32, .parts = 2},
+    {.wm = 8, .wn = 16, .depth = 64, .parts = 2},
     {.wm = 8, .wn = 16, .tm = 8},  // 64 x 64
+    {.wm = 8, .wn = 16, .tm = 8, .depth = 32},
+    {.wm = 8, .wn = 16, .tm = 8, .depth = 32, .parts = 2},
     {.wm = 16, .wn = 16},
     {.wm = 8, .wn = 8, .tm = 8, .tn4 = 2},
     {.wm = 8, .wn = 16, .tm = 8, .tn4 = 2},  // 64 x 128

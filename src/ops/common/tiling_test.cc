@@ -27,6 +27,18 @@ TEST(Tiling, FewTilesShareTheirDepth) {
   EXPECT_GT(tiling_of({}, 128, 768, 3072, 1, kFixed).slices, 1);
 }
 
+TEST(Tiling, MuchWorkOfFewTilesIsSliced) {
+  const Tiling wide = tiling_of({}, 197, 3072, 768, 1, kFixed);
+  EXPECT_EQ(wide.tn4, 2u);
+  EXPECT_EQ(wide.slices, 4);
+  const Tiling deep = tiling_of({}, 197, 768, 3072, 1, kFixed);
+  EXPECT_EQ(deep.tm * deep.wm, 64u);
+  EXPECT_EQ(deep.slices, 8);
+  EXPECT_EQ(tiling_of({}, 128, 3072, 768, 1, kFixed).slices, 1);   // little work
+  EXPECT_EQ(tiling_of({}, 1500, 1152, 384, 1, kFixed).slices, 1);  // no depth
+  EXPECT_EQ(tiling_of({}, 197, 3072, 768, 1, kRows).slices, 1);
+}
+
 TEST(Tiling, PartsFitTheDevice) {
   Target target;
   target.max_invocations = 128;

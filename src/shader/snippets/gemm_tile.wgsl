@@ -11,7 +11,7 @@ const BM = WM * TM;
 const BN4 = WN * TN4;
 const BN = BN4 * 4u;
 const TK4 = TK / 4u;
-const A_PITCH = select(TK4, TK4 + 1u, TK4 <= 8u);
+const A_PITCH = TK4 + 1u;
 const B_PITCH = select(BN4, BN4 + 1u, B_T);
 //#if SHARED
 // Both tiles, at last the sums of all parts.
