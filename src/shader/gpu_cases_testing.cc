@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 
 #include "shader/bindings.h"
 
@@ -91,27 +92,44 @@ void GpuCases::add(std::string_view name, const ExprProgram& program,
              workgroups_of(program, schedule, options.target), options.tolerance);
 }
 
-void GpuCases::add_shader(std::string_view name, const ShaderText& shader,
-                          const std::vector<Binding>& bindings, const std::vector<uint32_t>& params,
-                          std::array<uint64_t, 3> workgroups, CaseTolerance tolerance) {
+namespace {
+
+/// Scratch memory: the step and the binding in it that have it last.
+using ScratchPlaces = std::map<uint32_t, std::pair<size_t, size_t>>;
+
+/// The step as JSON, but for its braces; `number` is its place. Notes where it leaves scratch
+/// memory.
+std::string step_json(const GpuCases::Step& step, size_t number, CaseTolerance tolerance,
+                      ScratchPlaces& places) {
+  const ShaderText& shader = *step.shader;
   std::vector<BindingPlan> plans;
-  for (const Binding& b : bindings) plans.push_back(b.plan);
+  for (const GpuCases::Binding& b : step.bindings) plans.push_back(b.plan);
   const auto var_of = merge_bindings(plans, Target{.max_storage_buffers = 1000});
-  ASSERT_TRUE(var_of);
-  ASSERT_EQ(shader.param_words, params.size()) << name;
+  EXPECT_TRUE(var_of);
+  EXPECT_EQ(shader.param_words, step.params.size());
+  if (!var_of || shader.param_words != step.params.size()) return "";
   std::vector<const HostTensor*> contents(shader.bindings.size());
   std::vector<uint64_t> sizes(shader.bindings.size());
+  std::vector<std::string> from(shader.bindings.size());
   std::string outputs;
-  for (size_t i = 0; i < bindings.size(); ++i) {
+  for (size_t i = 0; i < step.bindings.size(); ++i) {
     const size_t at = (*var_of)[i];
-    ASSERT_LT(at, contents.size()) << name;
-    const Binding& b = bindings[i];
+    EXPECT_LT(at, contents.size());
+    if (at >= contents.size()) return "";
+    const GpuCases::Binding& b = step.bindings[i];
     if (b.tensor != nullptr &&
         (contents[at] == nullptr || contents[at]->bytes.size() < b.tensor->bytes.size())) {
       contents[at] = b.tensor;
     }
     for (const HostTensor* t : {b.tensor, b.expected}) {
       if (t != nullptr) sizes[at] = std::max<uint64_t>(sizes[at], t->bytes.size());
+    }
+    if (b.scratch != 0) {
+      sizes[at] = std::max(sizes[at], b.scratch_bytes);
+      if (const auto known = places.find(b.scratch); known != places.end()) {
+        from[at] = cat(",\"from\":[", known->second.first, ",", known->second.second, "]");
+      }
+      places[b.scratch] = {number, at};
     }
     if (b.expected == nullptr) continue;
     if (!outputs.empty()) outputs += ",";
@@ -127,8 +145,8 @@ void GpuCases::add_shader(std::string_view name, const ShaderText& shader,
     std::string data;
     uint64_t size = sizes[i];
     if (access == Access::kUniform) {
-      size = params.size() * 4;
-      data = base64(reinterpret_cast<const uint8_t*>(params.data()), size);
+      size = step.params.size() * 4;
+      data = base64(reinterpret_cast<const uint8_t*>(step.params.data()), size);
     } else if (contents[i] != nullptr) {
       data = base64(contents[i]->bytes);
     }
@@ -136,16 +154,29 @@ void GpuCases::add_shader(std::string_view name, const ShaderText& shader,
                 access == Access::kRead        ? "read"
                 : access == Access::kReadWrite ? "read_write"
                                                : "uniform",
-                "\",\"size\":", size, ",\"data\":\"", data, "\"}");
+                "\",\"size\":", size, ",\"data\":\"", data, "\"", from[i], "}");
   }
   std::string overrides;
   for (const auto& [key, value] : shader.overrides) {
     overrides += cat(overrides.empty() ? "" : ",", json_string(key), ":", value);
   }
-  lines_ += cat("{\"name\":", json_string(cat(group_, "/", name)),
-                ",\"wgsl\":", json_string(shader.wgsl), ",\"workgroups\":[", workgroups[0], ",",
-                workgroups[1], ",", workgroups[2], "],\"overrides\":{", overrides,
-                "},\"bindings\":[", list, "],\"outputs\":[", outputs, "]}\n");
+  return cat("\"wgsl\":", json_string(shader.wgsl), ",\"workgroups\":[", step.workgroups[0], ",",
+             step.workgroups[1], ",", step.workgroups[2], "],\"overrides\":{", overrides,
+             "},\"bindings\":[", list, "],\"outputs\":[", outputs, "]");
+}
+
+}  // namespace
+
+void GpuCases::add_steps(std::string_view name, const std::vector<Step>& steps,
+                         CaseTolerance tolerance) {
+  SCOPED_TRACE(std::string(name));
+  ScratchPlaces places;
+  std::string earlier;
+  for (size_t i = 0; i + 1 < steps.size(); ++i) {
+    earlier += cat(i == 0 ? "{" : ",{", step_json(steps[i], i, tolerance, places), "}");
+  }
+  lines_ += cat("{\"name\":", json_string(cat(group_, "/", name)), ",\"earlier\":[", earlier, "],",
+                step_json(steps.back(), steps.size() - 1, tolerance, places), "}\n");
 }
 
 }  // namespace quern

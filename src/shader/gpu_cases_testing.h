@@ -49,11 +49,24 @@ class GpuCases {
     const HostTensor* tensor = nullptr;    ///< contents before (null: none)
     const HostTensor* expected = nullptr;  ///< and after (null: not looked at)
     BindingPlan plan;
+    /// Memory that a step gives those after it: a number, not 0, and its bytes.
+    uint32_t scratch = 0;
+    uint64_t scratch_bytes = 0;
+  };
+  struct Step {
+    const ShaderText* shader = nullptr;
+    std::vector<Binding> bindings;  ///< its tensors before merging
+    std::vector<uint32_t> params;
+    std::array<uint64_t, 3> workgroups = {1, 1, 1};
   };
   /// Adds a shader; `bindings` are its tensors before merging.
   void add_shader(std::string_view name, const ShaderText& shader,
                   const std::vector<Binding>& bindings, const std::vector<uint32_t>& params,
-                  std::array<uint64_t, 3> workgroups, CaseTolerance tolerance);
+                  std::array<uint64_t, 3> workgroups, CaseTolerance tolerance) {
+    add_steps(name, {{&shader, bindings, params, workgroups}}, tolerance);
+  }
+  /// Adds shaders that run one after the other; only what the last one gives is looked at.
+  void add_steps(std::string_view name, const std::vector<Step>& steps, CaseTolerance tolerance);
 
  private:
   std::string group_;

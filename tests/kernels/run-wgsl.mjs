@@ -291,6 +291,23 @@ function check(results, { outputs }) {
   return '';
 }
 
+/** The case with what its earlier steps leave in the memory that it shares with them. */
+async function afterEarlier(device, one) {
+  const left = [];
+  const filled = (step) => ({
+    ...step,
+    bindings: step.bindings.map((binding) => {
+      const [number, place] = binding.from ?? [];
+      return binding.from ? { ...binding, data: left[number][place] } : binding;
+    }),
+  });
+  for (const step of one.earlier ?? []) {
+    const results = await dispatch(device, filled(step));
+    left.push(results.map((result) => result && Buffer.from(result.bytes).toString('base64')));
+  }
+  return filled(one);
+}
+
 const PROGRESS_MS = 30_000;
 
 async function runCases(device, files, { only, compile, verbose }) {
@@ -321,7 +338,8 @@ async function runCases(device, files, { only, compile, verbose }) {
         console.error(`${passed + compiled + failures.length} done, next ${one.name}`);
       }
       current = one.name;
-      const lacking = lacks(device, one.wgsl);
+      const texts = [...(one.earlier ?? []), one].map(({ wgsl }) => wgsl);
+      const lacking = texts.some((wgsl) => lacks(device, wgsl));
       if (lacking) nullDevice ??= (await openNullDevice()) ?? 'none';
       if (lacking && nullDevice === 'none') {
         skipped++;
@@ -330,9 +348,13 @@ async function runCases(device, files, { only, compile, verbose }) {
       const compileOnly = lacking || (compile && one.name.includes(compile));
       let problem;
       try {
-        problem = compileOnly
-          ? await compileError(lacking ? nullDevice : device, one.wgsl)
-          : check(await dispatch(device, one), one);
+        if (compileOnly) {
+          for (const wgsl of texts) {
+            problem ||= await compileError(lacking ? nullDevice : device, wgsl);
+          }
+        } else {
+          problem = check(await dispatch(device, await afterEarlier(device, one)), one);
+        }
       } catch (e) {
         problem = e.message;
       }

@@ -16,11 +16,11 @@ export function believedLimits(
 
 /**
  * The device under another name: kernels are then those for hardware, not for a CPU that emulates
- * it.
+ * it; with a vendor's name those for its devices.
  */
-export function asHardware(device: GPUDevice): GPUDevice {
+export function asHardware(device: GPUDevice, vendor = 'tests'): GPUDevice {
   const { subgroupMinSize, subgroupMaxSize } = device.adapterInfo;
-  const names = { vendor: 'tests', architecture: '', device: '', description: '' };
+  const names = { vendor, architecture: '', device: '', description: '' };
   const adapterInfo = { ...names, subgroupMinSize, subgroupMaxSize };
   return Object.defineProperty(device, 'adapterInfo', { value: adapterInfo });
 }

@@ -28,6 +28,11 @@ extern const CpuKernel cpu_softmax;
 
 namespace {
 
+/// Numbers of the Recorder's storages: inputs, outputs from the first, other memory from the
+/// second.
+constexpr uint32_t kOutputs = 100;
+constexpr uint32_t kScratch = 200;
+
 class KernelGpu : public testing::Test {
  protected:
   /// Lowers, instantiates every dispatch, and adds a case where there is one. `half`: the inputs
@@ -62,7 +67,7 @@ class KernelGpu : public testing::Test {
       std::map<uint32_t, int32_t> seen;
       std::vector<BindingPlan> plans;
       for (KernelBinding& b : call.bindings) {
-        if (half && b.storage.id < 100 && b.dtype == DType::kF32) b.dtype = DType::kF16;
+        if (half && b.storage.id < kOutputs && b.dtype == DType::kF32) b.dtype = DType::kF16;
         plans.push_back({Access::kReadWrite, -1});
         const auto [at, fresh] = seen.emplace(b.storage.id, static_cast<int32_t>(plans.size()) - 1);
         if (!fresh) plans.back().same_as = at->second;
@@ -71,30 +76,41 @@ class KernelGpu : public testing::Test {
       ASSERT_TRUE(shader) << name << ": " << shader.error().message;
       shaders.push_back(*std::move(shader));
     }
-    if (recorder.calls.size() != 1 || recorder.expressions != 0) return;
-    const KernelCall& call = recorder.calls[0];
-    std::vector<GpuCases::Binding> bindings;
-    for (const KernelBinding& b : call.bindings) {
-      GpuCases::Binding binding;
-      binding.plan = {Access::kReadWrite, -1};
-      if (b.storage.id >= 100) {
-        binding.expected = &want[b.storage.id - 100];
-      } else {
-        const HostTensor* t = node.frame().host[b.storage.id];
-        if (b.dtype == DType::kF16) {
-          HostTensor& narrow = halves[b.storage.id];
-          narrow.dtype = DType::kF16;
-          narrow.dims = t->dims;
-          narrow.bytes.assign(static_cast<size_t>(t->count()) * 2, 0);
-          for (int64_t i = 0; i < t->count(); ++i) narrow.set_float(i, t->float_at(i));
-          t = &narrow;
+    if (recorder.expressions != 0) return;
+    std::vector<GpuCases::Step> steps;
+    std::set<uint32_t> written;
+    for (size_t i = 0; i < recorder.calls.size(); ++i) {
+      const KernelCall& call = recorder.calls[i];
+      GpuCases::Step step{&shaders[i], {}, call.params, call.workgroups};
+      for (const KernelBinding& b : call.bindings) {
+        GpuCases::Binding binding;
+        binding.plan = {Access::kReadWrite, -1};
+        if (b.storage.id >= kScratch) {
+          // Tables and windows of other memory are for models to meet.
+          if (&b != &call.bindings.back() && !written.contains(b.storage.id)) return;
+          written.insert(b.storage.id);
+          binding.scratch = b.storage.id;
+          binding.scratch_bytes = byte_size(b.dtype, b.count);
+        } else if (b.storage.id >= kOutputs) {
+          binding.expected = &want[b.storage.id - kOutputs];
+          binding.scratch = b.storage.id;  // another step may have written a part of it
+        } else {
+          const HostTensor* t = node.frame().host[b.storage.id];
+          if (b.dtype == DType::kF16) {
+            HostTensor& narrow = halves[b.storage.id];
+            narrow.dtype = DType::kF16;
+            narrow.dims = t->dims;
+            narrow.bytes.assign(static_cast<size_t>(t->count()) * 2, 0);
+            for (int64_t e = 0; e < t->count(); ++e) narrow.set_float(e, t->float_at(e));
+            t = &narrow;
+          }
+          binding.tensor = t;
         }
-        binding.tensor = t;
+        step.bindings.push_back(binding);
       }
-      bindings.push_back(binding);
+      steps.push_back(std::move(step));
     }
-    cases_.add_shader(name, shaders[0], bindings, call.params, call.workgroups,
-                      {1e-4 + (half ? 1e-2 : 0), 2e-5 + (half ? 1e-2 : 0)});
+    cases_.add_steps(name, steps, {1e-4 + (half ? 1e-2 : 0), 2e-5 + (half ? 1e-2 : 0)});
   }
 
   /// Likewise with every form that a tuner may choose.
