@@ -55,24 +55,10 @@ struct DigitsConfig {
   VectorConfig vector;
   template <class F>
   void fields(F&& f) const {
-    const Common& common = vector.common;
-    f("BITS", common.bits);
-    f("ZERO_PACKED", uint32_t{common.zero_packed});
-    f("ZERO_FLOAT", uint32_t{common.zero_float});
-    f("BIAS", uint32_t{common.bias});
+    vector.common.fields(f);
     f("LANES", vector.lanes);
     f("COLS", vector.columns);
     f("VEC_Y", uint32_t{vector.vec_y});
-  }
-};
-
-/// nbits_digits.wgsl.
-struct ToDigitsConfig {
-  Common common;
-  template <class F>
-  void fields(F&& f) const {
-    f("BITS", common.bits);
-    f("VEC_A", common.vec_a);
   }
 };
 
@@ -131,25 +117,6 @@ VectorConfig vector_config(LowerContext& ctx, const NBits& q, int64_t m, const C
   }
   config.vec_y = config.block() % 4 == 0 && q.n % 4 == 0;
   return config;
-}
-
-/// Makes digits of the row that the call multiplies, which then reads those.
-Result<void> dispatch_digits(LowerContext& ctx, const NBits& q, const Common& common,
-                             KernelCall& call) {
-  const int64_t groups = q.row_bytes() / 16;
-  const int64_t count = groups * (3 * 32 / q.bits + 2);
-  QUERN_ASSIGN(const Storage digits, ctx.scratch(static_cast<uint64_t>(count) * 4));
-  const KernelBinding made{"y", digits, DType::kU32, static_cast<uint64_t>(count)};
-  KernelCall to_digits;
-  to_digits.kernel = "nbits_digits";
-  to_digits.config = config_of(ToDigitsConfig{common});
-  to_digits.bindings = {call.bindings[0], made};
-  to_digits.params = {static_cast<uint32_t>(q.k), static_cast<uint32_t>(groups)};
-  to_digits.workgroups =
-      split_workgroups(static_cast<uint64_t>((groups * 4 + 63) / 64), ctx.target());
-  call.bindings[0] = made;
-  call.bindings[0].name = "digits";
-  return ctx.dispatch(std::move(to_digits));
 }
 
 }  // namespace
@@ -266,11 +233,7 @@ Result<void> dispatch_nbits(LowerContext& ctx, const NBits& q, const NBitsInputs
     const VectorConfig config = vector_config(ctx, q, m, common, a.dtype);
     call.kernel = config.digits ? "matvec_nbits_digits" : "matvec_nbits";
     call.config = config.digits ? config_of(DigitsConfig{config}) : config_of(config);
-    if (config.digits) {
-      call.params = {word(q.n), word(q.blocks()), word(q.block), word(row_words),
-                     word(q.zero_row())};
-      QUERN_TRY(dispatch_digits(ctx, q, common, call));
-    }
+    if (config.digits) call.params.erase(call.params.begin());  // m
     call.stores_fours = config.vec_y;
     workgroups = (q.n + config.block() - 1) / config.block();
   } else {

@@ -1,10 +1,12 @@
 // y = a * transposed(b) + bias for one row of a, b as in matmul_nbits.wgsl, by products of four bytes
-// at once: of a come the digits that nbits_digits.wgsl makes. Sums of digits are exact, so that a
-// result is as close as sums in f32 are. A workgroup (number x, then y) has a block of columns; LANES
-// invocations share COLS of them as in matvec_nbits.wgsl, with FOUR_WORDS.
+// at once: numbers of a become integers of 24 bits by the largest of their group, which are those that
+// one load of b's takes, and those three digits. Sums of digits are exact, so that a result is as
+// close as sums in f32 are. A workgroup (number x, then y) has a block of columns; LANES invocations
+// share COLS of them as in matvec_nbits.wgsl, with FOUR_WORDS.
 const BITS = 4u; //@config
 const LANES = 8u; //@config
 const COLS = 4u; //@config
+const VEC_A = false; //@config
 const WG = 256u;
 const BLOCK = WG / LANES * COLS;
 const PER_GROUP = 4u * PER_WORD;
@@ -13,12 +15,13 @@ const FIELDS = 8u / BITS;
 const WORDS = 4u * FIELDS;
 /// Groups of a that workgroup memory holds at a time.
 const HELD = 2048u / PER_GROUP;
-/// Of a group: its digits, the sum of its integers, what 1 stands for.
-const PARTS = 3u * WORDS + 2u;
+/// What the largest number of a group becomes: less than 24 bits hold, for roundings.
+const WHOLE = 8388600.0;
 const BYTES = MASK * 0x01010101u;
 //@use nbits
+//@use row_fours
 
-@group(0) @binding(0) var<storage, read> digits: array<u32>;
+@group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> scales: array<f32>;
 //#if ZERO_PACKED
@@ -34,10 +37,11 @@ fn load_zero_float(i: u32) -> f32 { return zero_floats[i]; } //@load zero_floats
 fn load_bias(i: u32) -> f32 { return bias[i]; } //@load bias
 //#endif
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
-struct Params { n: u32, blocks: u32, block: u32, row_words: u32, zero_row: u32 }
+struct Params { n: u32, k: u32, blocks: u32, block: u32, row_words: u32, zero_row: u32 }
 @group(0) @binding(7) var<uniform> params: Params;
 
-fn load_digits(i: u32) -> u32 { return digits[i]; } //@load digits
+fn load_a(i: u32) -> f32 { return a[i]; } //@load a
+fn load4_a(i: u32) -> vec4f { return vec4f(a[i * 4u], a[i * 4u + 1u], a[i * 4u + 2u], a[i * 4u + 3u]); } //@load4 a
 fn load_scale(i: u32) -> f32 { return scales[i]; } //@load scales
 //#if VEC_Y
 fn store4_y(i: u32, v: vec4f) { y[i * 4u] = v.x; y[i * 4u + 1u] = v.y; y[i * 4u + 2u] = v.z; y[i * 4u + 3u] = v.w; } //@store4 y
@@ -45,9 +49,52 @@ fn store4_y(i: u32, v: vec4f) { y[i * 4u] = v.x; y[i * 4u + 1u] = v.y; y[i * 4u 
 fn store_y(i: u32, v: f32) { y[i] = v; } //@store y
 //#endif
 
-/// Of groups, part number p of group g at p * HELD + g.
-var<workgroup> parts: array<u32, PARTS * HELD>;
+/// Of digit d the word w of group g at (d * WORDS + w) * HELD + g.
+var<workgroup> digits: array<u32, 3u * WORDS * HELD>;
+/// Of a quarter of a group: the bits of its largest number, then the sum of its integers.
+var<workgroup> tops: array<u32, 4u * HELD>;
+var<workgroup> sums: array<i32, 4u * HELD>;
+/// What 1 stands for in a group.
+var<workgroup> units: array<f32, HELD>;
 var<workgroup> partial: array<f32, WG * COLS>;
+
+/// Fills `digits`, `sums` and `units` with the groups from `first` on. Quarter q of a group is word q
+/// of b's. Infinities and NaN are larger than all numbers, so that results are none either.
+fn take(first: u32, lid: u32) {
+  for (var t = lid; t < 4u * HELD; t += WG) {
+    let k = (first + t % HELD) * PER_GROUP + t / HELD * PER_WORD;
+    var top = vec4u();
+    for (var i = 0u; i < PER_WORD; i += 4u) { top = max(top, bitcast<vec4u>(four_a(k + i)) & vec4u(0x7fffffffu)); }
+    tops[t] = max(max(top.x, top.y), max(top.z, top.w));
+  }
+  workgroupBarrier();
+  for (var t = lid; t < 4u * HELD; t += WG) {
+    let g = t % HELD;
+    let quarter = t / HELD;
+    let k = (first + g) * PER_GROUP + quarter * PER_WORD;
+    let top = bitcast<f32>(max(max(tops[g], tops[HELD + g]), max(tops[2u * HELD + g], tops[3u * HELD + g])));
+    if (quarter == 0u) { units[g] = top / WHOLE; }
+    // Of what is too small for the quotient nothing is left.
+    let factor = select(WHOLE / top, 0.0, top < 1e-31);
+    var sum = vec4i();
+    var own = array<vec3u, FIELDS>();
+    for (var i = 0u; i < 4u * FIELDS; i += 4u) { //@unroll
+      let whole = vec4i(round(four_a(k + i) * factor));
+      sum += whole;
+      for (var j = 0u; j < 4u; j++) { //@unroll
+        let digit = (vec3u(bitcast<u32>(whole[j])) >> vec3u(0u, 8u, 16u)) & vec3u(255u);
+        own[(i + j) % FIELDS] |= digit << vec3u((i + j) / FIELDS * 8u);
+      }
+    }
+    for (var f = 0u; f < FIELDS; f++) { //@unroll
+      for (var d = 0u; d < 3u; d++) { //@unroll
+        digits[(d * WORDS + quarter * FIELDS + f) * HELD + g] = own[f][d];
+      }
+    }
+    sums[t] = sum.x + sum.y + sum.z + sum.w;
+  }
+  workgroupBarrier();
+}
 
 fn zero_point(col: u32, block: u32) -> f32 {
   //#if ZERO_PACKED
@@ -71,21 +118,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let col0 = first + lid / LANES * COLS;
   let groups = params.row_words / 4u;
   var acc = array<f32, COLS>();
-  // What is to be read next is on its way.
+  // What is to be read next is on its way while the numbers of a become digits.
   var next: array<vec4u, COLS>;
   for (var c = 0u; c < COLS; c++) { //@unroll
     next[c] = b[min(col0 + c, params.n - 1u) * groups + min(lane, groups - 1u)];
   }
   for (var held = 0u; held < groups; held += HELD) {
-    for (var i = lid; i < PARTS * HELD; i += WG) {
-      parts[i] = load_digits(i / HELD * groups + min(held + i % HELD, groups - 1u));
-    }
-    workgroupBarrier();
+    take(held, lid);
     for (var g = lane; g < HELD && held + g < groups; g += LANES) {
       let group = held + g;
       let block = group * PER_GROUP / params.block;
-      let total = bitcast<f32>(parts[3u * WORDS * HELD + g]);
-      let unit = bitcast<f32>(parts[(3u * WORDS + 1u) * HELD + g]);
+      let total = f32(sums[g] + sums[HELD + g] + sums[2u * HELD + g] + sums[3u * HELD + g]);
       let packed = next;
       for (var c = 0u; c < COLS; c++) { //@unroll
         next[c] = b[min(col0 + c, params.n - 1u) * groups + min(group + min(LANES, HELD), groups - 1u)];
@@ -94,9 +137,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       var middle: array<u32, WORDS>;
       var high: array<u32, WORDS>;
       for (var j = 0u; j < WORDS; j++) { //@unroll
-        low[j] = parts[j * HELD + g];
-        middle[j] = parts[(WORDS + j) * HELD + g];
-        high[j] = parts[(2u * WORDS + j) * HELD + g];
+        low[j] = digits[j * HELD + g];
+        middle[j] = digits[(WORDS + j) * HELD + g];
+        high[j] = digits[(2u * WORDS + j) * HELD + g];
       }
       for (var c = 0u; c < COLS; c++) { //@unroll
         var u = 0u;
@@ -115,7 +158,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
         }
         let col = min(col0 + c, params.n - 1u);
         let sum = f32(u + 256u * v) + 65536.0 * f32(w) - zero_point(col, block) * total;
-        acc[c] = fma(load_scale(col * params.blocks + block) * unit, sum, acc[c]);
+        acc[c] = fma(load_scale(col * params.blocks + block) * units[g], sum, acc[c]);
       }
     }
     workgroupBarrier();
