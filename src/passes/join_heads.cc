@@ -3,6 +3,7 @@
 // projection, and its result is written with rows first where a Transpose would make it so.
 
 #include <array>
+#include <cmath>
 #include <optional>
 
 #include "ops/common/attention_shape.h"
@@ -14,6 +15,8 @@ namespace quern {
 namespace {
 
 constexpr int kOpset = 23;
+/// Parts, heads, their size: no network has more.
+constexpr int64_t kMost = 1 << 20;
 const std::vector<int64_t> kHeadsAndRows = {0, 2, 1, 3};
 
 /// The node that makes `v` in this graph, if it is the operator.
@@ -40,7 +43,9 @@ std::optional<Part> part_of(const Graph& graph, const Value* v) {
     const Value* index = gather->inputs[1];
     const auto number =
         index->type.shape && index->type.shape->empty() ? scalar_of(index) : std::nullopt;
-    if (!number || gather->int_or("axis", 0) != 0) return std::nullopt;
+    if (!number || !(std::abs(*number) < kMost) || gather->int_or("axis", 0) != 0) {
+      return std::nullopt;
+    }
     return Part{gather->inputs[0], static_cast<int64_t>(*number)};
   }
   const Node* squeeze = maker(graph, v, "Squeeze");
@@ -93,9 +98,10 @@ Source source_of(const Graph& graph, Value* v) {
   const auto parts = shape[parts_first ? 2 : 3].constant();
   const auto heads = shape[parts_first ? 3 : 2].constant();
   const auto size = shape[4].constant();
-  if (!parts || !heads || !size || *parts < 1 || *heads < 1 || *size < 1) return as_it_is;
+  const auto is_usual = [](const std::optional<int64_t>& n) { return n && *n >= 1 && *n < kMost; };
+  if (!is_usual(parts) || !is_usual(heads) || !is_usual(size)) return as_it_is;
+  if (part->index < -*parts || part->index >= *parts) return as_it_is;
   const int64_t index = part->index < 0 ? part->index + *parts : part->index;
-  if (index < 0 || index >= *parts) return as_it_is;
   return {.value = transpose->inputs[0],
           .rows_first = true,
           .packed = true,

@@ -134,6 +134,20 @@ TEST(JoinHeads, PartsBySlices) {
   EXPECT_EQ(starts(p), (std::vector<int64_t>{0, 2, 4}));
 }
 
+TEST(JoinHeads, PartsThatAreNoneStay) {
+  for (const char* index : {"9223372036854775807", "-4", "3"}) {
+    const std::string bad =
+        packed("[0, 0, 3, 2, 4]", "[2, 0, 3, 1, 4]", [&](const char* name, int i) {
+          std::string one = gathered(name, i);
+          if (i == 1) one.replace(one.find("[1]"), 3, cat("[", index, "]"));
+          return one;
+        });
+    const Passed p = passed(bad);
+    EXPECT_EQ(starts(p), (std::vector<int64_t>{0, 0, 4})) << index;
+    EXPECT_EQ(p.attention->int_or("rows_first", 0) & 7, 5) << index;  // keys as they are
+  }
+}
+
 TEST(JoinHeads, OtherPermutationsStay) {
   const Passed p = passed(packed("[0, 0, 3, 2, 4]", "[2, 0, 1, 3, 4]", gathered));
   EXPECT_EQ(starts(p), std::vector<int64_t>{});

@@ -56,7 +56,11 @@ std::optional<Operand> operand_of(const Graph& graph, const Value* v) {
   const auto heads = (*out)[2].constant();
   const auto size = (*out)[3].constant();
   const auto product = product_of(graph, *without_factor(graph, rows, o.factor));
-  if (!heads || !size || !product || product->columns != *heads * *size) return std::nullopt;
+  // The product's own columns bound what a hostile shape may say.
+  if (!heads || !size || !product || *heads < 1 || *size < 1 || *heads > product->columns ||
+      *size > product->columns || product->columns != *heads * *size) {
+    return std::nullopt;
+  }
   o.product = *product;
   o.heads = *heads;
   o.size = *size;

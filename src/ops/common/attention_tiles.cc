@@ -181,7 +181,7 @@ Result<void> prepare_attention_tiles(LowerContext& ctx, const AttentionShape& s,
     if (!form) continue;
     QUERN_TRY(ctx.prepare(calls_of(ctx, s, call, *form, {}).tiles));
     form->slices = 2;
-    QUERN_ASSIGN(const Storage part, attention_slices(ctx, s, 1));
+    QUERN_ASSIGN(const Storage part, ctx.scratch(kBindingAlignment));
     Calls calls = calls_of(ctx, s, call, *form, part);
     QUERN_TRY(ctx.prepare(std::move(calls.tiles)));
     QUERN_TRY(ctx.prepare(std::move(calls.merge)));

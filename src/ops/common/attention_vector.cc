@@ -116,7 +116,7 @@ Result<void> prepare(LowerContext& ctx, const AttentionShape& s, const KernelCal
   QUERN_TRY(ctx.prepare(calls_of(ctx, s, call, form, {}).vector));
   if (ctx.target().emulated) return {};
   form.slices = 2;
-  QUERN_ASSIGN(const Storage part, attention_slices(ctx, s, 1));
+  QUERN_ASSIGN(const Storage part, ctx.scratch(kBindingAlignment));
   Calls calls = calls_of(ctx, s, call, form, part);
   QUERN_TRY(ctx.prepare(std::move(calls.vector)));
   return ctx.prepare(std::move(calls.merge));
