@@ -40,7 +40,7 @@ fn load4_k(i: u32) -> Four { return k[i]; }
 fn load4_v(i: u32) -> Four { return v[i]; }
 fn packed(v: vec4f) -> Four { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn unpacked(w: Four) -> vec4f { return vec4f(unpack2x16float(w.x), unpack2x16float(w.y)); }
-//#if WIDE
+//#if KEPT_F32
 // Those of keys and values have f32, so that they are widened once.
 alias Kept = vec4f;
 fn kept(w: Four) -> Kept { return unpacked(w); }

@@ -32,7 +32,7 @@ struct Config {
     f("LANES", form.lanes);
     f("SLICED", form.slices > 1);
     f("HALF", uint32_t{half});
-    if (half) f("WIDE", uint32_t{form.wide});
+    if (half) f("KEPT_F32", uint32_t{form.wide});
     f("SUBGROUP", subgroup);
     f("APART", apart);
     extras.fields(f);
