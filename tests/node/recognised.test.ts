@@ -12,37 +12,46 @@ const general = /^(batch norm|branch|dead|expanded .*|folded|fused nodes|fusions
 const expected: Record<string, Record<string, number>> = {
   hf_bert: {
     attention: 2,
+    'joined heads': 2,
     gelu: 2,
   },
   hf_bert_dynamo: {
     attention: 2,
+    'joined heads': 2,
   },
   hf_clip: {
     attention: 4,
+    'joined heads': 4,
     swish: 4,
   },
   hf_gpt2_step: {
     attention: 2,
+    'joined heads': 2,
     gelu: 2,
   },
   hf_llama_step: {
     attention: 2,
+    'joined heads': 2,
     'rms norm': 5,
     swish: 2,
   },
   hf_segformer: {
     attention: 4,
+    'joined heads': 3,
     'transposes reshaped': 4,
   },
   hf_swin: {
     attention: 4,
+    'joined heads': 4,
   },
   hf_t5enc: {
     attention: 2,
+    'joined heads': 2,
     'rms norm': 5,
   },
   hf_whisper_encoder: {
     attention: 2,
+    'joined heads': 2,
   },
   rnn_stack: {
     'transposes reshaped': 1,
@@ -60,9 +69,11 @@ const expected: Record<string, Record<string, number>> = {
   },
   timm_vit: {
     attention: 6,
+    'joined heads': 6,
   },
   unet_mini: {
     attention: 1,
+    'joined heads': 1,
     'group norm': 4,
     swish: 4,
   },
@@ -71,6 +82,7 @@ const expected: Record<string, Record<string, number>> = {
   },
   'hf-bert': {
     attention: 2,
+    'joined heads': 2,
     gelu: 2,
   },
   'ppocr-detection': {
@@ -78,6 +90,7 @@ const expected: Record<string, Record<string, number>> = {
   },
   'ppocr-recognition': {
     attention: 2,
+    'joined heads': 2,
     'hard swish': 28,
     'layer norm': 5,
     swish: 7,
