@@ -3,6 +3,9 @@
 import { align, storageUsage, type Gpu } from './gpu.js';
 import type { Pool, Region } from './weights.js';
 
+/** Bytes to where the next region may begin. */
+const room = ({ bytes }: Region): number => align(Math.max(bytes, 1), 256);
+
 /** Moves regions; nothing may hold their places. */
 export function tidy(
   gpu: Gpu,
@@ -15,7 +18,7 @@ export function tidy(
 function move(gpu: Gpu, regions: ReadonlyMap<number, Region>, pools: Map<GPUBuffer, Pool>): void {
   for (const [buffer] of [...pools]) {
     const kept = [...regions.values()].filter((region) => region.buffer === buffer);
-    const used = kept.reduce((sum, { bytes }) => sum + align(Math.max(bytes, 1), 256), 0);
+    const used = kept.reduce((sum, region) => sum + room(region), 0);
     if (4 * used > 3 * buffer.size) continue;
     const to = gpu.createBuffer('weights', used, storageUsage);
     const encoder = gpu.device.createCommandEncoder();
@@ -24,7 +27,7 @@ function move(gpu: Gpu, regions: ReadonlyMap<number, Region>, pools: Map<GPUBuff
       encoder.copyBufferToBuffer(buffer, region.offset, to, offset, align(region.bytes, 4));
       region.buffer = to;
       region.offset = offset;
-      offset += align(Math.max(region.bytes, 1), 256);
+      offset += room(region);
     }
     gpu.queue.submit([encoder.finish()]);
     gpu.destroyBuffer(buffer);

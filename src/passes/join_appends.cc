@@ -21,9 +21,8 @@ struct Parts {
 };
 
 Node* made_by(const Graph& graph, const Value* value, std::string_view op) {
-  Node* node = value != nullptr ? value->producer : nullptr;
-  if (node == nullptr || node->graph != &graph || !node->is(op, "quern")) return nullptr;
-  return value->uses.size() == 1 ? node : nullptr;
+  return value != nullptr && value->uses.size() == 1 ? maker_in(graph, value, op, "quern")
+                                                     : nullptr;
 }
 
 /// Rotates rows of packed heads as they lie, by the positions that appending goes by.

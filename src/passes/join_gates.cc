@@ -18,9 +18,8 @@ struct Pair {
 /// What gives a value that nothing else reads.
 Node* made_by(const Graph& graph, const Value* value, std::string_view op,
               std::string_view domain = "") {
-  if (value == nullptr || !is_used_once(graph, *value)) return nullptr;
-  Node* node = value->producer;
-  return node != nullptr && node->graph == &graph && node->is(op, domain) ? node : nullptr;
+  return value != nullptr && is_used_once(graph, *value) ? maker_in(graph, value, op, domain)
+                                                         : nullptr;
 }
 
 bool is_half_or_float(const Value& v) {

@@ -19,12 +19,6 @@ constexpr int kOpset = 23;
 constexpr int64_t kMost = 1 << 20;
 const std::vector<int64_t> kHeadsAndRows = {0, 2, 1, 3};
 
-/// The node that makes `v` in this graph, if it is the operator.
-Node* maker(const Graph& graph, const Value* v, std::string_view op) {
-  Node* node = made_by(v, op);
-  return node != nullptr && node->graph == &graph ? node : nullptr;
-}
-
 /// `v` is number `index` of the parts that `whole` has along its first axis.
 struct Part {
   Value* whole = nullptr;
@@ -39,7 +33,7 @@ bool squeezes_first(const Node& node) {
 }
 
 std::optional<Part> part_of(const Graph& graph, const Value* v) {
-  if (const Node* gather = maker(graph, v, "Gather")) {
+  if (const Node* gather = maker_in(graph, v, "Gather")) {
     const Value* index = gather->inputs[1];
     const auto number =
         index->type.shape && index->type.shape->empty() ? scalar_of(index) : std::nullopt;
@@ -48,12 +42,12 @@ std::optional<Part> part_of(const Graph& graph, const Value* v) {
     }
     return Part{gather->inputs[0], static_cast<int64_t>(*number)};
   }
-  const Node* squeeze = maker(graph, v, "Squeeze");
+  const Node* squeeze = maker_in(graph, v, "Squeeze");
   if (squeeze == nullptr || !squeezes_first(*squeeze)) return std::nullopt;
   const Value* one = squeeze->inputs[0];
   const Shape* shape = shape_of(one);
   if (shape == nullptr || shape->empty() || (*shape)[0] != 1) return std::nullopt;
-  if (const Node* slice = maker(graph, one, "Slice")) {
+  if (const Node* slice = maker_in(graph, one, "Slice")) {
     const auto starts = slice->input(1) != nullptr ? ints_of(slice->input(1)) : std::nullopt;
     const auto axes = slice->input(3) != nullptr ? ints_of(slice->input(3)) : std::nullopt;
     if (!starts || !axes || *axes != std::vector<int64_t>{0} || starts->size() != 1) {
@@ -61,7 +55,7 @@ std::optional<Part> part_of(const Graph& graph, const Value* v) {
     }
     return Part{slice->inputs[0], (*starts)[0]};
   }
-  const Node* split = maker(graph, one, "Split");
+  const Node* split = maker_in(graph, one, "Split");
   if (split == nullptr || split->int_or("axis", 0) != 0) return std::nullopt;
   int64_t index = 0;
   for (const Value* out : split->outputs) {
@@ -84,12 +78,12 @@ struct Source {
 
 Source source_of(const Graph& graph, Value* v) {
   const Source as_it_is{.value = v};
-  if (const Node* transpose = maker(graph, v, "Transpose")) {
+  if (const Node* transpose = maker_in(graph, v, "Transpose")) {
     if (permutation_of(*transpose) != kHeadsAndRows) return as_it_is;
     return {.value = transpose->inputs[0], .rows_first = true};
   }
   const auto part = part_of(graph, v);
-  const Node* transpose = part ? maker(graph, part->whole, "Transpose") : nullptr;
+  const Node* transpose = part ? maker_in(graph, part->whole, "Transpose") : nullptr;
   if (transpose == nullptr) return as_it_is;
   const std::vector<int64_t> permutation = permutation_of(*transpose);
   const bool parts_first = permutation == std::vector<int64_t>{2, 0, 3, 1, 4};
@@ -141,7 +135,7 @@ class Joiner {
       if (!source.rows_first) continue;
       Value* value = source.value;
       if (source.packed) {
-        QUERN_ASSIGN(value, side_by_side(source));
+        QUERN_ASSIGN(value, as_heads(source));
       }
       graph_.set_input(&node_, i, value);
       layout_ |= kBits[i];
@@ -164,7 +158,7 @@ class Joiner {
   }
 
   /// A packed projection as [batch, rows, heads of all parts, size]: one for all three.
-  Result<Value*> side_by_side(const Source& source) {
+  Result<Value*> as_heads(const Source& source) {
     if (source.value == packed_) return joined_;
     Expansion e(graph_, node_, kOpset);
     const auto size = shape_of(source.value)->back().constant();

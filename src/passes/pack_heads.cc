@@ -11,6 +11,7 @@
 #include "ops/common/attention_shape.h"
 #include "passes/passes.h"
 #include "passes/products.h"
+#include "passes/recognise_attention_operands.h"
 #include "passes/recognise_match.h"
 
 namespace quern {
@@ -27,24 +28,14 @@ struct Operand {
 
 /// `v` or what it is times a number.
 const Value* without_factor(const Graph& graph, const Value* v, double& factor) {
-  const Node* mul = v->producer;
-  if (mul == nullptr || mul->graph != &graph || !mul->is("Mul") || !is_used_once(graph, *v)) {
-    return v;
-  }
-  for (size_t i = 0; i < 2; ++i) {
-    const auto number = scalar_of(mul->inputs[1 - i]);
-    if (!number || !same_type(mul->inputs[i], v)) continue;
-    factor = *number;
-    return mul->inputs[i];
-  }
-  return v;
+  if (maker_in(graph, v, "Mul") == nullptr || !is_used_once(graph, *v)) return v;
+  const Value* before = before_scale(v, factor);
+  return before != nullptr ? before : v;
 }
 
 std::optional<Operand> operand_of(const Graph& graph, const Value* v) {
-  const Node* reshape = made_by(v, "Reshape");
-  if (reshape == nullptr || reshape->graph != &graph || !is_used_once(graph, *v)) {
-    return std::nullopt;
-  }
+  const Node* reshape = maker_in(graph, v, "Reshape");
+  if (reshape == nullptr || !is_used_once(graph, *v)) return std::nullopt;
   const Value* rows = reshape->inputs[0];
   const Shape* in = shape_of(rows);
   const Shape* out = shape_of(v);

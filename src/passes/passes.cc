@@ -36,6 +36,12 @@ bool is_used_once(const Graph& graph, const Value& value) {
   return value.uses.size() == 1 && !graph.is_output(&value);
 }
 
+Node* maker_in(const Graph& graph, const Value* value, std::string_view op,
+               std::string_view domain) {
+  Node* node = value != nullptr ? value->producer : nullptr;
+  return node != nullptr && node->graph == &graph && node->is(op, domain) ? node : nullptr;
+}
+
 Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& report) {
   // The one list of passes. `every` passes run with optimisation off too: execution needs them.
   struct Entry {
@@ -76,11 +82,12 @@ Result<void> run_passes(Graph& graph, const PassOptions& options, PassReport& re
        [](Graph& g, const PassOptions&, PassReport& r) { return move_transposes(g, r); }},
       {"join-heads", false,
        [](Graph& g, const PassOptions&, PassReport& r) { return join_heads(g, r); }},
-      {"dead", false,
-       [](Graph& g, const PassOptions&, PassReport& r) { return remove_dead_code(g, r); }},
       {"pack-heads", false,
        [](Graph& g, const PassOptions& o, PassReport& r) -> Result<void> {
-         return o.few_dispatches ? pack_heads(g, r) : Result<void>();
+         if (!o.few_dispatches) return {};
+         // Transposes that attention reads past read the products too.
+         QUERN_TRY(remove_dead_code(g, r));
+         return pack_heads(g, r);
        }},
       {"fold", false,
        [](Graph& g, const PassOptions&, PassReport& r) { return fold_constants(g, r); }},

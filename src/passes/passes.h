@@ -30,6 +30,9 @@ struct PassOptions {
 std::set<const Value*> body_outputs(Graph& graph);
 /// Does one node of the graph read the value, and nothing else?
 bool is_used_once(const Graph& graph, const Value& value);
+/// The node of this graph that makes the value (null: none), if it is that operator; else null.
+Node* maker_in(const Graph& graph, const Value* value, std::string_view op,
+               std::string_view domain = "");
 
 /// Infers types, symbolic shapes and contents through the graph and its bodies.
 Result<void> infer_shapes(Graph& graph);

@@ -49,22 +49,28 @@ bool same_matrices(const Shape& a, const Shape& b) {
   return same_extent(a, 1, b, 1) && same_extent(a, 2, b, 2);
 }
 
+Value* before_scale(const Value* v, double& factor) {
+  const Node* node = v->producer;
+  if (node == nullptr || (!node->is("Mul") && !node->is("Div"))) return nullptr;
+  Value* next = nullptr;
+  double by = 1;
+  for (size_t i = 0; i < 2; ++i) {
+    const auto number = scalar_of(node->inputs[1 - i]);
+    if (!number || (node->is("Div") && (i == 1 || *number == 0))) continue;
+    next = node->inputs[i];
+    by = node->is("Div") ? 1 / *number : *number;
+  }
+  if (next == nullptr || !same_type(next, v)) return nullptr;
+  factor *= by;
+  return next;
+}
+
 Value* without_scale(Value* v, double& factor) {
   constexpr int kMaxSteps = 4;
   for (int step = 0; step < kMaxSteps; ++step) {
-    const Node* node = v->producer;
-    if (node == nullptr || (!node->is("Mul") && !node->is("Div"))) return v;
-    Value* next = nullptr;
-    double by = 1;
-    for (size_t i = 0; i < 2; ++i) {
-      const auto number = scalar_of(node->inputs[1 - i]);
-      if (!number || (node->is("Div") && (i == 1 || *number == 0))) continue;
-      next = node->inputs[i];
-      by = node->is("Div") ? 1 / *number : *number;
-    }
-    if (next == nullptr || !same_type(next, v)) return v;
-    factor *= by;
-    v = next;
+    Value* before = before_scale(v, factor);
+    if (before == nullptr) return v;
+    v = before;
   }
   return v;
 }

@@ -18,6 +18,9 @@ bool may_be_same(const Dim& a, const Dim& b);
 /// The last two extents of both alike?
 bool same_matrices(const Shape& a, const Shape& b);
 
+/// `v` before it was multiplied or divided by a scalar, which goes into `factor`; null where
+/// neither made it.
+Value* before_scale(const Value* v, double& factor);
 /// Sees through products with scalars, which go into `factor`.
 Value* without_scale(Value* v, double& factor);
 /// k of its transpose: as it is where k^T was made by a transposition, else transposed once more.

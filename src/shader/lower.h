@@ -96,6 +96,8 @@ struct KernelCall {
 /// then `wid.x + wid.y * num_workgroups.x`, and it must ignore numbers past the end.
 std::array<uint64_t, 3> split_workgroups(uint64_t count, const Target& target);
 
+/// Numbers as words of KernelCall::params.
+inline uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
 inline uint32_t word_of(float value) { return __builtin_bit_cast(uint32_t, value); }
 
 /// For OpDef::lower.

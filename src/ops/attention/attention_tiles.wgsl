@@ -17,6 +17,7 @@ const APART = true; //@config
 //#if SUBGROUP
 enable subgroups;
 const SUBGROUP = 32u; //@config
+//@use reduce_subgroup
 //#endif
 const WG = BQ / ROWS * LANES;
 const D4 = HEAD / 4u;
@@ -96,19 +97,7 @@ var<workgroup> weights: array<vec4f, BQ * (FOURS + 1u)>;
 //#if OFFSETS
 var<workgroup> shared_offset: i32;
 //#endif
-//#if SUBGROUP
-// The LANES invocations of a row are neighbours in a subgroup, which has SUBGROUP of them at least.
-fn row_max(v: f32) -> f32 {
-  var top = v;
-  for (var s = 1u; s < LANES; s *= 2u) { top = max(top, subgroupShuffleXor(top, s)); }
-  return top;
-}
-fn row_sum(v: f32) -> f32 {
-  var sum = v;
-  for (var s = 1u; s < LANES; s *= 2u) { sum += subgroupShuffleXor(sum, s); }
-  return sum;
-}
-//#else
+//#if !SUBGROUP
 var<workgroup> shared_rows: array<f32, BQ * LANES>;
 //#endif
 
@@ -235,7 +224,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     for (var r = 0u; r < ROWS; r++) { //@unroll
       let was = top[r];
       //#if SUBGROUP
-      top[r] = max(top[r], row_max(block_top[r]));
+      top[r] = max(top[r], tree_max(lid, block_top[r]));
       //#else
       for (var n = 0u; n < LANES; n++) { top[r] = max(top[r], shared_rows[(row0 + r) * LANES + n]); }
       //#endif
@@ -289,7 +278,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let y_base = batch * params.y_batch + head * params.y_head + first * params.y_row;
   for (var r = 0u; r < ROWS; r++) { //@unroll
     //#if SUBGROUP
-    let total = row_sum(sum[r]);
+    let total = tree_sum(lid, sum[r]);
     //#else
     var total = 0.0;
     for (var n = 0u; n < LANES; n++) { total += shared_rows[(row0 + r) * LANES + n]; }

@@ -176,7 +176,6 @@ struct Config {
 };
 
 constexpr std::string_view kRows = "fused_attention";
-constexpr size_t kBlocks = 5;  ///< the parameter of that name
 
 constexpr std::string_view kSubgroups = "attention_subgroup";
 
@@ -304,7 +303,6 @@ Result<void> lower(LowerContext& ctx) {
   if (s.has_offsets) call.bindings.push_back(ctx.bind_in("offsets", kOffsets));
   if (s.has_sink) call.bindings.push_back(ctx.bind_in("sink", kSink));
   call.bindings.push_back(ctx.bind_out("y", 0));
-  const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
   // Strides in fours, but for y.
   // Without a window so large a one that kernels can subtract it from any place without a wrap.
   const int64_t window = s.causal && s.window > 0 ? s.window : INT32_MAX / 2;
@@ -326,7 +324,7 @@ Result<void> lower(LowerContext& ctx) {
     one.kernel = kernel_of(chosen);
     one.config = config_of(chosen);
     const int64_t blocks = (s.queries + chosen.bq - 1) / chosen.bq;
-    one.params[kBlocks] = word(blocks);
+    one.params[attention::kBlocksParam] = word(blocks);
     one.workgroups =
         split_workgroups(static_cast<uint64_t>(blocks * s.batch * s.heads), ctx.target());
     one.stores_fours = one.kernel != kRows;

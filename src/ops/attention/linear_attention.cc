@@ -88,7 +88,6 @@ Result<void> lower(LowerContext& ctx) {
   const int64_t columns = config.workgroup / config.lanes;
   const int64_t blocks = (s.values + columns - 1) / columns;
   const int64_t units = s.batch * s.heads * blocks;
-  const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
   call.params = {word(units),       word(s.heads),    word(s.group),     word(s.positions),
                  word(s.values),    word(blocks),     word(s.decay_row), word(s.decay_head),
                  word(s.decay_key), word(s.beta_row), word(s.beta_head), word_of(s.scale)};

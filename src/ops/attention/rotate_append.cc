@@ -172,7 +172,6 @@ Result<void> lower(LowerContext& ctx) {
   call.bindings.push_back(ctx.bind_out("keys", kKeys));
   call.bindings.push_back(ctx.bind_out("values", kValues));
   call.config = config_of(config);
-  const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
   call.params = {
       word(queries),     word(cached),       word(x.dims[1]), word(x.dims[2] - 2 * keys[1]),
       word(keys[1]),     word(past),         word(keys[2]),   word(size / 4),

@@ -18,8 +18,6 @@ struct Config {
   }
 };
 
-uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
-
 int64_t rows_of(const AttentionShape& s) { return s.batch * s.heads * s.queries; }
 
 /// Elements of all slices' sums and ends.
@@ -27,23 +25,17 @@ int64_t count_of(const AttentionShape& s, int64_t slices) {
   return rows_of(s) * slices * (s.head_v + 4);
 }
 
-}  // namespace
-
-Result<Storage> attention_slices(LowerContext& ctx, const AttentionShape& s, int64_t slices) {
-  const int64_t count = count_of(s, slices);
-  QUERN_TRY(check_u32(ctx, count));
-  return ctx.scratch(static_cast<uint64_t>(count) * 4);
-}
-
-KernelCall attention_merge(const LowerContext& ctx, const AttentionShape& s, KernelCall& call,
-                           int64_t slices, int64_t groups, Storage part) {
+/// The call that follows `call`, which gives `part` instead of the output.
+KernelCall merge_after(const LowerContext& ctx, const AttentionShape& s, KernelCall& call,
+                       int64_t slices, bool few_rows, Storage part) {
   KernelBinding& y = call.bindings.back();
   const KernelBinding whole = y;
   y.storage = part;
   y.dtype = DType::kF32;
   y.count = static_cast<uint64_t>(count_of(s, slices));
-  const int64_t across = std::min(s.head_v / 4, kWorkgroup);
-  const int64_t rows = kWorkgroup / (across * groups);
+  const int64_t groups_of_row = kWorkgroup / std::min(s.head_v / 4, kWorkgroup);
+  const int64_t groups = few_rows ? groups_of_row : 1;
+  const int64_t rows = groups_of_row / groups;
   KernelCall merge;
   merge.kernel = "attention_merge";
   merge.config = config_of(Config{s.head_v, groups});
@@ -56,6 +48,31 @@ KernelCall attention_merge(const LowerContext& ctx, const AttentionShape& s, Ker
   merge.epilogue_at = call.epilogue_at;
   call.epilogue_at = {};
   return merge;
+}
+
+}  // namespace
+
+Result<void> dispatch_attention(LowerContext& ctx, const AttentionShape& s, KernelCall call,
+                                int64_t slices, bool few_rows) {
+  if (slices == 1) return ctx.dispatch(std::move(call));
+  const int64_t count = count_of(s, slices);
+  QUERN_TRY(check_u32(ctx, count));
+  QUERN_ASSIGN(const Storage part, ctx.scratch(static_cast<uint64_t>(count) * 4));
+  KernelCall merge = merge_after(ctx, s, call, slices, few_rows, part);
+  QUERN_TRY(ctx.dispatch(std::move(call)));
+  return ctx.dispatch(std::move(merge));
+}
+
+Result<void> prepare_sliced_attention(LowerContext& ctx, const AttentionShape& s,
+                                      std::vector<KernelCall> calls, bool few_rows) {
+  if (calls.empty()) return {};
+  QUERN_ASSIGN(const Storage part, ctx.scratch(kBindingAlignment));
+  KernelCall merge;
+  for (KernelCall& call : calls) {
+    merge = merge_after(ctx, s, call, 2, few_rows, part);
+    QUERN_TRY(ctx.prepare(std::move(call)));
+  }
+  return ctx.prepare(std::move(merge));
 }
 
 }  // namespace quern

@@ -13,6 +13,9 @@ namespace attention {
 enum Input : size_t { kQ, kK, kV, kMask, kOffsets, kSink };
 /// Bits of its attribute `rows_first`: tensors that are [batch, rows, heads, size].
 enum Layout : int64_t { kQRows = 1, kKRows = 2, kVRows = 4, kYRows = 8 };
+/// The place of `blocks`, or `slices` of one query, among the parameters that its kernels have in
+/// common.
+inline constexpr size_t kBlocksParam = 5;
 }  // namespace attention
 
 /// Elements from one batch, head and row of a tensor to the next, and before the first head.

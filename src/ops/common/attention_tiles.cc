@@ -9,7 +9,6 @@
 namespace quern {
 namespace {
 
-constexpr size_t kBlocks = 5;  ///< the parameter of that name
 /// Where workgroups are few keys are sliced, so that each core has so many.
 constexpr int64_t kPerCore = 8;
 /// No slice is to have fewer keys: it would cost more to merge.
@@ -43,7 +42,7 @@ struct Config {
     const int64_t kept = form.wide ? 16 : four;
     const int64_t pitch = std::max(head, head_v) / 4 + 1;
     return form.bq * (head / 4 + 1) * four + (apart ? 2 : 1) * form.bk * pitch * kept +
-           form.bq * (form.bk / 4 + 1) * 16 + (subgroup > 0 ? 0 : form.bq * form.lanes * 4) + 16;
+           form.bq * (form.bk / 4 + 1) * 16 + form.bq * (subgroup > 0 ? 1 : form.lanes) * 4 + 16;
   }
 };
 
@@ -76,33 +75,37 @@ AttentionTiles sliced(const LowerContext& ctx, const AttentionShape& s, Attentio
   return form;
 }
 
-uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
-
+/// The form, where attention by tiles pays off and has room for it.
 std::optional<AttentionTiles> if_fits(const LowerContext& ctx, const AttentionShape& s,
                                       const AttentionTiles& form) {
   // On a CPU tiles save nothing that would be worth compiling them.
-  if (s.head_v > 256 || ctx.target().emulated || !fits(ctx, s, form)) return std::nullopt;
-  return form;
+  const bool fits =
+      s.head_v <= 256 && !ctx.target().emulated &&
+      config_for(ctx, s, form).storage() <= int64_t{ctx.target().max_workgroup_storage} &&
+      form.bq / form.rows * form.lanes <= int64_t{ctx.target().max_invocations};
+  return fits ? std::optional(form) : std::nullopt;
 }
 
-struct Calls {
-  KernelCall tiles;
-  KernelCall merge;  ///< with more than one slice
-};
+std::optional<AttentionTiles> small_tiles(const LowerContext& ctx, const AttentionShape& s) {
+  return if_fits(ctx, s, {});
+}
 
-/// `part`: where slices go.
-Calls calls_of(const LowerContext& ctx, const AttentionShape& s, KernelCall call,
-               const AttentionTiles& form, Storage part) {
-  const int64_t count = workgroups(s, form);
+std::optional<AttentionTiles> large_tiles(const LowerContext& ctx, const AttentionShape& s) {
+  const AttentionTiles wide{.bq = 64, .bk = 64, .rows = 4, .lanes = 16, .wide = true};
+  if (config_for(ctx, s, wide).half && if_fits(ctx, s, wide)) return wide;
+  return if_fits(ctx, s, {.bq = 32, .bk = 64, .rows = 2, .lanes = 16});
+}
+
+KernelCall call_of(const LowerContext& ctx, const AttentionShape& s, KernelCall call,
+                   const AttentionTiles& form) {
   call.kernel = "attention_tiles";
   call.config = config_of(config_for(ctx, s, form));
-  call.params[kBlocks] = word((s.queries + form.bq - 1) / form.bq);
+  call.params[attention::kBlocksParam] = word((s.queries + form.bq - 1) / form.bq);
   call.params.push_back(word(form.slices));
-  call.workgroups = split_workgroups(static_cast<uint64_t>(form.slices * count), ctx.target());
+  call.workgroups =
+      split_workgroups(static_cast<uint64_t>(form.slices * workgroups(s, form)), ctx.target());
   call.stores_fours = true;
-  if (form.slices == 1) return {std::move(call), {}};
-  KernelCall merge = attention_merge(ctx, s, call, form.slices, 1, part);
-  return {std::move(call), std::move(merge)};
+  return call;
 }
 
 }  // namespace
@@ -114,32 +117,15 @@ std::string name_of(const AttentionTiles& f) {
   return name;
 }
 
-bool fits(const LowerContext& ctx, const AttentionShape& s, const AttentionTiles& form) {
-  return config_for(ctx, s, form).storage() <= int64_t{ctx.target().max_workgroup_storage} &&
-         form.bq / form.rows * form.lanes <= int64_t{ctx.target().max_invocations};
-}
-
-std::optional<AttentionTiles> small_attention_tiles(const LowerContext& ctx,
-                                                    const AttentionShape& s) {
-  return if_fits(ctx, s, {});
-}
-
-std::optional<AttentionTiles> large_attention_tiles(const LowerContext& ctx,
-                                                    const AttentionShape& s) {
-  AttentionTiles form{.bq = 64, .bk = 64, .rows = 4, .lanes = 16, .wide = true};
-  if (config_for(ctx, s, form).half && fits(ctx, s, form)) return if_fits(ctx, s, form);
-  return if_fits(ctx, s, {.bq = 32, .bk = 64, .rows = 2, .lanes = 16});
-}
-
 std::optional<AttentionTiles> suited_attention_tiles(const LowerContext& ctx,
                                                      const AttentionShape& s) {
   const int64_t cores = ctx.target().cores;
-  if (const auto large = large_attention_tiles(ctx, s)) {
+  if (const auto large = large_tiles(ctx, s)) {
     const int64_t count = workgroups(s, *large);
     if (2 * count >= 5 * cores) return large;
     if (2 * count >= cores) return sliced(ctx, s, *large, kPerCore, kFewestKeys);
   }
-  const auto small = small_attention_tiles(ctx, s);
+  const auto small = small_tiles(ctx, s);
   if (!small || s.queries < small->bq) return std::nullopt;
   return sliced(ctx, s, *small, kPerCore, kFewestKeys);
 }
@@ -156,8 +142,9 @@ std::vector<AttentionTiles> attention_tiles_forms(const LowerContext& ctx,
     for (const bool wide : {false, true}) {
       form.wide = wide;
       if ((wide && !half) || !if_fits(ctx, s, form)) continue;
-      for (const int64_t per_core : {0, 2, 4, 8})
+      for (const int64_t per_core : {0, 2, 4, 8}) {
         add_new(forms, sliced(ctx, s, form, per_core, 2 * form.bk));
+      }
     }
   }
   return forms;
@@ -165,28 +152,19 @@ std::vector<AttentionTiles> attention_tiles_forms(const LowerContext& ctx,
 
 Result<void> dispatch_attention_tiles(LowerContext& ctx, const AttentionShape& s, KernelCall call,
                                       const AttentionTiles& form) {
-  Storage part;
-  if (form.slices > 1) {
-    QUERN_ASSIGN(part, attention_slices(ctx, s, form.slices));
-  }
-  Calls calls = calls_of(ctx, s, std::move(call), form, part);
-  QUERN_TRY(ctx.dispatch(std::move(calls.tiles)));
-  if (form.slices == 1) return {};
-  return ctx.dispatch(std::move(calls.merge));
+  return dispatch_attention(ctx, s, call_of(ctx, s, std::move(call), form), form.slices, false);
 }
 
 Result<void> prepare_attention_tiles(LowerContext& ctx, const AttentionShape& s,
                                      const KernelCall& call) {
-  for (auto form : {small_attention_tiles(ctx, s), large_attention_tiles(ctx, s)}) {
+  std::vector<KernelCall> in_slices;
+  for (auto form : {small_tiles(ctx, s), large_tiles(ctx, s)}) {
     if (!form) continue;
-    QUERN_TRY(ctx.prepare(calls_of(ctx, s, call, *form, {}).tiles));
+    QUERN_TRY(ctx.prepare(call_of(ctx, s, call, *form)));
     form->slices = 2;
-    QUERN_ASSIGN(const Storage part, ctx.scratch(kBindingAlignment));
-    Calls calls = calls_of(ctx, s, call, *form, part);
-    QUERN_TRY(ctx.prepare(std::move(calls.tiles)));
-    QUERN_TRY(ctx.prepare(std::move(calls.merge)));
+    in_slices.push_back(call_of(ctx, s, call, *form));
   }
-  return {};
+  return prepare_sliced_attention(ctx, s, std::move(in_slices), false);
 }
 
 }  // namespace quern

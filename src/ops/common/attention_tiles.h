@@ -19,14 +19,8 @@ struct AttentionTiles {
 };
 std::string name_of(const AttentionTiles& form);
 
-/// Is there room for it on the device?
-bool fits(const LowerContext& ctx, const AttentionShape& s, const AttentionTiles& form);
-/// Those for few and for many rows, where attention by tiles pays off and has room.
-std::optional<AttentionTiles> small_attention_tiles(const LowerContext& ctx,
-                                                    const AttentionShape& s);
-std::optional<AttentionTiles> large_attention_tiles(const LowerContext& ctx,
-                                                    const AttentionShape& s);
-/// What suits the shape; none for fewer query rows than a tile has.
+/// What suits the shape; none for fewer query rows than a tile has, and where tiles have no room or
+/// do not pay off.
 std::optional<AttentionTiles> suited_attention_tiles(const LowerContext& ctx,
                                                      const AttentionShape& s);
 /// What a tuner may try.

@@ -9,8 +9,6 @@
 namespace quern {
 namespace {
 
-constexpr size_t kSlices = 5;  ///< the parameter of that name
-
 struct Config {
   int64_t head = 0, head_v = 0, wg = 0, parts = 0;
   AttentionExtras extras;
@@ -25,8 +23,6 @@ struct Config {
     f("SLICED", uint32_t{sliced});
   }
 };
-
-uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
 
 /// Invocations of a workgroup, those that share a key, and slices of the keys.
 struct Form {
@@ -86,40 +82,26 @@ Config config_for(const AttentionShape& s, const Form& form) {
   return config;
 }
 
-struct Calls {
-  KernelCall vector;
-  KernelCall merge;  ///< with more than one slice
-};
-
-/// `part`: where slices go.
-Calls calls_of(const LowerContext& ctx, const AttentionShape& s, KernelCall call, const Form& form,
-               Storage part) {
-  const int64_t slices = form.slices;
-  const int64_t slice_keys = (s.keys + slices - 1) / slices;
+KernelCall call_of(const LowerContext& ctx, const AttentionShape& s, KernelCall call,
+                   const Form& form) {
   call.kernel = "attention_vector";
   call.config = config_of(config_for(s, form));
-  call.params[kSlices] = word(slices);
-  call.params.push_back(word(slice_keys));
+  call.params[attention::kBlocksParam] = word(form.slices);
+  call.params.push_back(word((s.keys + form.slices - 1) / form.slices));
   call.workgroups =
-      split_workgroups(static_cast<uint64_t>(slices * s.batch * s.heads), ctx.target());
+      split_workgroups(static_cast<uint64_t>(form.slices * s.batch * s.heads), ctx.target());
   call.stores_fours = true;
-  if (slices == 1) return {std::move(call), {}};
-  const int64_t groups = std::max<int64_t>(128 / (s.head_v / 4), 1);
-  KernelCall merge = attention_merge(ctx, s, call, slices, groups, part);
-  return {std::move(call), std::move(merge)};
+  return call;
 }
 
 /// Makes the programs with and without slices.
 Result<void> prepare(LowerContext& ctx, const AttentionShape& s, const KernelCall& call,
                      Form form) {
   form.slices = 1;
-  QUERN_TRY(ctx.prepare(calls_of(ctx, s, call, form, {}).vector));
+  QUERN_TRY(ctx.prepare(call_of(ctx, s, call, form)));
   if (ctx.target().emulated) return {};
   form.slices = 2;
-  QUERN_ASSIGN(const Storage part, ctx.scratch(kBindingAlignment));
-  Calls calls = calls_of(ctx, s, call, form, part);
-  QUERN_TRY(ctx.prepare(std::move(calls.vector)));
-  return ctx.prepare(std::move(calls.merge));
+  return prepare_sliced_attention(ctx, s, {call_of(ctx, s, call, form)}, true);
 }
 
 }  // namespace
@@ -128,14 +110,7 @@ Result<void> dispatch_attention_vector(LowerContext& ctx, const AttentionShape& 
                                        bool varies) {
   const Form form = form_for(ctx, s);
   if (varies) QUERN_TRY(prepare(ctx, s, call, form));
-  Storage part;
-  if (form.slices > 1) {
-    QUERN_ASSIGN(part, attention_slices(ctx, s, form.slices));
-  }
-  Calls calls = calls_of(ctx, s, std::move(call), form, part);
-  QUERN_TRY(ctx.dispatch(std::move(calls.vector)));
-  if (form.slices == 1) return {};
-  return ctx.dispatch(std::move(calls.merge));
+  return dispatch_attention(ctx, s, call_of(ctx, s, std::move(call), form), form.slices, true);
 }
 
 Result<void> prepare_attention_vector(LowerContext& ctx, const AttentionShape& s,

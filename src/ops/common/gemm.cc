@@ -92,8 +92,6 @@ struct VectorConfig {
   }
 };
 
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
-
 /// Are all rows of `by` neighbours along the axis of stride 1 at element indices divisible by that?
 bool aligned(int64_t contiguous, int64_t other, int64_t length, int64_t start,
              const std::vector<BatchAxis>& batch, int64_t BatchAxis::* stride, int64_t by = 4) {

@@ -224,7 +224,6 @@ Result<void> dispatch_nbits(LowerContext& ctx, const NBits& q, const NBitsInputs
   if (bias) call.bindings.push_back(*bias);
   call.bindings.push_back(y);
   if (epilogue) call.epilogue_at = "y";
-  const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
   const int64_t row_words = q.row_bytes() / 4;
   call.params = {word(m),       word(q.n),       word(q.k),         word(q.blocks()),
                  word(q.block), word(row_words), word(q.zero_row())};

@@ -103,7 +103,6 @@ class Lowering {
     call.bindings = {x};
     if (carry != nullptr) call.bindings.push_back(*carry);
     call.bindings.push_back(y);
-    const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
     call.params = {word(s.lines()), word(s.length),        word(s.inner),      word(schedule.each),
                    word(blocks),    uint32_t{s.exclusive}, uint32_t{s.reverse}};
     const int64_t together = kWorkgroup / schedule.lanes;

@@ -95,8 +95,6 @@ Result<int64_t> direction_count(const Node& node) {
       cat(node.describe(), ": direction is '", d, "', expected forward, reverse or bidirectional"));
 }
 
-uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
-
 struct StepConfig {
   const RecurrentShape& s;
   const RecurrentKind& kind;

@@ -9,8 +9,6 @@ namespace {
 constexpr int64_t kBlock = 1024;  // elements that a workgroup sorts
 constexpr int64_t kWorkgroup = 256;
 
-uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
-
 int64_t power_of_two(int64_t n) {
   int64_t p = 1;
   while (p < n) p *= 2;

@@ -18,8 +18,6 @@ struct OutputConfig {
   }
 };
 
-uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
-
 /// A part: some images.
 struct Part {
   int64_t tiles_h, tiles_w, image_tiles, images;

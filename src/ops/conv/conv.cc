@@ -51,8 +51,6 @@ struct KernelConfig {
   }
 };
 
-uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
-
 /// Rows are channels, which are known; columns the output positions of an image.
 Varies varies_of(LowerContext& ctx) {
   const TensorInfo& y = ctx.output(0);

@@ -140,7 +140,6 @@ Result<void> lower(LowerContext& ctx) {
   call.bindings = {ctx.bind_in("x", 0), ctx.bind_in("w", 1)};
   if (config.bias) call.bindings.push_back(ctx.bind_in("b", 2));
   call.bindings.push_back(ctx.bind_out("y", 0));
-  const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
   call.params = {word(s.in_channels), word(s.out_channels), word(s.groups),   word(s.batch),
                  word(tiles_m),       word(tiles_n),        word(s.input[0]), word(s.input[1]),
                  word(s.output[0]),   word(s.output[1]),    word(s.pads[0]),  word(s.pads[1])};

@@ -82,7 +82,6 @@ Result<void> lower(LowerContext& ctx) {
   const auto words = [](std::string_view name, Storage s, int64_t count) {
     return KernelBinding{name, s, DType::kU32, static_cast<uint64_t>(count)};
   };
-  const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
 
   QUERN_ASSIGN(const Storage keys, ctx.scratch(static_cast<uint64_t>(rows * l.boxes) * 8));
   DeviceProgram key({rows, l.boxes});

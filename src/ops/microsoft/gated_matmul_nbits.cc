@@ -91,7 +91,6 @@ Result<void> lower_row(LowerContext& ctx, const NBits& q, bool zeros) {
     call.bindings.push_back(ctx.bind_in("up_zeros", kUp[3]));
   }
   call.bindings.push_back(ctx.bind_out("y", 0));
-  const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
   call.params = {
       word(q.n),         word(q.k), word(q.blocks()), word(q.block), word(q.row_bytes() / 4),
       word(q.zero_row())};

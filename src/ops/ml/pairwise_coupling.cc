@@ -45,7 +45,6 @@ Result<void> lower(LowerContext& ctx) {
   call.kernel = "pairwise_coupling";
   call.bindings = {
       ctx.bind_in("x", 0), {"work", work, DType::kF32, elements}, ctx.bind_out("y", 0)};
-  const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
   call.params = {word(rows), word(classes), word(steps_of(classes)),
                  std::bit_cast<uint32_t>(tolerance_of(classes))};
   call.workgroups =

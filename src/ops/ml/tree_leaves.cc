@@ -79,7 +79,6 @@ Result<void> lower(LowerContext& ctx) {
     call.bindings.push_back(words("members", sets, kMembers));
   }
   call.bindings.push_back({"leaves", ctx.out(0), DType::kU32, static_cast<uint64_t>(rows * trees)});
-  const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
   call.params = {word(rows), word(trees), word(features), word(ctx.input(kNodes).dims[0])};
   call.workgroups = split_workgroups(
       static_cast<uint64_t>((rows * trees + kWorkgroup - 1) / kWorkgroup), ctx.target());

@@ -47,8 +47,6 @@ struct Config {
   }
 };
 
-uint32_t word(int64_t v) { return static_cast<uint32_t>(v); }
-
 Result<void> lower_pointwise(LowerContext& ctx, const ConvShape& s, int64_t w_zero_step) {
   GemmCall g{.a = ctx.bind_in("a", kW), .b = ctx.bind_in("b", kX), .y = ctx.bind_out("y", 0)};
   g.integer = true;

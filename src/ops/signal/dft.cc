@@ -164,7 +164,6 @@ class Lowering {
 
   void set_params(KernelCall& call, const Config& config, int64_t length, bool inverse,
                   const std::vector<int64_t>& factors, int64_t done) const {
-    const auto word = [](int64_t v) { return static_cast<uint32_t>(v); };
     int64_t radix = 1;
     uint32_t packed[3] = {};
     for (size_t i = 0; i < factors.size(); ++i) {
