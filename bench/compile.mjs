@@ -1,19 +1,21 @@
 // What a model's programs cost the driver: records the programs that loading and one run make, then
 // compiles them one by one, and all at once, each in a process of its own with an empty shader cache.
-//   node bench/compile.mjs RUNTIME [--models NAME,...] [--packages FOLDER]
-//     [--top N] [--json FILE]
+//   node bench/compile.mjs RUNTIME [--models NAME,...] [--model FILE]... [--engine quern|ort-jspi]
+//     [--packages FOLDER] [--top N] [--json FILE]
 //   node bench/compile.mjs --programs FILE      times the programs in FILE (a JSON of this script)
 // RUNTIME: the folder with dist/ and wasm/.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { installDawn } from './lib/dawn.mjs';
-import { feedsOf } from './lib/engines/quern.mjs';
+import { onnxruntimeWeb } from './lib/engines/onnxruntime.mjs';
+import { quern } from './lib/engines/quern.mjs';
+import { installMeter } from './lib/meter.mjs';
 import { knownModels, modelAt } from './lib/models.mjs';
 import { packageRoots, rootOf } from './lib/packages.mjs';
 import { watchPrograms } from './lib/record.mjs';
@@ -22,6 +24,8 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     models: { type: 'string' },
+    model: { type: 'string', multiple: true, default: [] },
+    engine: { type: 'string', default: 'quern' },
     packages: { type: 'string' },
     programs: { type: 'string' },
     together: { type: 'string' },
@@ -57,18 +61,23 @@ async function openDevice() {
   });
 }
 
+function layoutOf(device, access) {
+  if (!access) return 'auto';
+  const group = device.createBindGroupLayout({
+    entries: access.map((type, binding) => ({ binding, visibility: 4, buffer: { type } })),
+  });
+  return device.createPipelineLayout({ bindGroupLayouts: [group] });
+}
+
 /** Milliseconds of each program: its module, its pipeline. */
 async function compileAll(programs, together) {
   const device = await openDevice();
   const make = async ({ wgsl, constants, access }) => {
     const begin = performance.now();
-    const layout = device.createBindGroupLayout({
-      entries: access.map((type, binding) => ({ binding, visibility: 4, buffer: { type } })),
-    });
     const module = device.createShaderModule({ code: wgsl });
     const parsed = performance.now();
     await device.createComputePipelineAsync({
-      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      layout: layoutOf(device, access),
       compute: { module, constants },
     });
     return { module: parsed - begin, pipeline: performance.now() - parsed };
@@ -91,24 +100,17 @@ const roots = packageRoots(options.packages);
 const names = options.models?.split(',');
 const temp = mkdtempSync(join(tmpdir(), 'compile-'));
 await installDawn(toggles);
+installMeter({ copyShared: true });
 const watched = watchPrograms();
-const { load, Tensor } = await import(pathToFileURL(resolve(positionals[0], 'dist/node.js')).href);
 const results = [];
-for (const known of knownModels) {
-  if (names && !names.includes(known.name)) continue;
-  const root = rootOf(roots, known.file);
-  if (!root) continue;
-  const { source, inputs } = modelAt({
-    ...known,
-    path: join(root, known.file),
-    texts: known.inputs,
-  });
+for (const make of models()) {
+  const known = make();
   watched.clear();
-  const model = await load(source, { device: 'webgpu' });
+  const engine = await engineOf(options.engine).create(known);
   const loaded = watched.programs.length;
-  await model.run(feedsOf(Tensor, inputs));
+  await engine.run();
   const ofRun = new Set(watched.used);
-  model.dispose();
+  engine.close();
   const programs = watched.programs.map((program, i) => ({
     ...program,
     when: i < loaded ? (ofRun.has(i) ? 'run' : 'load') : 'late',
@@ -118,12 +120,41 @@ for (const known of knownModels) {
   const single = child('--programs', file);
   const together = child('--programs', file, '--together', 'yes');
   programs.forEach((program, i) => Object.assign(program, single.each[i]));
-  results.push({ name: known.name, single: single.total, together: together.total, programs });
+  const { name } = known;
+  results.push({
+    ...{ name, engine: options.engine },
+    ...{ single: single.total, together: together.total, programs },
+  });
   print(results.at(-1));
 }
 rmSync(temp, { recursive: true });
 if (options.json) writeFileSync(options.json, JSON.stringify(results));
 process.exit(0);
+
+function engineOf(name) {
+  const ort = rootOf(roots, 'onnxruntime-web');
+  const engines = {
+    quern: () =>
+      quern(pathToFileURL(resolve(positionals[0], 'dist/node.js')).href, { device: 'webgpu' }),
+    'ort-jspi': () =>
+      onnxruntimeWeb(`${pathToFileURL(join(ort, 'onnxruntime-web/dist')).href}/`, {
+        build: 'jspi',
+      }),
+  };
+  if (!engines[name])
+    throw new Error(`no engine '${name}', only ${Object.keys(engines).join(', ')}`);
+  return engines[name]();
+}
+
+function* models() {
+  for (const path of options.model) yield () => modelAt({ name: basename(path, '.onnx'), path });
+  if (options.model.length > 0 && !names) return;
+  for (const known of knownModels) {
+    const root = rootOf(roots, known.file);
+    if ((names && !names.includes(known.name)) || !root) continue;
+    yield () => modelAt({ ...known, path: join(root, known.file), texts: known.inputs });
+  }
+}
 
 function print({ name, single, together, programs }) {
   const sum = (list) => list.reduce((a, p) => a + p.module + p.pipeline, 0).toFixed(0);

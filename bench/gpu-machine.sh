@@ -12,6 +12,7 @@
 #   page          bench/page.mjs on them, in Chromium
 #   full          full-size models, beside torch
 #   shares        where their GPU time goes: quern profile
+#   compile       what their programs cost the driver, and onnxruntime-web's: bench/compile.mjs
 #
 # What is unpacked or exported stays in $KEEP (/tmp/n) for later calls; a call without a mode only
 # takes and unpacks. A call has ten minutes: ONLY=NAME,... limits kernels (by parts of names), bench,
@@ -145,6 +146,17 @@ for what in "$@"; do
         export_model "$name" || continue
         DAWN_TOGGLES=$f16 timeout "${LIMIT:-240}" "${cli[@]}" profile "/tmp/full/$name.onnx" \
           >"$out/shares-$name.txt" 2>&1 || echo "$name: the profile ended with status $?"
+      done
+      ;;
+    compile)
+      for name in $(full_names); do
+        export_model "$name" || continue
+        for engine in quern ort-jspi; do
+          DAWN_TOGGLES=$f16 timeout "${LIMIT:-240}" "$node" "${jspi[@]}" bench/compile.mjs .carry/runtime \
+            --model "/tmp/full/$name.onnx" --engine $engine --packages "$keep/node_modules" --top 30 \
+            --json "$out/compile-$name-$engine.json" >"$out/compile-$name-$engine.txt" ||
+            echo "$name: $engine's programs ended with status $?"
+        done
       done
       ;;
     *)

@@ -81,20 +81,21 @@ export function watchPrograms() {
     groups.set(layout, bindGroupLayouts[0]),
   );
   patch(GPUDevice, 'createShaderModule', ([{ code }], module) => texts.set(module, code));
-  patch(GPUDevice, 'createComputePipelineAsync', ([{ label, layout, compute }], promise) => {
+  const note = ({ label, layout, compute }) => {
     const { programs } = watched;
-    const number = programs.length;
     programs.push({
-      label,
+      label: label ?? compute.module.label,
       wgsl: texts.get(compute.module),
       constants: compute.constants ?? {},
       access: types.get(groups.get(layout)),
     });
-    promise.then(
-      (pipeline) => numbers.set(pipeline, [programs, number]),
-      () => {},
-    );
+    const number = programs.length - 1;
+    return (pipeline) => numbers.set(pipeline, [programs, number]);
+  };
+  patch(GPUDevice, 'createComputePipelineAsync', ([descriptor], promise) => {
+    promise.then(note(descriptor), () => {});
   });
+  patch(GPUDevice, 'createComputePipeline', ([descriptor], pipeline) => note(descriptor)(pipeline));
   patch(GPUComputePassEncoder, 'setPipeline', ([pipeline]) => {
     const [programs, number] = numbers.get(pipeline) ?? [];
     if (programs === watched.programs) watched.used.add(number);

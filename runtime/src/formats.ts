@@ -5,7 +5,8 @@ import { breathe } from './async.js';
 import { asConverter, type ByteRange, type Converter } from './converter.js';
 import type { Core } from './core.js';
 import { InvalidModelError } from './errors.js';
-import { rereadable, type Chunk, type OpenedModel, type Source } from './sources.js';
+import { rereadable, type OpenedModel } from './model-files.js';
+import type { Chunk, Source } from './sources.js';
 import type { WasmOptions } from './wasm.js';
 
 export interface ConvertContext {

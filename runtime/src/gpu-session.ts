@@ -46,9 +46,9 @@ const cachedPlans = 16;
  * others' compile when the first run is done.
  */
 const assumedDims = [
-  { first: 1, others: 1, likely: false },
   { first: 1, others: 32, likely: true },
   { first: 4, others: 160, likely: true },
+  { first: 1, others: 1, likely: false },
   { first: 2, others: 8, likely: false },
   { first: 1, others: 33, likely: false }, // rows that are no whole vectors
 ];
@@ -164,13 +164,9 @@ export class GpuSession implements Backend, Tunable {
       for (const { first, others, likely } of assumedDims) {
         const started = await unlessRefused(this.#core.call('warm', first, others));
         if (!started) continue;
-        const applied = await this.#apply(started.message, true);
-        const used = await this.#assume(started.run, applied, others, true);
-        if (!likely) continue;
-        for (const program of used) {
-          wanted.add(program);
-          void program.compile().catch(() => {}); // awaited below
-        }
+        const applied = await this.#apply(started.message, !likely);
+        const used = await this.#assume(started.run, applied, others, !likely);
+        if (likely) for (const program of used) wanted.add(program);
       }
       await awaitPrograms([...wanted], onProgress);
     });
@@ -428,6 +424,7 @@ export class GpuSession implements Backend, Tunable {
       for (const request of buffers) this.#memory.create(request);
       return paramsBuffer(this.#memory, segment);
     });
+    await this.#memory.weights.ready;
     if (segment.once.length > 0) await this.#runOnce(segment.once, params);
     const freed = this.#freeRead(segment.once);
     if (freed && this.#plans.size === 0) await this.#memory.weights.tidy();

@@ -18,7 +18,7 @@ import { PixelFeeds } from './pixel-feeds.js';
 import type { PixelOptions } from './pixels/options.js';
 import { platform } from './platform.js';
 import { precisions, type Precision } from './precision.js';
-import { openModel, rereadable, type ModelSource } from './sources.js';
+import { openModel, rereadable, type ModelSource } from './model-files.js';
 import type { TuningOptions, TuningState, TuningTable } from './tuning.js';
 
 export type {
@@ -66,7 +66,8 @@ export type { DrawOptions, DrawTarget } from './pixels/draw-options.js';
 export type { PixelOptions } from './pixels/options.js';
 export type { Precision } from './precision.js';
 export type { ModelReport, NodeReport, PrecisionReport } from './report.js';
-export type { ModelFiles, ModelSource, SourceInput } from './sources.js';
+export type { ModelFiles, ModelSource } from './model-files.js';
+export type { SourceInput } from './sources.js';
 export { Tensor } from './tensor.js';
 export type { TunedKernel, TuneOptions, TuneResult } from './tune.js';
 export type { TuningOptions, TuningTable } from './tuning.js';

@@ -2,30 +2,28 @@
 // gets the weights.
 
 import { abortable, breathe } from './async.js';
-import { parseDescription, type Backend, type Description, type WeightInfo } from './backend.js';
+import { parseDescription, type Backend, type Description } from './backend.js';
 import { workerCore } from './core-client.js';
 import { inlineCore, type Core, type WeightRange } from './core.js';
 import { CpuSession } from './cpu-session.js';
 import { targetWords, type OpenDevice } from './device.js';
-import { InvalidArgumentError, InvalidModelError } from './errors.js';
+import { InvalidArgumentError } from './errors.js';
 import { Gpu } from './gpu.js';
 import { GpuSession } from './gpu-session.js';
 import { platform } from './platform.js';
 import { precisionReport, WeightPeaks, type Precision } from './precision.js';
 import type { PrecisionReport } from './report.js';
-import {
-  mayBeForeign,
-  parts,
-  rereadable,
-  type Chunk,
-  type OpenedModel,
-  type Source,
-} from './sources.js';
+import { mayBeForeign, type OpenedModel } from './model-files.js';
+import { parts, type Chunk } from './sources.js';
 import { tableBytes, type TuningState } from './tuning.js';
 import type { WasmOptions } from './wasm.js';
+import { externalPieces, readPieces, type Piece } from './weight-files.js';
 import { WeightStore } from './weights.js';
 
-/** What a load is doing. download: bytes; compile: GPU programs. */
+/**
+ * What a load is doing. download: bytes; compile: GPU programs. Of a file at hand (bytes, a Blob, a
+ * path) it is the weights' bytes, while programs compile.
+ */
 export interface Progress {
   phase: 'download' | 'compile';
   loaded: number;
@@ -63,6 +61,8 @@ export interface Loaded {
 
 /** The structure of a model, apart from its weights, may take so many bytes. */
 export const structureLimit = 256 << 20;
+/** Read of a file at hand at a time while its weights are passed over. */
+const walkChunk = 256 << 10;
 /** More threads than this help few models. */
 const mostThreads = 8;
 
@@ -84,12 +84,13 @@ export async function loadWebGpu(
   const weights = new WeightStore(gpu, peaks);
   let core: Core | undefined;
   let session: GpuSession | undefined;
+  const stop = new AbortController();
   try {
     core = await starting;
     const timer = stopwatch(context.timings);
     await core.call('begin', false, structureLimit);
     await gpu.checked('weights', () => {}); // a lost device shows before the download
-    await feedToGpu(context, core, weights);
+    const passed = await feedToGpu(context, core, weights);
     await gpu.checked('weights', () => {}); // and a device too small for them before the plan
     timer('download');
 
@@ -98,17 +99,27 @@ export async function loadWebGpu(
       await core.call('finish', targetWords(open, context.passes)),
     );
     timer('import');
-    await externalToGpu(context, description, weights);
-    await gpu.checked('weights', () => {});
+    const { weights: infos } = description;
+    const fill = async (): Promise<void> => {
+      const fillTimer = stopwatch(context.timings);
+      const stopped = AbortSignal.any([stop.signal, ...(signal ? [signal] : [])]);
+      await restToGpu({ ...context, signal: stopped }, infos, passed, weights);
+      await gpu.checked('weights', () => {});
+      fillTimer('weights');
+    };
     if (peaks) {
-      const values = peaks.values(description.weights.length);
+      await fill();
+      const values = peaks.values(infos.length);
       description = parseDescription(await core.call('narrow', values, asked === 'auto'));
+    } else {
+      weights.ready = fill(); // while programs compile
+      weights.ready.catch(() => {}); // awaited below
     }
     description.weights.forEach(({ used }, weight) => {
       if (!used) weights.free(weight);
     });
-    timer('externalData');
 
+    const compileTimer = stopwatch(context.timings);
     session = new GpuSession({
       open,
       gpu,
@@ -125,8 +136,9 @@ export async function loadWebGpu(
       const onProgress = (loaded: number, total: number): void =>
         context.onProgress({ phase: 'compile', loaded, total });
       await abortable(session.warm(onProgress), signal);
-      timer('compile');
+      compileTimer('compile');
     }
+    if (weights.ready) await abortable(weights.ready, signal);
     const reason = lacksF16 ? 'the GPU lacks shader-f16' : undefined;
     return {
       backend: session,
@@ -134,6 +146,8 @@ export async function loadWebGpu(
       precision: precisionReport(asked, description, reason),
     };
   } catch (error) {
+    stop.abort();
+    await weights.ready?.catch(() => {}); // nothing is written behind its end
     if (session) session.dispose();
     else {
       core?.close();
@@ -172,13 +186,18 @@ async function* onnxChunks(context: LoadContext): AsyncGenerator<Chunk> {
 /** What takes the weights' bytes as they come. */
 export type WeightSink = Pick<WeightStore, 'write'> & Partial<Pick<WeightStore, 'closePool'>>;
 
-/** Fast where it is safe: bytes that are known to be payload never cross to the core. */
+/**
+ * The model's file to the core, but for bytes that are known to be payload: those never cross to it.
+ * Of a file at hand it is all of the weights that stay where they are: gives where.
+ */
 export async function feedToGpu(
   context: LoadContext,
   core: Core,
   weights: WeightSink,
-): Promise<void> {
+): Promise<Piece[]> {
   const { source, signal } = context;
+  const walked = await walkToCore(context, core);
+  if (walked) return walked;
   let loaded = 0;
   // The weight that the coming bytes belong to, and how many of them do.
   let present: { weight: number; bytes: number; offset: number } | undefined;
@@ -216,6 +235,41 @@ export async function feedToGpu(
     signal?.throwIfAborted();
   }
   if (skipped > 0) await core.call('skip', skipped);
+  return [];
+}
+
+/** Of an ONNX file at hand the structure alone, and where the rest lies. */
+async function walkToCore(
+  { source: { main }, signal }: LoadContext,
+  core: Core,
+): Promise<Piece[] | undefined> {
+  const file = await main.open?.();
+  if (!file) return undefined;
+  try {
+    const size = main.size()!;
+    const pieces: Piece[] = [];
+    for (let at = 0; at < size;) {
+      const chunk = await file.read(at, Math.min(walkChunk, size - at));
+      if (at === 0 && mayBeForeign(chunk)) return undefined;
+      const { ranges, ahead: coming } = await core.call('feed', new Uint8Array(chunk));
+      for (const { weight, offset, length, chunkOffset } of ranges) {
+        pieces.push({ weight, offset, length, file: '', at: at + chunkOffset });
+      }
+      at += chunk.length;
+      const { ahead } = following(ranges.at(-1), coming);
+      const passed = Math.min(ahead, size - at);
+      if (passed > 0) {
+        await core.call('skip', passed);
+        pieces.at(-1)!.length += passed;
+        at += passed;
+      }
+      await breathe();
+      signal?.throwIfAborted();
+    }
+    return pieces;
+  } finally {
+    await file.close?.();
+  }
 }
 
 /** Where the bytes after a fed chunk go, if they are known to be payload. */
@@ -227,55 +281,37 @@ function following(last: WeightRange | undefined, ahead: number) {
   return { present: { weight: last.weight, bytes: last.bytes, offset }, ahead };
 }
 
-export async function externalToGpu(
+/** Fills the file's own weights that were passed over, and those in other files. */
+export async function restToGpu(
   context: LoadContext,
-  { weights: infos }: Description,
+  infos: Description['weights'],
+  passed: readonly Piece[],
   weights: WeightSink,
 ): Promise<void> {
-  let early = false;
-  await readExternal(context, infos, async (weight, offset, bytes) => {
-    const { bytes: whole, loadOnly = false } = infos[weight]!;
-    if (loadOnly !== early) weights.closePool?.();
-    early = loadOnly;
-    await weights.write({ weight, bytes: whole, offset }, bytes);
-  });
-}
-
-/** Hands on the bytes of all used weights that lie in other files, those of a weight in order. */
-async function readExternal(
-  context: LoadContext,
-  infos: readonly WeightInfo[],
-  take: (weight: number, offset: number, bytes: Chunk) => Promise<void>,
-): Promise<void> {
-  const { signal } = context;
-  const wanted = infos
-    .map((info, weight) => ({ ...info, weight }))
-    .filter(({ file, used }) => file !== '' && used)
-    // Those that are freed before the first run share buffers with their like.
-    .sort((a, b) => Number(b.loadOnly ?? false) - Number(a.loadOnly ?? false));
-  const total = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
-  const files = new Map<string, Source>();
-  let loaded = 0;
-  for (const { name, file, offset, bytes, weight } of wanted) {
-    let source = files.get(file);
-    if (!source) {
-      source = await rereadable(await context.source.external(file), signal);
-      files.set(file, source);
-    }
-    let at = 0;
-    for await (const chunk of source.range!(offset, bytes, signal)) {
-      await take(weight, at, chunk);
-      at += chunk.length;
-      loaded += chunk.length;
-      context.onProgress({ phase: 'download', loaded, total });
-      await breathe();
-    }
-    if (at !== bytes) {
-      throw new InvalidModelError(
-        `weight '${name}': ${file} ends early, ${bytes} bytes at ${offset} were expected`,
-      );
-    }
+  const own = passed.filter(({ weight }) => infos[weight]?.used);
+  const pieces = [...own, ...externalPieces(infos)];
+  // Of those that share buffers, bytes to come: read by the load program alone, and by runs.
+  const sharing = (bytes: number): number =>
+    bytes < WeightStore.large ? Math.ceil(bytes / 256) * 256 : 0;
+  const left = { load: 0, run: 0 };
+  const userOf = (weight: number): keyof typeof left => (infos[weight]!.loadOnly ? 'load' : 'run');
+  for (const weight of new Set(pieces.map((piece) => piece.weight))) {
+    left[userOf(weight)] += sharing(infos[weight]!.bytes);
   }
+  let last: keyof typeof left | undefined;
+  const take = ({ weight }: Piece, offset: number, part: Chunk): Promise<void> | undefined => {
+    const { bytes } = infos[weight]!;
+    const user = userOf(weight);
+    if (last && last !== user) weights.closePool?.();
+    last = user;
+    const coming = left[user];
+    if (offset === 0) left[user] -= sharing(bytes);
+    return weights.write({ weight, bytes, offset }, part, coming);
+  };
+  await readPieces(context.source, infos, pieces, take, {
+    signal: context.signal,
+    onBytes: (loaded, total) => context.onProgress({ phase: 'download', loaded, total }),
+  });
 }
 
 export async function loadWasm(context: LoadContext): Promise<Loaded> {
@@ -311,10 +347,17 @@ export async function loadWasm(context: LoadContext): Promise<Loaded> {
     if (context.moreOutputs.length > 0) await core.call('moreOutputs', context.moreOutputs);
     const description = parseDescription(await core.call('finish', options));
     timer('import');
-    await readExternal(context, description.weights, async (weight, offset, bytes) => {
-      await core.call('fillWeight', weight, offset, new Uint8Array(bytes));
-    });
-    timer('externalData');
+    const { weights: infos } = description;
+    const onBytes = (done: number, total: number): void =>
+      context.onProgress({ phase: 'download', loaded: done, total });
+    await readPieces(
+      source,
+      infos,
+      externalPieces(infos),
+      ({ weight }, offset, bytes) => core.call('fillWeight', weight, offset, new Uint8Array(bytes)),
+      { signal, onBytes },
+    );
+    timer('weights');
     const memory = await core.call('memory');
     return {
       backend: new CpuSession(core, description, threads, memory),

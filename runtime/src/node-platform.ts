@@ -1,14 +1,13 @@
 // What differs in Node from a page, but for the core: files, and WebGPU through the `webgpu` package.
 
-import { openAsBlob } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { InvalidArgumentError, textOf, UnsupportedError } from './errors.js';
 import { platform } from './platform.js';
-import { openSource, type Source } from './sources.js';
+import { localSource, type OpenFile, type Source } from './sources.js';
 
 /** Dawn's one instance, which lives as long as something holds it. */
 let instance: Promise<GPU> | undefined;
@@ -72,17 +71,32 @@ async function modelOf(path: string): Promise<string> {
 async function fileSource(pathOrUrl: string): Promise<Source> {
   const given = pathOrUrl.startsWith('file:') ? fileURLToPath(pathOrUrl) : pathOrUrl;
   const path = await modelOf(given);
-  let blob: Blob;
+  let size: number;
   try {
-    blob = await openAsBlob(path); // backed by the file, read in slices
+    const file = await open(path);
+    ({ size } = await file.stat());
+    await file.close();
   } catch (error) {
     throw new InvalidArgumentError(`model: ${path} can't be read: ${textOf(error)}`, {
       cause: error,
     });
   }
   return {
-    ...(await openSource(blob)),
-    name: basename(path),
+    ...localSource(basename(path), size, () => openFile(path)),
     sibling: (name) => fileSource(join(dirname(path), name)),
+  };
+}
+
+async function openFile(path: string): Promise<OpenFile> {
+  const file = await open(path);
+  let buffer = new Uint8Array(0);
+  return {
+    async read(offset, length) {
+      if (buffer.length < length) buffer = new Uint8Array(length);
+      const { bytesRead } = await file.read(buffer, 0, length, offset);
+      if (bytesRead === 0) throw new Error('it was cut');
+      return buffer.subarray(0, bytesRead);
+    },
+    close: () => file.close(),
   };
 }

@@ -1,14 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { startServer } from '../../tests/support/server.js';
 import { InvalidArgumentError } from './errors.js';
-import {
-  chunkLimit,
-  openModel,
-  openSource,
-  rereadable,
-  type Chunk,
-  type SourceInput,
-} from './sources.js';
+import { openModel, rereadable } from './model-files.js';
+import { chunkLimit, openSource, type Chunk, type SourceInput } from './sources.js';
 
 const content = Uint8Array.from({ length: 3_000_001 }, (_, i) => (i * i) >> 7);
 

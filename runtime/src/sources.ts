@@ -9,6 +9,13 @@ export const chunkLimit = 1 << 20;
 
 export type Chunk = Uint8Array<ArrayBufferLike>;
 
+/** A file while it is read. */
+export interface OpenFile {
+  /** At least one byte of a range inside the file; valid until the next call. */
+  read(offset: number, length: number): Chunk | Promise<Chunk>;
+  close?(): Promise<void>;
+}
+
 /** A file that can be read from its start, and anywhere if it is re-readable. */
 export interface Source {
   /** For messages. */
@@ -19,6 +26,8 @@ export interface Source {
   size(): number | undefined;
   /** Bytes [offset, offset + length); undefined where a source can be read only once. */
   range?(offset: number, length: number, signal?: AbortSignal): AsyncIterable<Chunk>;
+  /** Where it costs nothing to read here and there. */
+  open?(): OpenFile | Promise<OpenFile>;
   /** Its bytes are at hand: reading them again fetches nothing. */
   local?: boolean;
   /** The source of a file beside this one. */
@@ -42,44 +51,6 @@ export type SourceInput =
   | ArrayBufferView
   | Blob
   | ReadableStream<Uint8Array>;
-
-/** A model whose weights lie in other files, by the name that the model has for them. */
-export interface ModelFiles {
-  model: SourceInput;
-  externalData?: Record<string, SourceInput>;
-}
-
-export type ModelSource = SourceInput | ModelFiles;
-
-/** The model's own source and those of its other files. */
-export interface OpenedModel {
-  main: Source;
-  external(name: string): Promise<Source>;
-}
-
-/** `wrap` is put around the source of each file: a cache. */
-export async function openModel(
-  source: ModelSource,
-  wrap: (source: Source) => Source = (plain) => plain,
-): Promise<OpenedModel> {
-  const files: ModelFiles =
-    typeof source === 'object' && source !== null && 'model' in source ? source : { model: source };
-  const plain = await openSource(files.model);
-  const main = wrap(plain);
-  return {
-    main,
-    async external(name) {
-      const given = files.externalData?.[name];
-      if (given !== undefined) return wrap(await openSource(given));
-      // The name comes out of the model: it must not lead anywhere else.
-      const inside = !/^[/\\]|^[a-z][\w+.-]*:|(^|[/\\])\.\.([/\\]|$)/i.test(name);
-      if (plain.sibling && inside) return wrap(await plain.sibling(name));
-      throw new InvalidArgumentError(
-        `model: its weights are in '${name}' too; give it as externalData: {'${name}': ...}`,
-      );
-    },
-  };
-}
 
 export async function openSource(input: SourceInput): Promise<Source> {
   if (typeof input === 'string') {
@@ -122,46 +93,45 @@ export function* parts(bytes: Chunk): Generator<Chunk> {
   }
 }
 
-function bytesSource(bytes: Chunk): Source {
-  return {
-    name: 'bytes',
-    local: true,
-    async *read() {
-      yield* parts(bytes);
-    },
-    size: () => bytes.length,
-    async *range(offset, length) {
-      checkRange('bytes', offset, length);
-      yield* parts(bytes.subarray(offset, offset + length));
-    },
-  };
-}
-
-function blobSource(blob: Blob): Source {
-  const name = 'name' in blob ? String(blob.name) : 'blob';
-  // Slices, since a Blob's stream may read ahead without bounds.
+/** A source at hand, of which any bytes can be read. */
+export function localSource(
+  name: string,
+  size: number,
+  open: () => OpenFile | Promise<OpenFile>,
+): Source {
   async function* range(offset: number, length: number): AsyncGenerator<Chunk> {
     checkRange(name, offset, length);
-    const end = Math.min(offset + length, blob.size);
-    for (let at = offset; at < end; at += chunkLimit) {
-      const slice = blob.slice(at, Math.min(at + chunkLimit, end));
-      let bytes: ArrayBuffer;
-      try {
-        bytes = await slice.arrayBuffer();
-      } catch (error) {
-        // A file that is gone or was changed.
-        throw brokeOff(name, at - offset, end - offset, error);
+    const end = Math.min(offset + length, size);
+    let at = offset;
+    let file: OpenFile | undefined;
+    try {
+      file = await open();
+      while (at < end) {
+        const chunk = await file.read(at, Math.min(chunkLimit, end - at));
+        at += chunk.length;
+        yield chunk;
       }
-      yield new Uint8Array(bytes);
+    } catch (error) {
+      // A file that is gone or was changed.
+      throw brokeOff(name, at - offset, end - offset, error);
+    } finally {
+      await file?.close?.();
     }
   }
-  return {
-    name,
-    local: true,
-    read: () => range(0, blob.size),
-    size: () => blob.size,
-    range,
-  };
+  return { name, local: true, read: () => range(0, size), size: () => size, range, open };
+}
+
+function bytesSource(bytes: Chunk): Source {
+  return localSource('bytes', bytes.length, () => ({
+    read: (offset, length) => bytes.subarray(offset, offset + length),
+  }));
+}
+
+export function blobSource(blob: Blob): Source {
+  // Slices, since a Blob's stream may read ahead without bounds.
+  const read = async (offset: number, length: number): Promise<Chunk> =>
+    new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+  return localSource('name' in blob ? String(blob.name) : 'blob', blob.size, () => ({ read }));
 }
 
 /** A source that can be read once. */
@@ -296,21 +266,4 @@ export async function* streamChunks(
     if (!ended) await reader.cancel().catch(() => {});
     reader.releaseLock();
   }
-}
-
-/**
- * May a file that begins so be in another format than ONNX? Nearly all ONNX files begin with their
- * version, which is greater than 1; the others are told apart by what knows all formats.
- */
-export function mayBeForeign(head: Chunk): boolean {
-  const isFlatbuffer = String.fromCharCode(...head.subarray(4, 8)) === 'TFL3';
-  return head[0] !== 8 || head[1] === 1 || isFlatbuffer;
-}
-
-/** The same source, to be read again: streams are first read to their end. */
-export async function rereadable(source: Source, signal?: AbortSignal): Promise<Source> {
-  if (source.range) return source;
-  const chunks: BlobPart[] = [];
-  for await (const chunk of source.read(signal)) chunks.push(chunk.slice());
-  return { ...blobSource(new Blob(chunks)), name: source.name };
 }

@@ -5,8 +5,6 @@ import { LimitError } from './errors.js';
 import { align, storageUsage, type Gpu } from './gpu.js';
 import type { WeightPeaks } from './precision.js';
 
-/** Weights below this share buffers. */
-const largeWeight = 8 << 20;
 const largestPool = 64 << 20;
 const smallestPool = 256 << 10;
 /** Host bytes on their way to the GPU: half is sent while the other half may still be copied. */
@@ -27,6 +25,8 @@ export interface Pool {
 }
 
 export class WeightStore {
+  /** Weights below this share buffers. */
+  static readonly large = 8 << 20;
   readonly #gpu: Gpu;
   readonly #peaks: WeightPeaks | undefined;
   readonly #regions = new Map<number, Region>();
@@ -34,6 +34,8 @@ export class WeightStore {
   #pool: Pool | undefined;
   /** Bytes of the weights themselves. */
   bytes = 0;
+  /** All is written. */
+  ready: Promise<void> | undefined;
 
   // The first bytes of a word whose rest has not come yet.
   #carryWeight = -1;
@@ -66,7 +68,7 @@ export class WeightStore {
     }
     const padded = align(Math.max(bytes, 1), 16);
     let region: Region;
-    if (padded >= largeWeight) {
+    if (padded >= WeightStore.large) {
       const buffer = this.#gpu.createBuffer(`weight ${weight}`, padded, storageUsage);
       region = { buffer, offset: 0, bytes };
     } else {

@@ -85,6 +85,39 @@ describe.each(targets)('%j', (options) => {
     await expect(cut).rejects.toThrow(/data\/weights\.bin ends early/);
   });
 
+  test('a file and bytes: weights that nothing reads stay where they are, cut ones are told', async () => {
+    const count = 3 << 20;
+    const bytes = writeModel({
+      graph: {
+        nodes: [node('MatMul', ['x', 'w'], ['y'])],
+        initializers: [
+          tensor('dead', 'f32', [count], new Array<number>(count).fill(1)),
+          tensor('w', 'f32', [1500, 1500], new Array<number>(1500 * 1500).fill(0.25)),
+        ],
+        inputs: [value('x', 'f32', [2, 1500])],
+        outputs: [value('y', 'f32', [2, 1500])],
+      },
+    });
+    const path = join(folder, 'unused.onnx');
+    writeFileSync(path, bytes);
+    for (const source of [path, bytes, new Blob([bytes])]) {
+      const model = await load(source, options);
+      const { y } = await model.run({ x: new Float32Array(3000).fill(1) });
+      expect(new Set(y!.data as Float32Array)).toEqual(new Set([375]));
+      const { memory } = model.report();
+      expect(memory.weights).toBe(1500 * 1500 * 4);
+      if (options.device === 'webgpu')
+        expect(memory.total).toBeLessThan(1500 * 1500 * 4 + (1 << 20));
+      model.dispose();
+    }
+    for (const length of [5 << 20, bytes.length - 100]) {
+      writeFileSync(path, bytes.subarray(0, length));
+      for (const source of [path, bytes.subarray(0, length)]) {
+        await expect(load(source, options)).rejects.toBeInstanceOf(InvalidModelError);
+      }
+    }
+  });
+
   test('a model much larger than a chunk, over HTTP', async () => {
     const synthetic = syntheticModel({ layers: 6, width: 1500 }); // 54 MB
     const server = await startServer({ routes: { '/m.onnx': () => ({ body: synthetic }) } });

@@ -6,7 +6,7 @@ import { asConverter } from '../converter.js';
 import { inlineCore } from '../core.js';
 import { InvalidArgumentError } from '../errors.js';
 import { filesOf, headOf, onnxOf } from '../formats.js';
-import { openModel } from '../sources.js';
+import { openModel } from '../model-files.js';
 import { bytes } from './format.js';
 
 /** ONNX files are protobuf messages, which end at 2 GiB. */

@@ -9,7 +9,7 @@ import { parseDescription, type Description, type ValueInfo } from '../backend.j
 import type { Core } from '../core.js';
 import { targetWords } from '../device.js';
 import { InvalidArgumentError, textOf, UnsupportedError } from '../errors.js';
-import { externalToGpu, feedToGpu, startCore, structureLimit, type LoadContext } from '../load.js';
+import { feedToGpu, restToGpu, startCore, structureLimit, type LoadContext } from '../load.js';
 import { encodeInputs } from '../messages.js';
 import { hexOf } from '../package/files.js';
 import {
@@ -24,7 +24,7 @@ import {
 } from '../package/format.js';
 import { decodePlan, planVersion, type PlanMessage } from '../plan.js';
 import { precisionReport, WeightPeaks, type Precision } from '../precision.js';
-import { openModel } from '../sources.js';
+import { openModel } from '../model-files.js';
 import { Tensor, tensorBytes } from '../tensor.js';
 import { faultOf, tableBytes, type TuningTable } from '../tuning.js';
 import { bindingsOf, type InputBinding, type ShapeOptions } from './bindings.js';
@@ -77,9 +77,9 @@ export async function compileModel(path: string, options: CompileOptions): Promi
   const core = await startCore(context);
   try {
     await core.call('begin', false, structureLimit);
-    await feedToGpu(context, core, spool);
+    const passed = await feedToGpu(context, core, spool);
     let description = parseDescription(await core.call('finish', targetWords(target, passes)));
-    await externalToGpu(context, description, spool);
+    await restToGpu(context, description.weights, passed, spool);
     if (peaks) {
       const values = peaks.values(description.weights.length);
       description = parseDescription(await core.call('narrow', values, precision === 'auto'));

@@ -2,7 +2,8 @@
 
 import { InvalidArgumentError, textOf, UnsupportedError } from '../errors.js';
 import { load, type LoadOptions } from '../index.js';
-import type { ModelFiles, SourceInput } from '../sources.js';
+import type { ModelFiles } from '../model-files.js';
+import type { SourceInput } from '../sources.js';
 import {
   env,
   gpuDevice,
