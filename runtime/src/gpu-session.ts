@@ -68,6 +68,9 @@ interface BeginOptions {
   probe?: Probe | undefined;
 }
 
+/** When a message's programs begin to compile: all, those of its steps, or with compileRest(). */
+type Compiling = 'now' | 'used' | 'later';
+
 /** What a message left behind once it is applied. */
 interface Applied {
   segment: Segment;
@@ -164,8 +167,9 @@ export class GpuSession implements Backend, Tunable {
       for (const { first, others, likely } of assumedDims) {
         const started = await unlessRefused(this.#core.call('warm', first, others));
         if (!started) continue;
-        const applied = await this.#apply(started.message, !likely);
-        const used = await this.#assume(started.run, applied, others, !likely);
+        const when = likely ? 'used' : 'later';
+        const applied = await this.#apply(started.message, when);
+        const used = await this.#assume(started.run, applied, others, when);
         if (likely) for (const program of used) wanted.add(program);
       }
       await awaitPrograms([...wanted], onProgress);
@@ -181,7 +185,7 @@ export class GpuSession implements Backend, Tunable {
     run: number,
     first: Applied,
     value: number,
-    later = false,
+    when: Compiling = 'now',
   ): Promise<CompiledProgram[]> {
     const used = new Set<number>();
     const note = ({ segment }: Applied): void => {
@@ -195,7 +199,7 @@ export class GpuSession implements Backend, Tunable {
         const message = await unlessRefused(this.#core.call('advance', run, encodeValues(values)));
         if (!message) break;
         this.#discard(applied);
-        applied = await this.#apply(message, later);
+        applied = await this.#apply(message, when);
         note(applied);
       }
     } finally {
@@ -415,10 +419,17 @@ export class GpuSession implements Backend, Tunable {
   }
 
   /** Takes what is new in a message: programs, buffers, and steps that run this once. */
-  async #apply(message: Uint8Array | PlanMessage, later = false): Promise<Applied> {
+  async #apply(message: Uint8Array | PlanMessage, when: Compiling = 'now'): Promise<Applied> {
     const isEncoded = message instanceof Uint8Array;
     const { programs, buffers, segment } = isEncoded ? decodePlan(message) : message;
-    const compiled = await this.#pipelines.add(programs, later);
+    const compiled = await this.#pipelines.add(programs, when !== 'now');
+    for (const step of when === 'used' ? segment.steps : []) {
+      if (step.kind !== 'dispatch') continue;
+      void this.#pipelines
+        .get(step.program)
+        .compile()
+        .catch(() => {}); // awaited where it is used
+    }
     const params = await this.#gpu.checked('memory', () => {
       this.#memory.throwIfClosed();
       for (const request of buffers) this.#memory.create(request);

@@ -134,6 +134,8 @@ struct ExprNode {
 struct Extent {
   int64_t value = 0;   ///< in the present binding
   int32_t param = -1;  ///< the parameter that carries it; -1: baked into the code
+  /// Divides it in every binding; where that is not 1, extents alone use the parameter.
+  int32_t multiple = 1;
   [[nodiscard]] bool baked() const { return param < 0; }
 };
 

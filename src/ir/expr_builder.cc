@@ -17,7 +17,7 @@ void put_extents(std::string& out, const std::vector<Extent>& extents) {
   put(out, static_cast<uint32_t>(extents.size()));
   for (const Extent& e : extents) {
     put(out, e.param);
-    put(out, e.baked() ? e.value : 0);
+    put(out, e.baked() ? e.value : int64_t{e.multiple});
   }
 }
 

@@ -234,7 +234,11 @@ bool is_narrow(const OpFrame& frame, size_t i) {
          v->type.is_tensor() && v->type.dtype == DType::kF32;
 }
 
-Result<Composed> compose_bound(const TensorInfo& info) {
+namespace {
+
+/// What `make` gives for the anchor's element, over a tensor of f32.
+template <class F>
+Result<Composed> compose_of_anchor(const TensorInfo& info, DType dtype, F&& make) {
   Composed composed;
   ExprProgram& program = composed.program;
   ExprBuilder b(program);
@@ -248,10 +252,21 @@ Result<Composed> compose_bound(const TensorInfo& info) {
   }
   program.inputs.push_back({DType::kF32, program.domain, true});
   composed.inputs.push_back(Composed::kAnchor);
-  program.outputs.push_back({bounded(b, program, b.load(0, index)), DType::kF16});
+  program.outputs.push_back({make(b, program, b.load(0, index)), dtype});
   QUERN_TRY(b.check());
   QUERN_TRY(verify(program));
   return composed;
+}
+
+}  // namespace
+
+Result<Composed> compose_bound(const TensorInfo& info) {
+  return compose_of_anchor(info, DType::kF16,
+                           [](auto& b, auto& program, Expr v) { return bounded(b, program, v); });
+}
+
+Result<Composed> compose_plain(const TensorInfo& info) {
+  return compose_of_anchor(info, DType::kF32, [](auto&, auto&, Expr v) { return v; });
 }
 
 int anchor_of(std::span<const OpFrame> body) {

@@ -28,6 +28,8 @@ bool is_narrow(const OpFrame& frame, size_t i);
 /// For kernels that have computed such a tensor of these dims: their element (the anchor input),
 /// bounded to finite f16.
 Result<Composed> compose_bound(const TensorInfo& info);
+/// For those that have computed f32: their element as it is.
+Result<Composed> compose_plain(const TensorInfo& info);
 
 /// The inner node of a fusion that has a hand-written kernel; -1 where all are expressions.
 int anchor_of(std::span<const OpFrame> body);

@@ -6,6 +6,7 @@
 #include "ir/complex.h"
 #include "ops/compose.h"
 #include "plan/binding_set.h"
+#include "plan/epilogue_form.h"
 #include "plan/move_bits.h"
 #include "plan/split_expr.h"
 
@@ -16,6 +17,8 @@ bool same_program(const ShaderText& a, const ShaderText& b) {
   return a.wgsl == b.wgsl && a.bindings == b.bindings && a.overrides == b.overrides &&
          a.param_words == b.param_words;
 }
+
+bool is_convolution(const Node& node) { return node.op == "Conv"; }
 
 /// The storages of a fusion that a node of its body takes from outside, input by input.
 std::vector<Storage> outer_inputs(const LowerJob& job, const OpFrame& frame) {
@@ -327,12 +330,20 @@ Result<void> GpuBackend::lower_kernel(const LowerJob& job, Walk& walk) {
     // What is too large for f16 is bounded as it is stored.
     QUERN_ASSIGN(Composed bound, compose_bound(job.frame.outputs[0]));
     lowering.set_epilogue(std::move(bound), {Storage{}}, job.outputs[0], DType::kF16);
+  } else if (is_convolution(*job.frame.node) && def.takes_epilogue && !has_large(job, walk) &&
+             job.frame.outputs[0].dtype == DType::kF32) {
+    // As those that have an activation: one program for both.
+    QUERN_ASSIGN(Composed plain, compose_plain(job.frame.outputs[0]));
+    bound_by_parameters(plain.program);
+    lowering.set_epilogue(std::move(plain), {Storage{}}, job.outputs[0], DType::kF32);
   }
   const Walk::Mark mark = walk.mark();
   QUERN_TRY(def.lower(lowering));
   if (lowering.epilogue_done() || job.frame.outputs[0].count() == 0) return {};
   walk.rewind(mark);
-  return lower_kernel_wide(job, walk);
+  if (narrow) return lower_kernel_wide(job, walk);
+  Lowering again(*this, job.frame, job.inputs, job.outputs, walk);
+  return def.lower(again);
 }
 
 Result<void> GpuBackend::lower_kernel_wide(const LowerJob& job, Walk& walk) {
@@ -455,11 +466,13 @@ Result<void> GpuBackend::lower_anchor(const LowerJob& job, size_t anchor, Walk& 
   lowering.set_owner(*job.frame.node);
   const uint32_t outputs[] = {0};
   QUERN_ASSIGN(Composed epilogue, compose(job.frame, job.body, outputs, frame.node->outputs[0]));
+  order_epilogue(epilogue);
+  if (is_convolution(*frame.node)) bound_by_parameters(epilogue.program);
   std::vector<Storage> tail;
   for (uint32_t i : epilogue.inputs) {
     tail.push_back(i == Composed::kAnchor ? Storage{} : job.inputs[i]);
   }
-  generalizer_.run(epilogue.program);
+  Generalizer::run_epilogue(epilogue.program);
   lowering.set_epilogue(std::move(epilogue), std::move(tail), job.outputs[0],
                         job.frame.outputs[0].dtype);
   auto done = frame.def->lower(lowering);

@@ -4,12 +4,18 @@
 #include <bit>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "ir/expr_ops.h"
 #include "shader/lanes.h"
 
 namespace quern {
 namespace {
+
+/// Elements up to which a kernel waits for memory more than it computes places.
+constexpr int64_t kSmallDomain = 1 << 20;
+/// Elements that an invocation takes at most.
+constexpr int64_t kVector = 4;
 
 bool is_fixed(const Extent& e) { return e.baked() && e.value > 1; }
 
@@ -21,10 +27,11 @@ bool has_parameter(const ExprProgram& program) {
   });
 }
 
-/// Makes a parameter of each number among the first `axes` extents of the domain.
-void free_extents(ExprProgram& program, size_t axes) {
+/// Makes a parameter of each number among the extents [first, axes) of the domain; `vectors`: what
+/// is a multiple of a vector's elements stays known as one.
+void free_extents(ExprProgram& program, size_t axes, size_t first, bool vectors) {
   std::map<int64_t, int32_t> params;
-  for (size_t a = 0; a < axes; ++a) {
+  for (size_t a = first; a < axes; ++a) {
     const Extent& e = program.domain[a];
     if (!is_fixed(e)) continue;
     if (params.try_emplace(e.value, static_cast<int32_t>(program.params.size())).second) {
@@ -33,9 +40,12 @@ void free_extents(ExprProgram& program, size_t axes) {
   }
   const auto free = [&](Extent& e) {
     if (!is_fixed(e)) return;
-    if (const auto found = params.find(e.value); found != params.end()) e.param = found->second;
+    const auto found = params.find(e.value);
+    if (found == params.end()) return;
+    e.param = found->second;
+    if (vectors) e.multiple = static_cast<int32_t>(std::gcd(e.value, kVector));
   };
-  for (size_t a = 0; a < axes; ++a) free(program.domain[a]);
+  for (size_t a = first; a < axes; ++a) free(program.domain[a]);
   for (ExprInput& input : program.inputs) std::ranges::for_each(input.dims, free);
 }
 
@@ -50,16 +60,36 @@ bool equal_shares(const ExprProgram& a, const ExprProgram& b, const Target& targ
 }
 
 /// Of how many axes, from the first on, the extents become parameters.
-size_t shared_axes(const ExprProgram& program, const Target& target) {
+size_t shared_axes(const ExprProgram& program, const Target& target, bool vectors) {
   const size_t rank = program.domain.size();
   // The last axis may be what vectors need.
   for (size_t axes = rank; axes + 1 >= rank && axes > 0; --axes) {
     ExprProgram shared = program;
-    free_extents(shared, axes);
+    free_extents(shared, axes, 0, vectors);
     if (shared.params.size() == program.params.size()) return 0;
     if (equal_shares(program, shared, target)) return axes;
   }
   return 0;
+}
+
+/// The first axis that places are computed with; the domain's rank where all are the element's own.
+size_t first_used_axis(const ExprProgram& program) {
+  const LanePlan plan = lanes_of(program, facts_of(program));
+  size_t first = program.domain.size();
+  std::vector<bool> seen(program.nodes.size());
+  std::vector<Expr> stack = {program.outputs[0].value};
+  while (!stack.empty()) {
+    const Expr e = stack.back();
+    stack.pop_back();
+    if (seen[e.id]) continue;
+    seen[e.id] = true;
+    const ExprNode& node = program.at(e);
+    if (node.op == ExprOp::kIndex) first = std::min<size_t>(first, node.slot);
+    const bool own = is_load(node.op) &&
+                     (plan.loads[e.id] == LoadForm::kFlat || program.inputs[node.slot].is_anchor);
+    if (!own) stack.insert(stack.end(), node.args.begin(), node.args.end());
+  }
+  return first;
 }
 
 bool is_arithmetic(ExprOp op) {
@@ -103,13 +133,23 @@ void share_constants(ExprProgram& program) {
 
 }  // namespace
 
+void Generalizer::run_epilogue(ExprProgram& program) {
+  share_constants(program);
+  const size_t rank = program.domain.size();
+  const size_t first = first_used_axis(program);
+  if (first < rank) free_extents(program, rank, first, false);
+}
+
 void Generalizer::run(ExprProgram& program) {
   share_constants(program);
   if (program.domain.empty()) return;
-  if (program.domain.size() > 1 && !has_parameter(program)) return;  // all divisions: by constants
+  // All divisions are by constants, and stay so where there are many.
+  const bool is_small = program.domain_count() <= kSmallDomain && !target_.emulated;
+  const bool is_known = program.domain.size() > 1 && !has_parameter(program);
+  if (is_known && !is_small) return;
   const auto [axes, is_new] = axes_.try_emplace(program.key());
-  if (is_new) axes->second = shared_axes(program, target_);
-  free_extents(program, axes->second);
+  if (is_new) axes->second = shared_axes(program, target_, is_known);
+  free_extents(program, axes->second, 0, is_known);
 }
 
 }  // namespace quern

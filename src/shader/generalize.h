@@ -19,7 +19,13 @@ class Generalizer {
   ///  - Baked extents, in a domain of one axis and beside extents that are parameters anyway, where
   ///    which elements an invocation takes, and by what loads, stays the same.
   ///  - f32 constants of many digits (learned scales, mostly) in plain arithmetic.
+  ///  - All extents of a small domain: there divisions by numbers that are not known are hidden
+  ///    behind loads.
   void run(ExprProgram& program);
+
+  /// Likewise of an epilogue: extents that its places are computed with, wherever its anchor's
+  /// kernel does much for each element.
+  static void run_epilogue(ExprProgram& program);
 
  private:
   Target target_;

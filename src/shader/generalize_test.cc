@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "ir/expr.h"
+#include "shader/lanes.h"
 
 namespace quern {
 namespace {
@@ -80,9 +81,31 @@ TEST(Generalize, WhatVectorsNeedStays) {
   EXPECT_FALSE(shared(add_along({{100, 0}, {63, -1}}, 1)).domain[1].baked());
 }
 
-TEST(Generalize, KnownShapesKeepTheirDivisions) {
-  const ExprProgram p = add_along({{16, -1}, {100, -1}}, 0);
+TEST(Generalize, KnownShapesKeepTheirDivisionsWhereTheyAreLarge) {
+  const ExprProgram p = add_along({{1 << 11, -1}, {1 << 11, -1}}, 0);
   EXPECT_EQ(shared(p).key(), p.key());
+}
+
+TEST(Generalize, SmallKnownShapesAreOneProgramAndKeepTheirVectors) {
+  const ExprProgram p = shared(add_along({{16, -1}, {100, -1}}, 0));
+  EXPECT_EQ(p.key(), shared(add_along({{24, -1}, {64, -1}}, 0)).key());
+  EXPECT_EQ(p.params, (std::vector<int64_t>{16, 100}));
+  EXPECT_EQ(p.domain[1].multiple, 4);
+  EXPECT_TRUE(lanes_of(p, facts_of(p)).row);
+  EXPECT_NE(p.key(), shared(add_along({{16, -1}, {99, -1}}, 0)).key());
+}
+
+TEST(Generalize, AnEpilogueKnowsNoExtents) {
+  const auto key = [](int64_t rows, int64_t columns, uint32_t axis) {
+    ExprProgram p = add_along({{rows, -1}, {columns, -1}}, axis);
+    p.inputs[0].is_anchor = true;
+    Generalizer::run_epilogue(p);
+    EXPECT_TRUE(verify(p));
+    return p.key();
+  };
+  // Only those that places are computed with are parameters: not how many rows there are.
+  EXPECT_EQ(key(128, 768, 1), key(128, 3072, 1));
+  EXPECT_EQ(key(128, 768, 0), key(64, 96, 0));
 }
 
 // x * scale + shift over a domain of one axis.

@@ -51,7 +51,8 @@ Polynomial product(const Polynomial& a, const Polynomial& b) {
 }
 
 Polynomial polynomial(const Extent& e) {
-  return e.baked() ? number(e.value) : Polynomial{{{e.param}, 1}};
+  // Of a parameter with a known divisor, the slot stands for the quotient.
+  return e.baked() ? number(e.value) : Polynomial{{{e.param}, e.multiple}};
 }
 
 bool divisible(const Polynomial& p, int64_t by) {
@@ -235,7 +236,7 @@ LanePlan lanes_of(const ExprProgram& program, const std::vector<NodeFacts>& fact
   const auto row_of = [&](uint32_t lanes) {
     if (program.domain.size() < 2 || lanes == 1) return false;
     const Extent& last = program.domain.back();
-    return last.baked() && last.value > 0 && last.value % lanes == 0;
+    return last.baked() ? last.value > 0 && last.value % lanes == 0 : last.multiple % lanes == 0;
   };
   if (!plan.has_loops && !program.domain.empty() && reachable <= kMaxVectorNodes) {
     // Four lanes where that makes loads or the store contiguous vectors; two of 64-bit types.
