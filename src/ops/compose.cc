@@ -234,11 +234,7 @@ bool is_narrow(const OpFrame& frame, size_t i) {
          v->type.is_tensor() && v->type.dtype == DType::kF32;
 }
 
-namespace {
-
-/// What `make` gives for the anchor's element, over a tensor of f32.
-template <class F>
-Result<Composed> compose_of_anchor(const TensorInfo& info, DType dtype, F&& make) {
+Result<Composed> compose_bound(const TensorInfo& info) {
   Composed composed;
   ExprProgram& program = composed.program;
   ExprBuilder b(program);
@@ -252,21 +248,10 @@ Result<Composed> compose_of_anchor(const TensorInfo& info, DType dtype, F&& make
   }
   program.inputs.push_back({DType::kF32, program.domain, true});
   composed.inputs.push_back(Composed::kAnchor);
-  program.outputs.push_back({make(b, program, b.load(0, index)), dtype});
+  program.outputs.push_back({bounded(b, program, b.load(0, index)), DType::kF16});
   QUERN_TRY(b.check());
   QUERN_TRY(verify(program));
   return composed;
-}
-
-}  // namespace
-
-Result<Composed> compose_bound(const TensorInfo& info) {
-  return compose_of_anchor(info, DType::kF16,
-                           [](auto& b, auto& program, Expr v) { return bounded(b, program, v); });
-}
-
-Result<Composed> compose_plain(const TensorInfo& info) {
-  return compose_of_anchor(info, DType::kF32, [](auto&, auto&, Expr v) { return v; });
 }
 
 int anchor_of(std::span<const OpFrame> body) {

@@ -14,6 +14,8 @@ struct Composed {
   /// Which input of the job each program input is; the anchor has kAnchor.
   std::vector<uint32_t> inputs;
   static constexpr uint32_t kAnchor = UINT32_MAX;
+  /// An input that this program does not use: any small storage will do.
+  static constexpr uint32_t kUnused = UINT32_MAX - 1;
 };
 
 /// The program for these outputs of a node, which must have equal dims. For a fusion, `body` holds
@@ -28,8 +30,6 @@ bool is_narrow(const OpFrame& frame, size_t i);
 /// For kernels that have computed such a tensor of these dims: their element (the anchor input),
 /// bounded to finite f16.
 Result<Composed> compose_bound(const TensorInfo& info);
-/// For those that have computed f32: their element as it is.
-Result<Composed> compose_plain(const TensorInfo& info);
 
 /// The inner node of a fusion that has a hand-written kernel; -1 where all are expressions.
 int anchor_of(std::span<const OpFrame> body);

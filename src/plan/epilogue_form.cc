@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "ir/expr_ops.h"
+#include "shader/lanes.h"
 
 namespace quern {
 namespace {
@@ -64,12 +64,13 @@ std::optional<Bound> bound_of(const ExprProgram& program, Expr e, ExprOp op) {
   return std::nullopt;
 }
 
-/// The anchor, or a sum of it and another element: what layers with and without a residual have.
-bool is_sum_of_loads(const ExprProgram& program, Expr e) {
+/// The input that `e` is the present element of.
+std::optional<uint32_t> own_element(const ExprProgram& program, const LanePlan& plan, Expr e) {
   const ExprNode& node = program.at(e);
-  if (is_load(node.op)) return true;
-  return node.op == ExprOp::kAdd &&
-         std::ranges::all_of(node.args, [&](Expr arg) { return is_load(program.at(arg).op); });
+  if (!is_load(node.op)) return std::nullopt;
+  const ExprInput& input = program.inputs[node.slot];
+  const bool own = input.is_anchor || plan.loads[e.id] == LoadForm::kFlat;
+  return own && input.dtype == DType::kF32 ? std::optional(node.slot) : std::nullopt;
 }
 
 }  // namespace
@@ -98,34 +99,63 @@ void order_epilogue(Composed& epilogue) {
   epilogue.inputs = std::move(outer);
 }
 
-void bound_by_parameters(ExprProgram& program) {
-  if (program.outputs.size() != 1 || program.outputs[0].dtype != DType::kF32) return;
+std::optional<BoundedSum> bounded_sum_of(const Composed& epilogue) {
+  const ExprProgram& program = epilogue.program;
+  if (program.outputs.size() != 1 || program.outputs[0].dtype != DType::kF32) return std::nullopt;
   Expr value = program.outputs[0].value;
-  if (program.at(value).type != Scalar::kF32) return;
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  float low = -kInfinity;
-  float high = kInfinity;
+  BoundedSum sum;
   if (const auto upper = bound_of(program, value, ExprOp::kMin)) {
-    high = upper->value;
+    sum.high = upper->value;
     value = upper->inner;
   }
   if (const auto lower = bound_of(program, value, ExprOp::kMax)) {
-    low = lower->value;
+    sum.low = lower->value;
     value = lower->inner;
   }
-  if (!is_sum_of_loads(program, value)) return;
-  const auto bounded = [&](ExprOp op, float by) {
-    const auto param = static_cast<uint32_t>(program.nodes.size());
-    program.nodes.push_back({.op = ExprOp::kParam,
-                             .type = Scalar::kF32,
-                             .slot = static_cast<uint32_t>(program.params.size())});
-    program.params.push_back(std::bit_cast<uint32_t>(by));
-    program.nodes.push_back({.op = op, .type = Scalar::kF32, .args = {value, Expr{param}}});
-    value = Expr{param + 1};
+  const LanePlan plan = lanes_of(program, facts_of(program));
+  const ExprNode& node = program.at(value);
+  if (node.op == ExprOp::kAdd) {
+    const auto other = own_element(program, plan, node.args[1]);
+    if (!other || program.inputs[*other].is_anchor) return std::nullopt;
+    sum.residual = epilogue.inputs[*other];
+    value = node.args[0];
+  }
+  const auto anchor = own_element(program, plan, value);
+  if (!anchor || !program.inputs[*anchor].is_anchor) return std::nullopt;
+  return sum;
+}
+
+Composed compose_bounded_sum(const BoundedSum& sum, int64_t count, bool may_add) {
+  Composed composed;
+  ExprProgram& program = composed.program;
+  program.domain = {{count, 0}};
+  program.params = {count};
+  const auto param = [&](Scalar type, int64_t bits) {
+    const auto id = static_cast<uint32_t>(program.nodes.size());
+    program.nodes.push_back(
+        {.op = ExprOp::kParam, .type = type, .slot = static_cast<uint32_t>(program.params.size())});
+    program.params.push_back(bits);
+    return Expr{id};
   };
-  bounded(ExprOp::kMax, low);
-  bounded(ExprOp::kMin, high);
-  program.outputs[0].value = value;
+  const Expr low = param(Scalar::kF32, std::bit_cast<uint32_t>(sum.low));
+  const Expr high = param(Scalar::kF32, std::bit_cast<uint32_t>(sum.high));
+  const bool adds = sum.residual != Composed::kUnused;
+  const bool has_other = adds || may_add;
+  const Expr does_add = has_other ? param(Scalar::kI32, adds ? 1 : 0) : Expr{};
+  for (const bool anchor : {true, false}) {
+    if (!anchor && !has_other) continue;
+    program.inputs.push_back({DType::kF32, program.domain, anchor});
+    composed.inputs.push_back(anchor ? Composed::kAnchor : sum.residual);
+  }
+  ExprBuilder b(program);
+  const Expr at[] = {b.index(0)};
+  Expr value = b.load(0, at);
+  if (has_other) {
+    const Expr with = b.add(value, b.load(1, at));
+    value = b.select(b.binary(ExprOp::kNe, does_add, b.i32(0)), with, value);
+  }
+  program.outputs = {{b.min(b.max(value, low), high), DType::kF32}};
+  return composed;
 }
 
 }  // namespace quern

@@ -30,19 +30,10 @@ Composed epilogue(bool swapped, F&& make) {
   return out;
 }
 
-ExprProgram bounded(Composed e) {
+std::optional<BoundedSum> sum_of(Composed e) {
   order_epilogue(e);
-  bound_by_parameters(e.program);
   EXPECT_TRUE(verify(e.program));
-  return e.program;
-}
-
-std::vector<float> bounds(const ExprProgram& p) {
-  std::vector<float> out;
-  for (const int64_t bits : p.params) {
-    out.push_back(std::bit_cast<float>(static_cast<uint32_t>(bits)));
-  }
-  return out;
+  return bounded_sum_of(e);
 }
 
 TEST(EpilogueForm, TheAnchorComesFirst) {
@@ -71,36 +62,51 @@ TEST(EpilogueForm, SubtractionKeepsItsSides) {
   EXPECT_EQ(x.program.at(sub.args[1]).slot, 0u);
 }
 
-TEST(EpilogueForm, ActivationsThatBoundAreOneProgram) {
-  const auto number = [](ExprBuilder& b, Expr like, float v) { return b.number(like, v); };
-  const ExprProgram none = bounded(epilogue(false, [](ExprBuilder&, Expr v, Expr) { return v; }));
-  const ExprProgram relu = bounded(epilogue(false, [&](ExprBuilder& b, Expr v, Expr) {
-    return b.binary(ExprOp::kMax, v, number(b, v, 0));
+TEST(EpilogueForm, ActivationsThatBoundAreKnown) {
+  const auto none = sum_of(epilogue(false, [](ExprBuilder&, Expr v, Expr) { return v; }));
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none->low, -kInfinity);
+  EXPECT_EQ(none->high, kInfinity);
+  EXPECT_EQ(none->residual, Composed::kUnused);
+  const auto relu6 = sum_of(epilogue(true, [](ExprBuilder& b, Expr v, Expr e) {
+    return b.min(b.max(b.add(e, v), b.number(v, 0)), b.number(v, 6));
   }));
-  const ExprProgram relu6 = bounded(epilogue(false, [&](ExprBuilder& b, Expr v, Expr) {
-    const Expr low = b.binary(ExprOp::kMax, v, number(b, v, 0));
-    return b.binary(ExprOp::kMin, low, number(b, v, 6));
-  }));
-  EXPECT_EQ(bounds(none), (std::vector<float>{-kInfinity, kInfinity}));
-  EXPECT_EQ(bounds(relu), (std::vector<float>{0, kInfinity}));
-  EXPECT_EQ(bounds(relu6), (std::vector<float>{0, 6}));
-  for (const ExprProgram& p : {none, relu, relu6}) {
-    const ExprNode& high = p.at(p.outputs[0].value);
-    ASSERT_EQ(high.op, ExprOp::kMin);
-    const ExprNode& low = p.at(high.args[0]);
-    ASSERT_EQ(low.op, ExprOp::kMax);
-    EXPECT_TRUE(is_load(p.at(low.args[0]).op));
-  }
+  ASSERT_TRUE(relu6);
+  EXPECT_EQ(relu6->low, 0);
+  EXPECT_EQ(relu6->high, 6);
+  EXPECT_EQ(relu6->residual, 7u);
 }
 
 TEST(EpilogueForm, OtherActivationsStayAsTheyAre) {
-  const Composed before = epilogue(false, [](ExprBuilder& b, Expr v, Expr) {
-    return b.binary(ExprOp::kMax, b.unary(ExprOp::kTanh, v), b.number(v, 0));
-  });
-  ExprProgram after = before.program;
-  bound_by_parameters(after);
-  EXPECT_EQ(after.key(), before.program.key());
-  EXPECT_TRUE(after.params.empty());
+  const auto none = [](auto&& make) { return !sum_of(epilogue(false, make)); };
+  EXPECT_TRUE(none([](ExprBuilder& b, Expr v, Expr) {
+    return b.max(b.unary(ExprOp::kTanh, v), b.number(v, 0));
+  }));
+  EXPECT_TRUE(none([](ExprBuilder& b, Expr v, Expr e) { return b.mul(v, e); }));
+  EXPECT_TRUE(none([](ExprBuilder& b, Expr v, Expr) { return b.add(v, v); }));
+  EXPECT_TRUE(
+      none([](ExprBuilder& b, Expr v, Expr e) { return b.add(v, b.max(e, b.number(e, 0))); }));
+  // Bounds the other way round: 0 of those below -1 too.
+  EXPECT_TRUE(none([](ExprBuilder& b, Expr v, Expr) {
+    return b.max(b.min(v, b.number(v, -1)), b.number(v, 0));
+  }));
+}
+
+TEST(EpilogueForm, AllBoundedSumsAreOneProgram) {
+  const Composed plain = compose_bounded_sum({}, 100, true);
+  const Composed full = compose_bounded_sum({0, 6, 3}, 77, true);
+  EXPECT_TRUE(verify(plain.program));
+  EXPECT_EQ(plain.program.key(), full.program.key());
+  EXPECT_EQ(plain.inputs, (std::vector<uint32_t>{Composed::kAnchor, Composed::kUnused}));
+  EXPECT_EQ(full.inputs, (std::vector<uint32_t>{Composed::kAnchor, 3}));
+  const auto f32 = [](int64_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits)); };
+  EXPECT_EQ(f32(full.program.params[1]), 0);
+  EXPECT_EQ(f32(full.program.params[2]), 6);
+  EXPECT_EQ(full.program.params[3], 1);
+  EXPECT_EQ(plain.program.params[3], 0);
+  const Composed alone = compose_bounded_sum({}, 100, false);
+  EXPECT_TRUE(verify(alone.program));
+  EXPECT_EQ(alone.inputs.size(), 1u);
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ bool same_program(const ShaderText& a, const ShaderText& b) {
 }
 
 bool is_convolution(const Node& node) { return node.op == "Conv"; }
+/// Of a storage that is bound but not used.
+constexpr uint64_t kUnusedBytes = 16;
 
 /// The storages of a fusion that a node of its body takes from outside, input by input.
 std::vector<Storage> outer_inputs(const LowerJob& job, const OpFrame& frame) {
@@ -83,6 +85,28 @@ class GpuBackend::Lowering final : public LowerContext {
     output_dtype_ = output_dtype;
     has_epilogue_ = true;
   }
+  /// Of a convolution: the epilogue as all of them have it.
+  Result<void> set_bounded_sum(const BoundedSum& sum, const std::vector<Storage>& inputs,
+                               Storage output) {
+    // Depthwise ones have no time for what is not added.
+    const bool may_add = node().int_or("group", 1) == 1;
+    Composed composed = compose_bounded_sum(sum, this->output(0).count(), may_add);
+    std::vector<Storage> tail;
+    for (uint32_t i : composed.inputs) {
+      Storage storage;
+      if (i == Composed::kUnused) {
+        QUERN_ASSIGN(storage, scratch(kUnusedBytes));
+      } else if (i != Composed::kAnchor) {
+        storage = inputs[i];
+      }
+      tail.push_back(storage);
+    }
+    set_epilogue(std::move(composed), std::move(tail), output, DType::kF32);
+    is_bounded_sum_ = true;
+    return {};
+  }
+  [[nodiscard]] bool shares_parts() const override { return is_bounded_sum_; }
+
   /// Has a dispatch taken the epilogue?
   [[nodiscard]] bool epilogue_done() const { return !has_epilogue_ || epilogue_used_; }
 
@@ -107,6 +131,7 @@ class GpuBackend::Lowering final : public LowerContext {
     for (uint64_t n : call.workgroups) {
       if (n == 0) return {};
     }
+    if (!call.part_at.empty() && is_bounded_sum_) return dispatch_part(std::move(call));
     const bool with_epilogue = enter_epilogue(call);
     // Two invocations would write into one word where elements are narrower than a word: such
     // outputs go through f32 and a conversion.
@@ -175,6 +200,20 @@ class GpuBackend::Lowering final : public LowerContext {
       if (epilogue_.inputs[i] != Composed::kAnchor) QUERN_TRY(check(epilogue_inputs_[i]));
     }
     return {};
+  }
+
+  /// By the whole's program, whose epilogue neither adds nor bounds.
+  Result<void> dispatch_part(KernelCall call) {
+    QUERN_ASSIGN(const Storage unused, scratch(kUnusedBytes));
+    Composed part = compose_bounded_sum({}, 1, epilogue_.inputs.size() > 1);
+    std::vector<Storage> inputs(part.inputs.size(), unused);
+    std::swap(part, epilogue_);
+    std::swap(inputs, epilogue_inputs_);
+    call.epilogue_at = call.part_at;
+    const auto done = dispatch_kernel(call, true);
+    std::swap(part, epilogue_);
+    std::swap(inputs, epilogue_inputs_);
+    return done;
   }
 
   bool enter_epilogue(KernelCall& call) {
@@ -288,6 +327,7 @@ class GpuBackend::Lowering final : public LowerContext {
   bool has_epilogue_ = false;
   std::vector<std::pair<Storage, Storage>> widened_;
   bool epilogue_used_ = false;
+  bool is_bounded_sum_ = false;
   Composed epilogue_;
   std::vector<Storage> epilogue_inputs_;
   DType output_dtype_ = DType::kUndefined;
@@ -332,10 +372,7 @@ Result<void> GpuBackend::lower_kernel(const LowerJob& job, Walk& walk) {
     lowering.set_epilogue(std::move(bound), {Storage{}}, job.outputs[0], DType::kF16);
   } else if (is_convolution(*job.frame.node) && def.takes_epilogue && !has_large(job, walk) &&
              job.frame.outputs[0].dtype == DType::kF32) {
-    // As those that have an activation: one program for both.
-    QUERN_ASSIGN(Composed plain, compose_plain(job.frame.outputs[0]));
-    bound_by_parameters(plain.program);
-    lowering.set_epilogue(std::move(plain), {Storage{}}, job.outputs[0], DType::kF32);
+    QUERN_TRY(lowering.set_bounded_sum({}, job.inputs, job.outputs[0]));
   }
   const Walk::Mark mark = walk.mark();
   QUERN_TRY(def.lower(lowering));
@@ -467,14 +504,18 @@ Result<void> GpuBackend::lower_anchor(const LowerJob& job, size_t anchor, Walk& 
   const uint32_t outputs[] = {0};
   QUERN_ASSIGN(Composed epilogue, compose(job.frame, job.body, outputs, frame.node->outputs[0]));
   order_epilogue(epilogue);
-  if (is_convolution(*frame.node)) bound_by_parameters(epilogue.program);
-  std::vector<Storage> tail;
-  for (uint32_t i : epilogue.inputs) {
-    tail.push_back(i == Composed::kAnchor ? Storage{} : job.inputs[i]);
+  const auto sum = is_convolution(*frame.node) ? bounded_sum_of(epilogue) : std::nullopt;
+  if (sum) {
+    QUERN_TRY(lowering.set_bounded_sum(*sum, job.inputs, job.outputs[0]));
+  } else {
+    std::vector<Storage> tail;
+    for (uint32_t i : epilogue.inputs) {
+      tail.push_back(i == Composed::kAnchor ? Storage{} : job.inputs[i]);
+    }
+    Generalizer::run_epilogue(epilogue.program);
+    lowering.set_epilogue(std::move(epilogue), std::move(tail), job.outputs[0],
+                          job.frame.outputs[0].dtype);
   }
-  Generalizer::run_epilogue(epilogue.program);
-  lowering.set_epilogue(std::move(epilogue), std::move(tail), job.outputs[0],
-                        job.frame.outputs[0].dtype);
   auto done = frame.def->lower(lowering);
   if (!done && done.error().code == ErrorCode::kUnsupported && frame.def->expr != nullptr) {
     return lower_anchor_apart(job, anchor, walk);

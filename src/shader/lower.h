@@ -88,6 +88,9 @@ struct KernelCall {
   std::string_view epilogue_at = {};
   /// Outputs are stored by fours only: types of 8 bits and more need no detour over f32.
   bool stores_fours = false;
+  /// Gives a part of the output's sums elsewhere; where shares_parts() by the whole's own program,
+  /// whose epilogue then changes nothing at this variable.
+  std::string_view part_at = {};
   /// Binds what is only read for writing too: some drivers make other code of that.
   bool writable = false;
 };
@@ -119,6 +122,8 @@ class LowerContext : public OpContext {
   /// Makes the program of a call without dispatching it: the variant that another binding of the
   /// dims may take.
   virtual Result<void> prepare(KernelCall call) = 0;
+  /// Does the node's epilogue have a form that changes nothing, for parts of its sums?
+  [[nodiscard]] virtual bool shares_parts() const { return false; }
   /// May choose() have another answer than 0?
   [[nodiscard]] virtual bool is_tuned() const { return false; }
   /// Which of several forms of a kernel the node's next dispatches are to have. All compute the

@@ -94,7 +94,7 @@ struct VectorConfig {
 
 /// Are all rows of `by` neighbours along the axis of stride 1 at element indices divisible by that?
 bool aligned(int64_t contiguous, int64_t other, int64_t length, int64_t start,
-             const std::vector<BatchAxis>& batch, int64_t BatchAxis::* stride, int64_t by = 4) {
+             const std::vector<BatchAxis>& batch, int64_t BatchAxis::*stride, int64_t by = 4) {
   bool ok = contiguous == 1 && other % by == 0 && length % by == 0 && start % by == 0;
   for (const BatchAxis& axis : batch) ok = ok && axis.*stride % by == 0;
   return ok;
@@ -306,10 +306,15 @@ Result<void> dispatch_slices(LowerContext& ctx, const GemmCall& g, const Strided
   QUERN_ASSIGN(Storage scratch, ctx.scratch(static_cast<uint64_t>(total) * 4));
   GemmCall part = g;
   part.y = {"y", scratch, DType::kF32, static_cast<uint64_t>(total)};
-  part.c.reset();
+  // The second pass adds what is to be added.
+  const bool shares = g.epilogue && ctx.shares_parts();
+  if (!shares) part.c.reset();
   part.alpha = 1.0f;
+  part.beta = 0.0f;
   part.epilogue = false;
-  QUERN_TRY(ctx.dispatch(tile_call(ctx, part, {g.n, 1, 0}, tiling)));
+  KernelCall call = tile_call(ctx, part, {g.n, 1, 0}, tiling);
+  if (shares) call.part_at = part.y.name;
+  QUERN_TRY(ctx.dispatch(std::move(call)));
   SliceSum sum{.x = part.y, .y = g.y, .c = g.c};
   sum.x.name = "x";
   sum.slices = tiling.slices;

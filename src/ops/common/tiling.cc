@@ -16,6 +16,10 @@ constexpr int64_t kFlatRows = 16;
 /// With so many tiles for a hundred cores, those twice as large are worth it.
 constexpr int64_t kManyLarge = 225;
 constexpr int64_t kManyExact = 190;
+/// Multiply-adds from which on the largest tiles, and those that check no bounds, are worth the two
+/// and three times as long that they take to compile.
+constexpr int64_t kLargeWork = 1'000'000'000;
+constexpr int64_t kExactWork = 4'000'000'000;
 constexpr int64_t kManySquare = 150;
 constexpr int64_t kManyMedium = 230;
 /// Multiply-adds of a product that are worth a second pass over slices of large tiles, and the
@@ -83,8 +87,12 @@ Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t 
     return tiles(t) >= (many * target.cores + 99) / 100;
   };
   // Worth a program of its own for large products only.
-  const bool exact = !varies.any && kLarge.is_exact(m, n, k);
-  if (!too_small_for_large(m, n, k, varies) && are(exact ? kManyExact : kManyLarge, kLarge)) {
+  const auto works = [&](int64_t least) {
+    return m * n * count >= least / std::max<int64_t>(k, 1);
+  };
+  const bool exact = !varies.any && kLarge.is_exact(m, n, k) && works(kExactWork);
+  if (!too_small_for_large(m, n, k, varies) && (varies.any || works(kLargeWork)) &&
+      are(exact ? kManyExact : kManyLarge, kLarge)) {
     Tiling tiling = kLarge;
     tiling.exact = exact;
     tiling.writable = exact && target.writable_operands;

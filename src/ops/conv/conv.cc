@@ -124,7 +124,7 @@ Result<void> lower_tiles(LowerContext& ctx, const ConvShape& s, KernelCall call,
     config.kw = s.kernel[1];
     config.vec_a = k % 4 == 0;
     config.vec_y = !varies.n && n % 4 == 0;
-    config.bias = bias && tiling.slices == 1;
+    config.bias = bias && (tiling.slices == 1 || ctx.shares_parts());
     const int64_t tiles_m = tiling.tiles_m(s.out_channels);
     const int64_t tiles_n = tiling.tiles_n(n);
     out.kernel = "conv";
@@ -135,6 +135,7 @@ Result<void> lower_tiles(LowerContext& ctx, const ConvShape& s, KernelCall call,
     out.params.insert(out.params.end(), geometry.begin(), geometry.end());
     out.params.push_back(word(tiling.slices == 1 ? k : tiling.slice_depth));
     out.params.push_back(word(tiling.slices));
+    out.params.push_back(uint32_t{tiling.slices == 1});
     out.workgroups = split_workgroups(
         static_cast<uint64_t>(tiles_m * tiles_n * blocks * tiling.slices), ctx.target());
     return out;
@@ -158,8 +159,11 @@ Result<void> lower_tiles(LowerContext& ctx, const ConvShape& s, KernelCall call,
   sum.count = s.batch;
   sum.m = s.groups * s.out_channels;
   sum.n = n;
-  call.bindings = {ctx.bind_in("x", 0), ctx.bind_in("w", 1), partial};
+  call.bindings = {ctx.bind_in("x", 0), ctx.bind_in("w", 1)};
+  if (bias && ctx.shares_parts()) call.bindings.push_back(ctx.bind_in("b", 2));
+  call.bindings.push_back(partial);
   call.epilogue_at = {};
+  call.part_at = partial.name;
   QUERN_TRY(ctx.dispatch(call_of(tiling)));
   return dispatch_slice_sum(ctx, sum);
 }

@@ -25,6 +25,7 @@ struct Params {
   in_channels: u32, out_channels: u32, groups: u32, batch: u32, tiles_m: u32, tiles_n: u32,
   h: u32, w: u32, out_h: u32, out_w: u32, stride_h: u32, stride_w: u32,
   dilation_h: u32, dilation_w: u32, pad_h: u32, pad_w: u32, slice_depth: u32, slices: u32,
+  adds_bias: u32,  // not to parts
 }
 @group(0) @binding(4) var<uniform> params: Params;
 
@@ -115,7 +116,7 @@ fn put(part: u32, group: u32, row: u32, col: u32, sum: vec4f) {
   let at = (part * params.out_channels + row) * positions + col;
   var v = sum;
   //#if BIAS
-  v += load_b(group * params.out_channels + row);
+  if (params.adds_bias != 0u) { v += load_b(group * params.out_channels + row); }
   //#endif
   //#if VEC_Y
   store4_y(at / 4u, v);

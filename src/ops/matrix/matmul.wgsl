@@ -118,10 +118,12 @@ fn put(part: u32, row: u32, col: u32, sum: vec4f) {
   let at = params.y_start + (part * params.m + row) * params.n + col;
   var v = sum;
   //#if BIAS
-  let c_at = row * params.c_row + col * params.c_col;
-  let last = (min(params.n, col + 4u) - col - 1u) * params.c_col;
-  v += params.beta * vec4f(load_c(c_at), load_c(c_at + min(params.c_col, last)),
-                           load_c(c_at + min(2u * params.c_col, last)), load_c(c_at + last));
+  if (params.beta != 0.0) {
+    let c_at = row * params.c_row + col * params.c_col;
+    let last = (min(params.n, col + 4u) - col - 1u) * params.c_col;
+    v += params.beta * vec4f(load_c(c_at), load_c(c_at + min(params.c_col, last)),
+                             load_c(c_at + min(2u * params.c_col, last)), load_c(c_at + last));
+  }
   //#endif
   //#if VEC_Y
   store4_y(at / 4u, v);
