@@ -3,7 +3,7 @@
 import { breathe } from './async.js';
 import type { Probe } from './backend.js';
 import { InternalError } from './errors.js';
-import { byteSize, elementCount } from './dtype.js';
+import { bitWidth, byteSize, elementCount } from './dtype.js';
 import { align, Usage } from './gpu.js';
 import type { Arena, GpuMemory } from './gpu-memory.js';
 import type { Pipelines } from './pipelines.js';
@@ -277,4 +277,20 @@ export function paramsBuffer(
   const buffer = memory.gpu.createBuffer('params', align(params.length, 256) + beyond, usage);
   memory.write(buffer, 0, params);
   return buffer;
+}
+
+/** What a run would read back is taken to be one number. */
+export function assumedBytes(port: Port, value: number): Uint8Array {
+  const bytes = new Uint8Array(portBytes(port));
+  const view = new DataView(bytes.buffer);
+  const bits = bitWidth(port.dtype);
+  for (let at = 0; at + bits / 8 <= bytes.length && bits >= 8; at += bits / 8) {
+    if (port.dtype === 'f32') view.setFloat32(at, value, true);
+    else if (port.dtype === 'f64') view.setFloat64(at, value, true);
+    else if (port.dtype === 'bool') view.setUint8(at, 1);
+    else if (bits === 8) view.setUint8(at, Math.min(value, 127));
+    else if (bits === 16) view.setUint16(at, value, true);
+    else view.setUint32(at, value, true); // the upper word of 64 bits stays 0
+  }
+  return bytes;
 }

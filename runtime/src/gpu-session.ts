@@ -1,7 +1,6 @@
 // A model on WebGPU: plans by input dims, runs in order, outputs read back or kept.
 
 import { abortable, Lock, Semaphore } from './async.js';
-import { bitWidth } from './dtype.js';
 import type {
   Backend,
   BackendReport,
@@ -18,7 +17,7 @@ import { InternalError, QuernError } from './errors.js';
 import type { OpenDevice } from './device.js';
 import type { Gpu } from './gpu.js';
 import { GpuMemory, type Arena } from './gpu-memory.js';
-import { GpuPlan, paramsBuffer, portBytes } from './gpu-plan.js';
+import { assumedBytes, GpuPlan, paramsBuffer } from './gpu-plan.js';
 import { OutputSink, StateStore, type Wanted } from './gpu-outputs.js';
 import { encodeInputs, encodeValues, type Shaped } from './messages.js';
 import { Pipelines, type CompiledProgram } from './pipelines.js';
@@ -27,7 +26,6 @@ import {
   decodePlan,
   type BufferRequest,
   type PlanMessage,
-  type Port,
   type Segment,
   type Step,
 } from './plan.js';
@@ -424,11 +422,7 @@ export class GpuSession implements Backend, Tunable {
     const { programs, buffers, segment } = isEncoded ? decodePlan(message) : message;
     const compiled = await this.#pipelines.add(programs, when !== 'now');
     for (const step of when === 'used' ? segment.steps : []) {
-      if (step.kind !== 'dispatch') continue;
-      void this.#pipelines
-        .get(step.program)
-        .compile()
-        .catch(() => {}); // awaited where it is used
+      if (step.kind === 'dispatch') this.#pipelines.begin(step.program);
     }
     const params = await this.#gpu.checked('memory', () => {
       this.#memory.throwIfClosed();
@@ -573,22 +567,6 @@ async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
     if (error instanceof InternalError || !(error instanceof QuernError)) throw error;
     return undefined;
   }
-}
-
-/** A tensor of one number. */
-function assumedBytes(port: Port, value: number): Uint8Array {
-  const bytes = new Uint8Array(portBytes(port));
-  const view = new DataView(bytes.buffer);
-  const bits = bitWidth(port.dtype);
-  for (let at = 0; at + bits / 8 <= bytes.length && bits >= 8; at += bits / 8) {
-    if (port.dtype === 'f32') view.setFloat32(at, value, true);
-    else if (port.dtype === 'f64') view.setFloat64(at, value, true);
-    else if (port.dtype === 'bool') view.setUint8(at, 1);
-    else if (bits === 8) view.setUint8(at, Math.min(value, 127));
-    else if (bits === 16) view.setUint16(at, value, true);
-    else view.setUint32(at, value, true); // the upper word of 64 bits stays 0
-  }
-  return bytes;
 }
 
 async function awaitPrograms(

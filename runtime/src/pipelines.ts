@@ -53,15 +53,18 @@ export class Pipelines {
   async add(programs: readonly Program[], later = false): Promise<CompiledProgram[]> {
     const compiled: CompiledProgram[] = [];
     const batch = 8;
-    for (let first = 0; first < programs.length; first += batch) {
-      const some = programs.slice(first, first + batch);
-      const { value, checked } = this.#gpu.scoped('programs', () =>
-        some.map((program) => this.#add(program)),
-      );
-      compiled.push(...value);
+    // Long texts take long: they begin first.
+    const sorted = [...programs].sort((a, b) => b.wgsl.length - a.wgsl.length);
+    for (let first = 0; first < sorted.length; first += batch) {
+      const { checked } = this.#gpu.scoped('programs', () => {
+        for (const program of sorted.slice(first, first + batch)) {
+          const added = this.#add(program);
+          compiled.push(added);
+          if (later) this.#later.push(added);
+          else void added.compile().catch(() => {}); // while the next text is read
+        }
+      });
       checked.catch(() => {}); // the pipelines tell it better
-      if (later) this.#later.push(...value);
-      else for (const program of value) void program.compile().catch(() => {});
       await breathe();
     }
     return compiled;
@@ -112,6 +115,13 @@ export class Pipelines {
     };
     this.#programs.set(program.number, compiled);
     return compiled;
+  }
+
+  /** Begins to compile a program; failures show where it is used. */
+  begin(number: number): void {
+    void this.get(number)
+      .compile()
+      .catch(() => {});
   }
 
   get(number: number): CompiledProgram {
