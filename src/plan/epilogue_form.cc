@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/expr_ops.h"
+#include "ops/common/exprs.h"
 #include "shader/lanes.h"
 
 namespace quern {
@@ -73,6 +74,20 @@ std::optional<uint32_t> own_element(const ExprProgram& program, const LanePlan& 
   return own && input.dtype == DType::kF32 ? std::optional(node.slot) : std::nullopt;
 }
 
+/// The x of x times its sigmoid.
+std::optional<Expr> inside_swish(const ExprProgram& program, Expr e) {
+  const ExprNode& node = program.at(e);
+  if (node.op != ExprOp::kMul) return std::nullopt;
+  for (const size_t side : {0, 1}) {
+    // Nodes are hash-consed: what is made anew is the node that is there.
+    ExprProgram copy = program;
+    ExprBuilder b(copy);
+    const Expr x = node.args[side];
+    if (sigmoid(b, x) == node.args[1 - side]) return x;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void order_epilogue(Composed& epilogue) {
@@ -99,33 +114,44 @@ void order_epilogue(Composed& epilogue) {
   epilogue.inputs = std::move(outer);
 }
 
-std::optional<BoundedSum> bounded_sum_of(const Composed& epilogue) {
+std::optional<CommonEpilogue> common_epilogue_of(const Composed& epilogue) {
   const ExprProgram& program = epilogue.program;
   if (program.outputs.size() != 1 || program.outputs[0].dtype != DType::kF32) return std::nullopt;
   Expr value = program.outputs[0].value;
-  BoundedSum sum;
-  if (const auto upper = bound_of(program, value, ExprOp::kMin)) {
-    sum.high = upper->value;
-    value = upper->inner;
-  }
-  if (const auto lower = bound_of(program, value, ExprOp::kMax)) {
-    sum.low = lower->value;
-    value = lower->inner;
-  }
   const LanePlan plan = lanes_of(program, facts_of(program));
-  const ExprNode& node = program.at(value);
-  if (node.op == ExprOp::kAdd) {
+  const auto is_anchor = [&](Expr e) {
+    const auto slot = own_element(program, plan, e);
+    return slot && program.inputs[*slot].is_anchor;
+  };
+  CommonEpilogue found;
+  const auto take_residual = [&] {
+    const ExprNode& node = program.at(value);
+    if (node.op != ExprOp::kAdd || found.residual != Composed::kUnused) return false;
     const auto other = own_element(program, plan, node.args[1]);
-    if (!other || program.inputs[*other].is_anchor) return std::nullopt;
-    sum.residual = epilogue.inputs[*other];
+    if (!other || program.inputs[*other].is_anchor) return false;
+    found.residual = epilogue.inputs[*other];
     value = node.args[0];
+    return true;
+  };
+  found.added_after = take_residual() && !is_anchor(value);
+  if (const auto x = inside_swish(program, value)) {
+    found.swish = true;
+    value = *x;
+  } else {
+    if (const auto upper = bound_of(program, value, ExprOp::kMin)) {
+      found.high = upper->value;
+      value = upper->inner;
+    }
+    if (const auto lower = bound_of(program, value, ExprOp::kMax)) {
+      found.low = lower->value;
+      value = lower->inner;
+    }
   }
-  const auto anchor = own_element(program, plan, value);
-  if (!anchor || !program.inputs[*anchor].is_anchor) return std::nullopt;
-  return sum;
+  take_residual();
+  return is_anchor(value) ? std::optional(found) : std::nullopt;
 }
 
-Composed compose_bounded_sum(const BoundedSum& sum, int64_t count, bool may_add) {
+Composed compose_common(const CommonEpilogue& epilogue, int64_t count, bool whole) {
   Composed composed;
   ExprProgram& program = composed.program;
   program.domain = {{count, 0}};
@@ -137,24 +163,30 @@ Composed compose_bounded_sum(const BoundedSum& sum, int64_t count, bool may_add)
     program.params.push_back(bits);
     return Expr{id};
   };
-  const Expr low = param(Scalar::kF32, std::bit_cast<uint32_t>(sum.low));
-  const Expr high = param(Scalar::kF32, std::bit_cast<uint32_t>(sum.high));
-  const bool adds = sum.residual != Composed::kUnused;
-  const bool has_other = adds || may_add;
-  const Expr does_add = has_other ? param(Scalar::kI32, adds ? 1 : 0) : Expr{};
+  const Expr low = param(Scalar::kF32, std::bit_cast<uint32_t>(epilogue.low));
+  const Expr high = param(Scalar::kF32, std::bit_cast<uint32_t>(epilogue.high));
+  const bool adds = epilogue.residual != Composed::kUnused;
+  const bool has_other = adds || whole;
+  const int64_t mode = !adds ? 0 : epilogue.added_after ? 2 : 1;
+  const Expr adding = has_other ? param(Scalar::kI32, mode) : Expr{};
+  const Expr swish = whole ? param(Scalar::kI32, epilogue.swish ? 1 : 0) : Expr{};
   for (const bool anchor : {true, false}) {
     if (!anchor && !has_other) continue;
     program.inputs.push_back({DType::kF32, program.domain, anchor});
-    composed.inputs.push_back(anchor ? Composed::kAnchor : sum.residual);
+    composed.inputs.push_back(anchor ? Composed::kAnchor : epilogue.residual);
   }
   ExprBuilder b(program);
   const Expr at[] = {b.index(0)};
   Expr value = b.load(0, at);
-  if (has_other) {
-    const Expr with = b.add(value, b.load(1, at));
-    value = b.select(b.binary(ExprOp::kNe, does_add, b.i32(0)), with, value);
-  }
-  program.outputs = {{b.min(b.max(value, low), high), DType::kF32}};
+  const auto is = [&](Expr what, int64_t n) { return b.binary(ExprOp::kEq, what, b.i32(n)); };
+  const auto added = [&](int64_t when) {
+    return b.select(is(adding, when), b.add(value, b.load(1, at)), value);
+  };
+  if (has_other) value = added(1);
+  const Expr bounded = b.min(b.max(value, low), high);
+  value = whole ? b.select(is(swish, 1), b.mul(value, sigmoid(b, value)), bounded) : bounded;
+  if (whole) value = added(2);
+  program.outputs = {{value, DType::kF32}};
   return composed;
 }
 

@@ -12,18 +12,21 @@ namespace quern {
 /// those loaded first.
 void order_epilogue(Composed& epilogue);
 
-/// The anchor, or its sum with another element, bounded by constants on either side, both or none.
-struct BoundedSum {
+/// What most convolutions have behind them: nothing, bounds by constants (Relu, Relu6, Clip) or x
+/// times its sigmoid; and a residual, before that or after.
+struct CommonEpilogue {
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
-  /// The sum's other side, an input of the job at the same place; kUnused: there is none.
+  bool swish = false;  ///< not bounds
+  /// An input of the job, read at the same place; kUnused: there is none.
   uint32_t residual = Composed::kUnused;
+  bool added_after = false;
 };
 /// What an ordered epilogue is, where it is of f32 and of that form.
-std::optional<BoundedSum> bounded_sum_of(const Composed& epilogue);
+std::optional<CommonEpilogue> common_epilogue_of(const Composed& epilogue);
 
-/// One program for all convolutions with Relu, Relu6 or nothing behind them: the bounds, and
-/// whether something is added, are parameters. `may_add`: false leaves the sum's other side out.
-Composed compose_bounded_sum(const BoundedSum& sum, int64_t count, bool may_add);
+/// One program for all of them, or, where `whole` is false, for those with bounds and with a
+/// residual before them or without: what differs are parameters.
+Composed compose_common(const CommonEpilogue& epilogue, int64_t count, bool whole);
 
 }  // namespace quern

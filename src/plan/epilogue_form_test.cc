@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "ir/expr_ops.h"
+#include "ops/common/exprs.h"
 
 namespace quern {
 namespace {
@@ -30,10 +31,10 @@ Composed epilogue(bool swapped, F&& make) {
   return out;
 }
 
-std::optional<BoundedSum> sum_of(Composed e) {
+std::optional<CommonEpilogue> form_of(Composed e) {
   order_epilogue(e);
   EXPECT_TRUE(verify(e.program));
-  return bounded_sum_of(e);
+  return common_epilogue_of(e);
 }
 
 TEST(EpilogueForm, TheAnchorComesFirst) {
@@ -63,12 +64,12 @@ TEST(EpilogueForm, SubtractionKeepsItsSides) {
 }
 
 TEST(EpilogueForm, ActivationsThatBoundAreKnown) {
-  const auto none = sum_of(epilogue(false, [](ExprBuilder&, Expr v, Expr) { return v; }));
+  const auto none = form_of(epilogue(false, [](ExprBuilder&, Expr v, Expr) { return v; }));
   ASSERT_TRUE(none);
   EXPECT_EQ(none->low, -kInfinity);
   EXPECT_EQ(none->high, kInfinity);
   EXPECT_EQ(none->residual, Composed::kUnused);
-  const auto relu6 = sum_of(epilogue(true, [](ExprBuilder& b, Expr v, Expr e) {
+  const auto relu6 = form_of(epilogue(true, [](ExprBuilder& b, Expr v, Expr e) {
     return b.min(b.max(b.add(e, v), b.number(v, 0)), b.number(v, 6));
   }));
   ASSERT_TRUE(relu6);
@@ -77,8 +78,40 @@ TEST(EpilogueForm, ActivationsThatBoundAreKnown) {
   EXPECT_EQ(relu6->residual, 7u);
 }
 
+TEST(EpilogueForm, SwishAndWhatIsAddedBehindItAreKnown) {
+  for (const bool turned : {false, true}) {
+    const auto swish = [&](ExprBuilder& b, Expr x) {
+      return turned ? b.mul(sigmoid(b, x), x) : b.mul(x, sigmoid(b, x));
+    };
+    const auto alone =
+        form_of(epilogue(false, [&](ExprBuilder& b, Expr v, Expr) { return swish(b, v); }));
+    ASSERT_TRUE(alone);
+    EXPECT_TRUE(alone->swish);
+    EXPECT_EQ(alone->residual, Composed::kUnused);
+    const auto before = form_of(
+        epilogue(true, [&](ExprBuilder& b, Expr v, Expr e) { return swish(b, b.add(e, v)); }));
+    ASSERT_TRUE(before);
+    EXPECT_TRUE(before->swish && !before->added_after);
+    EXPECT_EQ(before->residual, 7u);
+    const auto after = form_of(
+        epilogue(true, [&](ExprBuilder& b, Expr v, Expr e) { return b.add(e, swish(b, v)); }));
+    ASSERT_TRUE(after);
+    EXPECT_TRUE(after->swish && after->added_after);
+    EXPECT_EQ(after->residual, 7u);
+  }
+  const auto relu = form_of(epilogue(
+      false, [](ExprBuilder& b, Expr v, Expr e) { return b.add(b.max(v, b.number(v, 0)), e); }));
+  ASSERT_TRUE(relu);
+  EXPECT_TRUE(relu->added_after);
+  EXPECT_EQ(relu->low, 0);
+  // A factor inside is another function.
+  EXPECT_FALSE(form_of(epilogue(false, [](ExprBuilder& b, Expr v, Expr) {
+    return b.mul(v, sigmoid(b, b.mul(v, b.number(v, 1.702))));
+  })));
+}
+
 TEST(EpilogueForm, OtherActivationsStayAsTheyAre) {
-  const auto none = [](auto&& make) { return !sum_of(epilogue(false, make)); };
+  const auto none = [](auto&& make) { return !form_of(epilogue(false, make)); };
   EXPECT_TRUE(none([](ExprBuilder& b, Expr v, Expr) {
     return b.max(b.unary(ExprOp::kTanh, v), b.number(v, 0));
   }));
@@ -92,11 +125,15 @@ TEST(EpilogueForm, OtherActivationsStayAsTheyAre) {
   }));
 }
 
-TEST(EpilogueForm, AllBoundedSumsAreOneProgram) {
-  const Composed plain = compose_bounded_sum({}, 100, true);
-  const Composed full = compose_bounded_sum({0, 6, 3}, 77, true);
-  EXPECT_TRUE(verify(plain.program));
-  EXPECT_EQ(plain.program.key(), full.program.key());
+TEST(EpilogueForm, AllAreOneProgram) {
+  const Composed plain = compose_common({}, 100, true);
+  const Composed full = compose_common({.low = 0, .high = 6, .residual = 3}, 77, true);
+  CommonEpilogue swish{.swish = true, .residual = 3, .added_after = true};
+  const Composed other = compose_common(swish, 77, true);
+  for (const Composed& c : {plain, full, other}) {
+    EXPECT_TRUE(verify(c.program));
+    EXPECT_EQ(c.program.key(), plain.program.key());
+  }
   EXPECT_EQ(plain.inputs, (std::vector<uint32_t>{Composed::kAnchor, Composed::kUnused}));
   EXPECT_EQ(full.inputs, (std::vector<uint32_t>{Composed::kAnchor, 3}));
   const auto f32 = [](int64_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits)); };
@@ -104,7 +141,9 @@ TEST(EpilogueForm, AllBoundedSumsAreOneProgram) {
   EXPECT_EQ(f32(full.program.params[2]), 6);
   EXPECT_EQ(full.program.params[3], 1);
   EXPECT_EQ(plain.program.params[3], 0);
-  const Composed alone = compose_bounded_sum({}, 100, false);
+  EXPECT_EQ(other.program.params[3], 2);
+  EXPECT_EQ(other.program.params[4], 1);
+  const Composed alone = compose_common({}, 100, false);
   EXPECT_TRUE(verify(alone.program));
   EXPECT_EQ(alone.inputs.size(), 1u);
 }

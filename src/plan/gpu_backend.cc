@@ -102,7 +102,7 @@ Result<void> GpuBackend::lower_kernel(const LowerJob& job, Walk& walk) {
     lowering.set_epilogue(std::move(bound), {Storage{}}, job.outputs[0], DType::kF16);
   } else if (is_convolution(*job.frame.node) && def.takes_epilogue && !has_large(job, walk) &&
              job.frame.outputs[0].dtype == DType::kF32) {
-    QUERN_TRY(lowering.set_bounded_sum({}, job.inputs, job.outputs[0]));
+    QUERN_TRY(lowering.set_common_epilogue({}, job.inputs, job.outputs[0]));
   }
   const Walk::Mark mark = walk.mark();
   QUERN_TRY(def.lower(lowering));
@@ -234,9 +234,9 @@ Result<void> GpuBackend::lower_anchor(const LowerJob& job, size_t anchor, Walk& 
   const uint32_t outputs[] = {0};
   QUERN_ASSIGN(Composed epilogue, compose(job.frame, job.body, outputs, frame.node->outputs[0]));
   order_epilogue(epilogue);
-  const auto sum = is_convolution(*frame.node) ? bounded_sum_of(epilogue) : std::nullopt;
-  if (sum) {
-    QUERN_TRY(lowering.set_bounded_sum(*sum, job.inputs, job.outputs[0]));
+  const auto common = is_convolution(*frame.node) ? common_epilogue_of(epilogue) : std::nullopt;
+  if (common && lowering.takes(*common)) {
+    QUERN_TRY(lowering.set_common_epilogue(*common, job.inputs, job.outputs[0]));
   } else {
     std::vector<Storage> tail;
     for (uint32_t i : epilogue.inputs) {

@@ -33,12 +33,14 @@ class GpuBackend::Lowering final : public LowerContext {
     output_dtype_ = output_dtype;
     has_epilogue_ = true;
   }
-  /// Of a convolution: the epilogue as all of them have it.
-  Result<void> set_bounded_sum(const BoundedSum& sum, const std::vector<Storage>& inputs,
-                               Storage output) {
-    // Depthwise ones have no time for what is not added.
-    const bool may_add = node().int_or("group", 1) == 1;
-    Composed composed = compose_bounded_sum(sum, this->output(0).count(), may_add);
+  /// Depthwise convolutions have no time for what is not added or bounded.
+  [[nodiscard]] bool takes(const CommonEpilogue& epilogue) const {
+    return is_whole() || (!epilogue.swish && !epilogue.added_after);
+  }
+  /// Of a convolution: the epilogue by the program that most of them have.
+  Result<void> set_common_epilogue(const CommonEpilogue& epilogue,
+                                   const std::vector<Storage>& inputs, Storage output) {
+    Composed composed = compose_common(epilogue, this->output(0).count(), is_whole());
     std::vector<Storage> tail;
     for (uint32_t i : composed.inputs) {
       Storage storage;
@@ -50,10 +52,10 @@ class GpuBackend::Lowering final : public LowerContext {
       tail.push_back(storage);
     }
     set_epilogue(std::move(composed), std::move(tail), output, DType::kF32);
-    is_bounded_sum_ = true;
+    has_common_epilogue_ = true;
     return {};
   }
-  [[nodiscard]] bool shares_parts() const override { return is_bounded_sum_; }
+  [[nodiscard]] bool shares_parts() const override { return has_common_epilogue_; }
 
   /// Has a dispatch taken the epilogue?
   [[nodiscard]] bool epilogue_done() const { return !has_epilogue_ || epilogue_used_; }
@@ -79,7 +81,7 @@ class GpuBackend::Lowering final : public LowerContext {
     for (uint64_t n : call.workgroups) {
       if (n == 0) return {};
     }
-    if (!call.part_at.empty() && is_bounded_sum_) return dispatch_part(std::move(call));
+    if (!call.part_at.empty() && has_common_epilogue_) return dispatch_part(std::move(call));
     const bool with_epilogue = enter_epilogue(call);
     // Two invocations would write into one word where elements are narrower than a word: such
     // outputs go through f32 and a conversion.
@@ -121,6 +123,7 @@ class GpuBackend::Lowering final : public LowerContext {
   /// Of a storage that is bound but not used.
   static constexpr uint64_t kUnusedBytes = 16;
 
+  [[nodiscard]] bool is_whole() const { return node().int_or("group", 1) == 1; }
   [[nodiscard]] const Node& owner() const { return owner_ != nullptr ? *owner_ : node(); }
   [[nodiscard]] bool is_output(Storage s) const {
     const Storage parent = walk_.info(s).parent;
@@ -156,7 +159,7 @@ class GpuBackend::Lowering final : public LowerContext {
   /// By the whole's program, whose epilogue neither adds nor bounds.
   Result<void> dispatch_part(KernelCall call) {
     QUERN_ASSIGN(const Storage unused, scratch(kUnusedBytes));
-    Composed part = compose_bounded_sum({}, 1, epilogue_.inputs.size() > 1);
+    Composed part = compose_common({}, 1, is_whole());
     std::vector<Storage> inputs(part.inputs.size(), unused);
     std::swap(part, epilogue_);
     std::swap(inputs, epilogue_inputs_);
@@ -278,7 +281,7 @@ class GpuBackend::Lowering final : public LowerContext {
   bool has_epilogue_ = false;
   std::vector<std::pair<Storage, Storage>> widened_;
   bool epilogue_used_ = false;
-  bool is_bounded_sum_ = false;
+  bool has_common_epilogue_ = false;
   Composed epilogue_;
   std::vector<Storage> epilogue_inputs_;
   DType output_dtype_ = DType::kUndefined;
