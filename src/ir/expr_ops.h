@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "ir/expr.h"
 
@@ -29,6 +30,23 @@ constexpr int width_of(Scalar t) {
       return 64;
     default:
       return 32;
+  }
+}
+
+/// Calls visit(Expr) once for each node from `root` down, arguments in their order; where it gives
+/// false what is below that node is left out.
+template <class F>
+void walk_down(const ExprProgram& program, Expr root, F&& visit) {
+  std::vector<bool> seen(program.nodes.size());
+  std::vector<Expr> stack = {root};
+  while (!stack.empty()) {
+    const Expr e = stack.back();
+    stack.pop_back();
+    if (seen[e.id]) continue;
+    seen[e.id] = true;
+    if (!visit(e)) continue;
+    const auto& args = program.at(e).args;
+    stack.insert(stack.end(), args.rbegin(), args.rend());
   }
 }
 

@@ -87,9 +87,7 @@ TEST(ExprVerify, RefusesBrokenPrograms) {
          p.nodes.push_back({ExprOp::kReduceSum, Scalar::kF32, 0, 0, {{7}, {8}}});
        }},
       {"parameter of two types",
-       [](ExprProgram& p) {
-         p.nodes.push_back({ExprOp::kParam, Scalar::kF32, 0, 0, {}});
-       }},
+       [](ExprProgram& p) { p.nodes.push_back({ExprOp::kParam, Scalar::kF32, 0, 0, {}}); }},
   };
   for (const auto& [name, change] : breaks) {
     ExprProgram p = sample();

@@ -30,18 +30,12 @@ std::vector<uint32_t> inputs_in_order(const ExprProgram& program) {
   for (uint32_t i = 0; i < program.inputs.size(); ++i) {
     if (program.inputs[i].is_anchor) order.push_back(i);
   }
-  std::vector<bool> seen(program.nodes.size());
-  std::vector<Expr> stack = {program.outputs[0].value};
-  while (!stack.empty()) {
-    const Expr e = stack.back();
-    stack.pop_back();
-    if (seen[e.id]) continue;
-    seen[e.id] = true;
+  walk_down(program, program.outputs[0].value, [&](Expr e) {
     const ExprNode& node = program.at(e);
     const bool is_new = is_load(node.op) && std::ranges::find(order, node.slot) == order.end();
     if (is_new) order.push_back(node.slot);
-    stack.insert(stack.end(), node.args.rbegin(), node.args.rend());
-  }
+    return true;
+  });
   for (uint32_t i = 0; i < program.inputs.size(); ++i) {
     if (std::ranges::find(order, i) == order.end()) order.push_back(i);
   }

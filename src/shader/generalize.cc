@@ -76,19 +76,13 @@ size_t shared_axes(const ExprProgram& program, const Target& target, bool vector
 size_t first_used_axis(const ExprProgram& program) {
   const LanePlan plan = lanes_of(program, facts_of(program));
   size_t first = program.domain.size();
-  std::vector<bool> seen(program.nodes.size());
-  std::vector<Expr> stack = {program.outputs[0].value};
-  while (!stack.empty()) {
-    const Expr e = stack.back();
-    stack.pop_back();
-    if (seen[e.id]) continue;
-    seen[e.id] = true;
+  walk_down(program, program.outputs[0].value, [&](Expr e) {
     const ExprNode& node = program.at(e);
     if (node.op == ExprOp::kIndex) first = std::min<size_t>(first, node.slot);
     const bool own = is_load(node.op) &&
                      (plan.loads[e.id] == LoadForm::kFlat || program.inputs[node.slot].is_anchor);
-    if (!own) stack.insert(stack.end(), node.args.begin(), node.args.end());
-  }
+    return !own;
+  });
   return first;
 }
 

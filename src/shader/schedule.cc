@@ -75,9 +75,10 @@ ExprSchedule schedule_of(const ExprProgram& program, const Target& target) {
     longest = std::max(longest, length);
     contiguous = contiguous || along;
   }
-  const bool few = program.domain_count() < kFewElements &&
-                   std::all_of(program.domain.begin(), program.domain.end(),
-                               [](const Extent& e) { return e.baked(); });
+  const bool few =
+      program.domain_count() < kFewElements &&
+      std::all_of(
+          program.domain.begin(), program.domain.end(), [](const Extent& e) { return e.baked(); });
   if (!reduces && !few) schedule.workgroup_size = std::min(kWideWorkgroup, target.max_invocations);
   // Invocations that take turns share nothing.
   if (target.emulated || longest < kMinShared ||

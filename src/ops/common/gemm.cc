@@ -94,7 +94,7 @@ struct VectorConfig {
 
 /// Are all rows of `by` neighbours along the axis of stride 1 at element indices divisible by that?
 bool aligned(int64_t contiguous, int64_t other, int64_t length, int64_t start,
-             const std::vector<BatchAxis>& batch, int64_t BatchAxis::*stride, int64_t by = 4) {
+             const std::vector<BatchAxis>& batch, int64_t BatchAxis::* stride, int64_t by = 4) {
   bool ok = contiguous == 1 && other % by == 0 && length % by == 0 && start % by == 0;
   for (const BatchAxis& axis : batch) ok = ok && axis.*stride % by == 0;
   return ok;
