@@ -14,7 +14,7 @@ import { platform } from './platform.js';
 import { precisionReport, WeightPeaks, type Precision } from './precision.js';
 import type { PrecisionReport } from './report.js';
 import { mayBeForeign, type OpenedModel } from './model-files.js';
-import { parts, type Chunk } from './sources.js';
+import { brokeOff, parts, type Chunk } from './sources.js';
 import { tableBytes, type TuningState } from './tuning.js';
 import type { WasmOptions } from './wasm.js';
 import { externalPieces, readPieces, type Piece } from './weight-files.js';
@@ -243,13 +243,21 @@ async function walkToCore(
   { source: { main }, signal }: LoadContext,
   core: Core,
 ): Promise<Piece[] | undefined> {
-  const file = await main.open?.();
-  if (!file) return undefined;
+  if (!main.open) return undefined;
+  const size = main.size()!;
+  let at = 0;
+  const readable = async <T>(work: Promise<T> | T): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw brokeOff(main.name, at, size, error); // it is gone or was changed
+    }
+  };
+  const file = await readable(main.open());
   try {
-    const size = main.size()!;
     const pieces: Piece[] = [];
-    for (let at = 0; at < size;) {
-      const chunk = await file.read(at, Math.min(walkChunk, size - at));
+    while (at < size) {
+      const chunk = await readable(file.read(at, Math.min(walkChunk, size - at)));
       if (at === 0 && mayBeForeign(chunk)) return undefined;
       const { ranges, ahead: coming } = await core.call('feed', new Uint8Array(chunk));
       for (const { weight, offset, length, chunkOffset } of ranges) {

@@ -118,6 +118,23 @@ describe.each(targets)('%j', (options) => {
     }
   });
 
+  test('a Blob that can’t be read any more is told as what it is', async () => {
+    const bytes = writeModel({
+      graph: {
+        nodes: [node('Relu', ['x'], ['y'])],
+        inputs: [value('x', 'f32', [4])],
+        outputs: [value('y', 'f32', [4])],
+      },
+    });
+    const blob = new Blob([bytes]);
+    blob.slice = () => ({ arrayBuffer: () => Promise.reject(new Error('gone')) }) as Blob;
+    const broken = load(blob, options);
+    await expect(broken).rejects.toBeInstanceOf(InvalidArgumentError);
+    await expect(broken).rejects.toThrow(
+      `model: blob broke off after 0 of ${blob.size} bytes: gone`,
+    );
+  });
+
   test('a model much larger than a chunk, over HTTP', async () => {
     const synthetic = syntheticModel({ layers: 6, width: 1500 }); // 54 MB
     const server = await startServer({ routes: { '/m.onnx': () => ({ body: synthetic }) } });
