@@ -359,7 +359,7 @@ export async function loadWasm(context: LoadContext): Promise<Loaded> {
     const onBytes = (done: number, total: number): void =>
       context.onProgress({ phase: 'download', loaded: done, total });
     await readPieces(
-      source,
+      context.source, // which conversion may have replaced
       infos,
       externalPieces(infos),
       ({ weight }, offset, bytes) => core.call('fillWeight', weight, offset, new Uint8Array(bytes)),
