@@ -13,12 +13,12 @@ import {
 } from './device.js';
 import { DeviceLostError, InvalidArgumentError, InvalidModelError, isLack } from './errors.js';
 import { loadWasm, loadWebGpu, startCore, type LoadContext, type Progress } from './load.js';
+import { openModel, rereadable, type ModelSource } from './model-files.js';
 import { Model, type LoadedModel } from './model.js';
 import { PixelFeeds } from './pixel-feeds.js';
 import type { PixelOptions } from './pixels/options.js';
 import { platform } from './platform.js';
 import { precisions, type Precision } from './precision.js';
-import { openModel, rereadable, type ModelSource } from './model-files.js';
 import type { TuningOptions, TuningState, TuningTable } from './tuning.js';
 
 export type {

@@ -10,10 +10,10 @@ import { targetWords, type OpenDevice } from './device.js';
 import { InvalidArgumentError } from './errors.js';
 import { Gpu } from './gpu.js';
 import { GpuSession } from './gpu-session.js';
+import { mayBeForeign, type OpenedModel } from './model-files.js';
 import { platform } from './platform.js';
 import { precisionReport, WeightPeaks, type Precision } from './precision.js';
 import type { PrecisionReport } from './report.js';
-import { mayBeForeign, type OpenedModel } from './model-files.js';
 import { brokeOff, parts, type Chunk } from './sources.js';
 import { tableBytes, type TuningState } from './tuning.js';
 import type { WasmOptions } from './wasm.js';
@@ -316,7 +316,17 @@ export async function restToGpu(
     if (offset === 0) left[user] -= sharing(bytes);
     return weights.write({ weight, bytes, offset }, part, coming);
   };
-  await readPieces(context.source, infos, pieces, take, {
+  await readWeights(context, infos, pieces, take);
+}
+
+/** From the model's files as they are now: conversion may have replaced those that were given. */
+function readWeights(
+  context: LoadContext,
+  infos: Description['weights'],
+  pieces: readonly Piece[],
+  take: Parameters<typeof readPieces>[3],
+): Promise<void> {
+  return readPieces(context.source, infos, pieces, take, {
     signal: context.signal,
     onBytes: (loaded, total) => context.onProgress({ phase: 'download', loaded, total }),
   });
@@ -356,14 +366,8 @@ export async function loadWasm(context: LoadContext): Promise<Loaded> {
     const description = parseDescription(await core.call('finish', options));
     timer('import');
     const { weights: infos } = description;
-    const onBytes = (done: number, total: number): void =>
-      context.onProgress({ phase: 'download', loaded: done, total });
-    await readPieces(
-      context.source, // which conversion may have replaced
-      infos,
-      externalPieces(infos),
-      ({ weight }, offset, bytes) => core.call('fillWeight', weight, offset, new Uint8Array(bytes)),
-      { signal, onBytes },
+    await readWeights(context, infos, externalPieces(infos), ({ weight }, offset, bytes) =>
+      core.call('fillWeight', weight, offset, new Uint8Array(bytes)),
     );
     timer('weights');
     const memory = await core.call('memory');

@@ -38,7 +38,7 @@ export class Pipelines {
   readonly #slots = new Semaphore(this.#lanes);
   #closed = false;
 
-  /** Programs that no run has needed yet, in the order they came. */
+  /** Programs that no run has needed yet: message by message, those of long texts first. */
   #later: CompiledProgram[] = [];
 
   constructor(gpu: Gpu) {

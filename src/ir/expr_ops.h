@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ir/expr.h"
@@ -33,12 +34,12 @@ constexpr int width_of(Scalar t) {
   }
 }
 
-/// Calls visit(Expr) once for each node from `root` down, arguments in their order; where it gives
+/// Calls visit(Expr) once for each node from `roots` down, arguments in their order; where it gives
 /// false what is below that node is left out.
 template <class F>
-void walk_down(const ExprProgram& program, Expr root, F&& visit) {
+void walk_down(const ExprProgram& program, std::vector<Expr> roots, F&& visit) {
   std::vector<bool> seen(program.nodes.size());
-  std::vector<Expr> stack = {root};
+  std::vector<Expr> stack = std::move(roots);
   while (!stack.empty()) {
     const Expr e = stack.back();
     stack.pop_back();

@@ -30,7 +30,7 @@ std::vector<uint32_t> inputs_in_order(const ExprProgram& program) {
   for (uint32_t i = 0; i < program.inputs.size(); ++i) {
     if (program.inputs[i].is_anchor) order.push_back(i);
   }
-  walk_down(program, program.outputs[0].value, [&](Expr e) {
+  walk_down(program, {program.outputs[0].value}, [&](Expr e) {
     const ExprNode& node = program.at(e);
     const bool is_new = is_load(node.op) && std::ranges::find(order, node.slot) == order.end();
     if (is_new) order.push_back(node.slot);
@@ -150,26 +150,19 @@ Composed compose_common(const CommonEpilogue& epilogue, int64_t count, bool whol
   ExprProgram& program = composed.program;
   program.domain = {{count, 0}};
   program.params = {count};
-  const auto param = [&](Scalar type, int64_t bits) {
-    const auto id = static_cast<uint32_t>(program.nodes.size());
-    program.nodes.push_back(
-        {.op = ExprOp::kParam, .type = type, .slot = static_cast<uint32_t>(program.params.size())});
-    program.params.push_back(bits);
-    return Expr{id};
-  };
-  const Expr low = param(Scalar::kF32, std::bit_cast<uint32_t>(epilogue.low));
-  const Expr high = param(Scalar::kF32, std::bit_cast<uint32_t>(epilogue.high));
   const bool adds = epilogue.residual != Composed::kUnused;
   const bool has_other = adds || whole;
-  const int64_t mode = !adds ? 0 : epilogue.added_after ? 2 : 1;
-  const Expr adding = has_other ? param(Scalar::kI32, mode) : Expr{};
-  const Expr swish = whole ? param(Scalar::kI32, epilogue.swish ? 1 : 0) : Expr{};
   for (const bool anchor : {true, false}) {
     if (!anchor && !has_other) continue;
     program.inputs.push_back({DType::kF32, program.domain, anchor});
     composed.inputs.push_back(anchor ? Composed::kAnchor : epilogue.residual);
   }
   ExprBuilder b(program);
+  const Expr low = b.param(Scalar::kF32, std::bit_cast<uint32_t>(epilogue.low));
+  const Expr high = b.param(Scalar::kF32, std::bit_cast<uint32_t>(epilogue.high));
+  const int64_t mode = !adds ? 0 : epilogue.added_after ? 2 : 1;
+  const Expr adding = has_other ? b.param(Scalar::kI32, mode) : Expr{};
+  const Expr swish = whole ? b.param(Scalar::kI32, epilogue.swish ? 1 : 0) : Expr{};
   const Expr at[] = {b.index(0)};
   Expr value = b.load(0, at);
   const auto is = [&](Expr what, int64_t n) { return b.binary(ExprOp::kEq, what, b.i32(n)); };

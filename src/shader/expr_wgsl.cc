@@ -81,20 +81,11 @@ std::vector<Expr> KernelWriter::output_values() const {
 // outputs.
 std::vector<uint32_t> KernelWriter::hoisted_loads() const {
   std::vector<uint32_t> found;
-  std::vector<bool> seen(program_.nodes.size(), false);
-  std::vector<Expr> stack = output_values();
-  while (!stack.empty()) {
-    const uint32_t id = stack.back().id;
-    stack.pop_back();
-    if (seen[id]) continue;
-    seen[id] = true;
-    if (plan_.loads[id] != LoadForm::kAny) {
-      found.push_back(id);
-    } else {
-      const auto& args = program_.nodes[id].args;
-      stack.insert(stack.end(), args.begin(), args.end());
-    }
-  }
+  walk_down(program_, output_values(), [&](Expr e) {
+    const bool is_hoisted = plan_.loads[e.id] != LoadForm::kAny;
+    if (is_hoisted) found.push_back(e.id);
+    return !is_hoisted;
+  });
   std::sort(found.begin(), found.end());
   return found;
 }

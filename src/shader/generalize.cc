@@ -76,7 +76,7 @@ size_t shared_axes(const ExprProgram& program, const Target& target, bool vector
 size_t first_used_axis(const ExprProgram& program) {
   const LanePlan plan = lanes_of(program, facts_of(program));
   size_t first = program.domain.size();
-  walk_down(program, program.outputs[0].value, [&](Expr e) {
+  walk_down(program, {program.outputs[0].value}, [&](Expr e) {
     const ExprNode& node = program.at(e);
     if (node.op == ExprOp::kIndex) first = std::min<size_t>(first, node.slot);
     const bool own = is_load(node.op) &&

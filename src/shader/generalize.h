@@ -23,8 +23,8 @@ class Generalizer {
   ///    behind loads.
   void run(ExprProgram& program);
 
-  /// Likewise of an epilogue: extents that its places are computed with, wherever its anchor's
-  /// kernel does much for each element.
+  /// Likewise of an epilogue, of any size, since its anchor's kernel does much for each element:
+  /// the extents that places of its loads are computed with.
   static void run_epilogue(ExprProgram& program);
 
  private:

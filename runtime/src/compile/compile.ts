@@ -11,6 +11,7 @@ import { targetWords } from '../device.js';
 import { InvalidArgumentError, textOf, UnsupportedError } from '../errors.js';
 import { feedToGpu, restToGpu, startCore, structureLimit, type LoadContext } from '../load.js';
 import { encodeInputs } from '../messages.js';
+import { openModel } from '../model-files.js';
 import { hexOf } from '../package/files.js';
 import {
   manifestName,
@@ -24,7 +25,6 @@ import {
 } from '../package/format.js';
 import { decodePlan, planVersion, type PlanMessage } from '../plan.js';
 import { precisionReport, WeightPeaks, type Precision } from '../precision.js';
-import { openModel } from '../model-files.js';
 import { Tensor, tensorBytes } from '../tensor.js';
 import { faultOf, tableBytes, type TuningTable } from '../tuning.js';
 import { bindingsOf, type InputBinding, type ShapeOptions } from './bindings.js';

@@ -1,6 +1,7 @@
 #include "ops/common/gemm.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <variant>
 
 #include "ops/common/forms.h"
@@ -306,8 +307,8 @@ Result<void> dispatch_slices(LowerContext& ctx, const GemmCall& g, const Strided
   QUERN_ASSIGN(Storage scratch, ctx.scratch(static_cast<uint64_t>(total) * 4));
   GemmCall part = g;
   part.y = {"y", scratch, DType::kF32, static_cast<uint64_t>(total)};
-  // The second pass adds what is to be added.
-  const bool shares = g.epilogue && ctx.shares_parts();
+  // The second pass adds what is to be added. By subgroup matrices c would be multiplied by beta.
+  const bool shares = std::is_same_v<T, Tiling> && g.epilogue && ctx.shares_parts();
   if (!shares) part.c.reset();
   part.alpha = 1.0f;
   part.beta = 0.0f;

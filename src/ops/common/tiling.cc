@@ -58,11 +58,16 @@ void split_depth(T& tiling, int64_t k, int64_t tiles, int64_t wanted, Varies var
   slice_depth(tiling, k, std::min(wanted / tiles, k / 256));
 }
 
+/// Does a product take so many multiply-adds?
+bool takes(int64_t least, int64_t m, int64_t n, int64_t k, int64_t count) {
+  return m * n * count >= least / std::max<int64_t>(k, 1);
+}
+
 /// A product of much work but few large tiles: those in four or eight slices of the depth, where
 /// that makes two workgroups for each core.
 std::optional<Tiling> deep_slices(const Target& target, int64_t m, int64_t n, int64_t k,
                                   int64_t count) {
-  if (m <= 32 || n <= 32 || k < 4 * kSliceDepth || m * n * count < kMuchWork / k) {
+  if (m <= 32 || n <= 32 || k < 4 * kSliceDepth || !takes(kMuchWork, m, n, k, count)) {
     return std::nullopt;
   }
   for (Tiling tiling : {kLarge, kSquare}) {
@@ -87,11 +92,8 @@ Tiling tiling_of(const Target& target, int64_t m, int64_t n, int64_t k, int64_t 
     return tiles(t) >= (many * target.cores + 99) / 100;
   };
   // Worth a program of its own for large products only.
-  const auto works = [&](int64_t least) {
-    return m * n * count >= least / std::max<int64_t>(k, 1);
-  };
-  const bool exact = !varies.any && kLarge.is_exact(m, n, k) && works(kExactWork);
-  if (!too_small_for_large(m, n, k, varies) && (varies.any || works(kLargeWork)) &&
+  const bool exact = !varies.any && kLarge.is_exact(m, n, k) && takes(kExactWork, m, n, k, count);
+  if (!too_small_for_large(m, n, k, varies) && (varies.any || takes(kLargeWork, m, n, k, count)) &&
       are(exact ? kManyExact : kManyLarge, kLarge)) {
     Tiling tiling = kLarge;
     tiling.exact = exact;
